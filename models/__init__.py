@@ -1,0 +1,1 @@
+"""Networks and what defines their contract: mel, alignment, landmarks, checkpoints, ONNX and its runtime."""

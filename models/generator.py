@@ -1,0 +1,58 @@
+"""The contract between a mouth generator and the rooms that use it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.alignment import MelWindow
+
+Image = NDArray[np.uint8]
+"""(H, W, 3) uint8, BGR."""
+
+Landmarks = NDArray[np.float32]
+"""(468, 2) float32, MediaPipe FaceMesh order, in px of the image they were found in."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceImage:
+    """Hold one frame with the face found in it; `image` (H, W, 3) BGR, `landmarks` (468, 2) px."""
+
+    image: Image
+    landmarks: Landmarks
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Hold a generated mouth region.
+
+    Attributes:
+        image: (h, w, 3) uint8 BGR, the region with the new mouth.
+        matrix: (2, 3) float64 affine from px of the pose frame to px of `image`.
+        landmarks: (468, 2) px of the pose frame, the pose's landmarks with lips and jaw where the new mouth has them
+            (the pose's own landmarks where the generator does not know).
+    """
+
+    image: Image
+    matrix: NDArray[np.float64]
+    landmarks: Landmarks
+
+
+class Generator(Protocol):
+    """Make the mouth of a frame from speech. Not thread-safe: one thread calls one instance."""
+
+    name: str
+    window: MelWindow
+    references_wanted: int
+    """How many reference frames `generate` can use (at least 1)."""
+
+    def prepare(self, face: FaceImage) -> Any:
+        """Compute what can be computed once for a past frame; the result is opaque and handed back to `generate`."""
+
+    def generate(self, mel: NDArray[np.float32], pose: Any, references: Sequence[Any]) -> Patch:
+        """Return the mouth for `mel` (80, window.columns) on the prepared `pose`, teeth and lips from `references`.
+
+        `references` holds 1 to `references_wanted` prepared past frames with different mouth openings, most closed first.
+        """

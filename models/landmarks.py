@@ -1,0 +1,51 @@
+"""What the points of MediaPipe FaceMesh mean, and the crops that are cut by them.
+
+Index tables are those of MediaPipe's face mesh (468 points, Apache-2.0, google-ai-edge/mediapipe).
+All functions are pure; points are in px, x to the right and y down.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.generator import Landmarks
+
+Matrix = NDArray[np.float64]
+"""(2, 3) affine: px of the frame to px of the crop."""
+
+LIPS_OUTER: Final = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
+LIPS_INNER: Final = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
+JAW: Final = (58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288)
+"""Jaw line from the viewer's left to right."""
+
+NOSE_BASE: Final = (98, 97, 2, 326, 327)
+FACE_OVAL: Final = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+
+STABLE: Final = (33, 133, 362, 263, 168, 6, 197, 195, 5, 98, 327)
+"""Eye corners, nose bridge and nose wings: points that speech hardly moves."""
+
+
+def eye_distance(landmarks: Landmarks) -> float:
+    """Return the distance of the outer eye corners in px."""
+    return float(np.linalg.norm(landmarks[33] - landmarks[263]))
+
+
+def mouth_opening(landmarks: Landmarks) -> float:
+    """Return the gap between the inner lips (points 13 and 14) over the eye distance; 0 is closed, about 0.5 a yawn."""
+    return float(np.linalg.norm(landmarks[13] - landmarks[14])) / max(eye_distance(landmarks), 1e-6)
+
+
+def yaw_degrees(landmarks: Landmarks) -> float:
+    """Estimate the head's turn in degrees; 0 is frontal, positive when the nose points to the image's right.
+
+    Takes the face as a half cylinder: the nose bridge sits off the middle of the temples by the sine of the turn.
+    """
+    left, right, nose = landmarks[234], landmarks[454], landmarks[6]
+    axis = right - left
+    width = float(axis @ axis)
+    place = float((nose - left) @ axis) / max(width, 1e-6)
+    return float(np.degrees(np.arcsin(np.clip((place - 0.5) * 2.0, -1.0, 1.0))))

@@ -1,0 +1,1 @@
+"""Corpora, the rendered head, and the trainer of the lightweight generator and its expert."""
