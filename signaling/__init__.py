@@ -1,1 +1,1 @@
-"""Who meets whom: rooms, tokens, and the relay of SDP and ICE over websockets."""
+"""Who meets whom: rooms, tokens, and the relay of SDP and ICE between peers."""

@@ -1,0 +1,249 @@
+"""The signaling server: carries messages between websockets and `Rooms`. Every bad message is answered with a code."""
+
+import asyncio
+import http
+import json
+import logging
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from signaling.messages import (
+    MAX_MESSAGE_BYTES,
+    Answer,
+    Candidate,
+    Error,
+    ErrorCode,
+    Join,
+    Leave,
+    Message,
+    MessageError,
+    Offer,
+    decode,
+    encode,
+)
+from signaling.rooms import Delivery, RoomError, Rooms
+
+log = logging.getLogger(__name__)
+# websockets writes whole frames at DEBUG, and the first frame holds a token: keep its own logger above that.
+_frame_log = logging.getLogger(f"{__name__}.websockets")
+_frame_log.setLevel(logging.INFO)
+
+OUTBOX_MESSAGES = 128
+MAX_BAD_MESSAGES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """Bound one connection: seconds until `join`, messages a second and in a burst, seconds between pings."""
+
+    join_timeout_s: float = 10.0
+    messages_per_s: float = 50.0
+    burst: int = 200
+    ping_s: float = 10.0
+    max_connections: int = 4096
+
+
+@dataclass(eq=False)  # hashed by identity
+class _Connection:
+    socket: ServerConnection
+    outbox: asyncio.Queue[Message] = field(default_factory=lambda: asyncio.Queue(OUTBOX_MESSAGES))
+    peer_id: str | None = None
+    bad: int = 0
+    allowance: float = 0.0
+    refilled: float = field(default_factory=time.monotonic)
+
+
+class SignalingServer:
+    """Serve rooms on `ws://host:port/`, and `GET /health`; an async context manager.
+
+    Port 0 picks a free one; read it from `port` after entering. One instance belongs to one event loop.
+    """
+
+    def __init__(
+        self, rooms: Rooms, *, host: str = "127.0.0.1", port: int = 8765, limits: ServerLimits | None = None
+    ) -> None:
+        self._rooms = rooms
+        self._host = host
+        self._port = port
+        self._limits = limits or ServerLimits()
+        self._connections: set[_Connection] = set()
+        self._by_peer: dict[str, _Connection] = {}
+        self._server: Server | None = None
+        self._started = time.monotonic()
+
+    @property
+    def port(self) -> int:
+        """Return the port that is listened on."""
+        if self._server is None:
+            return self._port
+        return int(next(iter(self._server.sockets)).getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """Return the address for clients on this machine."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"ws://{host}:{self.port}/"
+
+    async def __aenter__(self) -> Self:
+        self._server = await serve(
+            self._handle,
+            self._host,
+            self._port,
+            process_request=self._process_request,
+            # Four times our own limit, so that an oversized message is answered with a code; beyond it close code 1009.
+            max_size=4 * MAX_MESSAGE_BYTES,
+            ping_interval=self._limits.ping_s,
+            ping_timeout=2 * self._limits.ping_s,
+            close_timeout=2.0,
+            logger=_frame_log,
+        )
+        log.info("signaling listens on port %d", self.port)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Tell everybody that the server stops, then close every connection and the socket. Idempotent."""
+        if self._server is None:
+            return
+        for connection in list(self._connections):
+            self._post(connection, Error(ErrorCode.SHUTTING_DOWN, "the signaling server stops"))
+        await asyncio.sleep(0)  # lets the writers flush the farewell
+        self._server.close(code=1001, reason="server stops")
+        await self._server.wait_closed()
+        self._server = None
+
+    async def serve_forever(self) -> None:
+        """Serve until cancelled."""
+        if self._server is None:
+            raise RuntimeError("enter the server first: async with SignalingServer(...)")
+        await self._server.wait_closed()
+
+    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        path = request.path.partition("?")[0]
+        if path == "/health":
+            body = {
+                "status": "ok",
+                "uptimeSeconds": round(time.monotonic() - self._started, 1),
+                "rooms": self._rooms.room_count,
+                "peers": self._rooms.peer_count,
+            }
+            response = connection.respond(http.HTTPStatus.OK, json.dumps(body) + "\n")
+            del response.headers["Content-Type"]
+            response.headers["Content-Type"] = "application/json"
+            return response
+        if path != "/":
+            return connection.respond(http.HTTPStatus.NOT_FOUND, "Signaling is at /, health at /health.\n")
+        if len(self._connections) >= self._limits.max_connections:
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections, try again later.\n")
+        return None
+
+    async def _handle(self, socket: ServerConnection) -> None:
+        connection = _Connection(socket, allowance=float(self._limits.burst))
+        self._connections.add(connection)
+        writer = asyncio.create_task(self._write(connection))
+        try:
+            await self._read(connection)
+        except ConnectionClosed:
+            pass
+        finally:
+            self._connections.discard(connection)
+            if connection.peer_id is not None:
+                self._by_peer.pop(connection.peer_id, None)
+                self._deliver(self._rooms.leave(connection.peer_id))
+            await self._finish(connection, writer)
+
+    async def _finish(self, connection: _Connection, writer: asyncio.Task[None]) -> None:
+        # What is already queued (usually the error that explains the close) is sent first, for at most a second.
+        if not writer.done():
+            try:
+                await asyncio.wait_for(connection.outbox.join(), 1.0)
+            except TimeoutError:
+                log.info("a peer took no messages while it was closed")
+        writer.cancel()
+        await asyncio.gather(writer, return_exceptions=True)
+
+    async def _write(self, connection: _Connection) -> None:
+        while True:
+            message = await connection.outbox.get()
+            try:
+                await connection.socket.send(encode(message))
+            except ConnectionClosed:
+                pass
+            finally:
+                connection.outbox.task_done()
+
+    async def _read(self, connection: _Connection) -> None:
+        deadline = time.monotonic() + self._limits.join_timeout_s
+        while True:
+            timeout = None if connection.peer_id else max(0.0, deadline - time.monotonic())
+            try:
+                text = await asyncio.wait_for(connection.socket.recv(), timeout)
+            except TimeoutError:
+                self._post(connection, Error(ErrorCode.TIMEOUT, f'no "join" in {self._limits.join_timeout_s:g} s'))
+                return
+            if not self._spend(connection):
+                self._post(connection, Error(ErrorCode.RATE_LIMITED, "too many messages: slow down"))
+                return
+            try:
+                if not self._dispatch(connection, decode(text)):
+                    return
+            except (MessageError, RoomError) as error:
+                connection.bad += 1
+                self._post(connection, Error(error.code, error.detail))
+                if connection.bad >= MAX_BAD_MESSAGES or (
+                    isinstance(error, RoomError) and error.code is ErrorCode.BAD_TOKEN
+                ):
+                    return  # a wrong token costs a new connection, which slows guessing
+
+    def _dispatch(self, connection: _Connection, message: Message) -> bool:
+        match message:
+            case Join():
+                if connection.peer_id is not None:
+                    raise RoomError(ErrorCode.ALREADY_JOINED, "this connection is in a room: open another one")
+                peer, deliveries = self._rooms.join(message.room, message.token, message.role, message.name)
+                connection.peer_id = peer.peer_id
+                self._by_peer[peer.peer_id] = connection
+                log.info("a %s joined; %d peers in %d rooms", peer.role.value, *self._counts())
+                self._deliver(deliveries)
+            case Offer() | Answer() | Candidate():
+                if connection.peer_id is None:
+                    raise RoomError(ErrorCode.NOT_JOINED, 'send "join" first')
+                self._deliver(self._rooms.relay(connection.peer_id, message))
+            case Leave():
+                return False
+            case _:
+                raise MessageError(ErrorCode.BAD_MESSAGE, f'"{message.TYPE}" is sent by the server only')
+        return True
+
+    def _deliver(self, deliveries: list[Delivery]) -> None:
+        for peer_id, message in deliveries:
+            connection = self._by_peer.get(peer_id)
+            if connection is not None:
+                self._post(connection, message)
+
+    def _post(self, connection: _Connection, message: Message) -> None:
+        try:
+            connection.outbox.put_nowait(message)
+        except asyncio.QueueFull:
+            # A peer that does not read cannot be helped by dropping SDP: cut it, it may come back.
+            connection.socket.transport.abort()
+
+    def _spend(self, connection: _Connection) -> bool:
+        now = time.monotonic()
+        earned = (now - connection.refilled) * self._limits.messages_per_s
+        connection.allowance = min(float(self._limits.burst), connection.allowance + earned) - 1.0
+        connection.refilled = now
+        return connection.allowance >= 0.0
+
+    def _counts(self) -> tuple[int, int]:
+        return self._rooms.peer_count, self._rooms.room_count
