@@ -1,0 +1,56 @@
+# lipline. `make` lists the targets; `make demo` and `make test` set up .venv by themselves.
+SHELL := /bin/bash
+# mediapipe 0.10.21 has wheels for Python 3.11 and 3.12 only. `make demo PYTHON=/path/to/python3.12` chooses another one.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do "$$p" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(VENV)/.for-calls
+DEV := $(VENV)/.for-tests
+# PyPI's torch for Linux brings gigabytes of CUDA; this index has the same release for the CPU.
+TORCH := --extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0
+# mediapipe brings an OpenCV that wants libGL; where that is missing, the headless build of the same release takes its place.
+HEADLESS := opencv-contrib-python-headless==4.11.0.86
+CODE := realtime models train client signaling benchmarks tests
+
+.PHONY: help setup demo test lint types format bench clean
+.DEFAULT_GOAL := help
+
+help:  ## Show the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(RUN)  ## Create .venv with what a call needs (no torch).
+
+demo: $(RUN)  ## Show a call whose link collapses, with and without the filter; ARGS="--clip FILE" takes another face.
+	$(BIN)/lipline demo $(ARGS)
+
+test: $(DEV)  ## Run the tests; ARGS="-k mel" picks some.
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV)  ## Check style.
+	$(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check $(CODE)
+
+types: $(DEV)  ## Check types.
+	$(BIN)/mypy --strict realtime models train client signaling benchmarks
+
+format: $(DEV)  ## Put the code in form.
+	$(BIN)/ruff check --fix $(CODE); $(BIN)/ruff format $(CODE)
+
+bench: $(DEV)  ## Measure the filter's parts on this machine.
+	@for file in benchmarks/[a-z]*.py; do [ -e "$$file" ] || continue; echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+clean:  ## Remove .venv and out/.
+	rm -rf $(VENV) out
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "lipline needs Python 3.11 or 3.12 and found neither. Install one (sudo apt install python3.12 python3.12-venv, or: uv python install 3.12), or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 2; }
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make virtual environments. Run: sudo apt install $$("$(PYTHON)" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; exit 2; }
+
+$(RUN): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu]'
+	@$(BIN)/python -c 'import cv2' 2>/dev/null || $(BIN)/python -m pip install --quiet --force-reinstall --no-deps $(HEADLESS)
+	@touch $@
+
+$(DEV): pyproject.toml | $(RUN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,train,dev]'
+	@touch $@

@@ -1,0 +1,31 @@
+"""Limits and fixtures that every test shares."""
+
+import os
+from pathlib import Path
+
+# Before numpy and friends start their pools: the tests of a call share two cores.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "2")
+# MediaPipe and TensorFlow Lite write to stderr from C++ otherwise.
+os.environ.setdefault("GLOG_minloglevel", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pytest  # noqa: E402
+
+ASSETS = Path(__file__).resolve().parents[1] / "client" / "assets"
+
+
+@pytest.fixture(scope="session")
+def caller_clip() -> Path:
+    """Return the path of the bundled talking head; its ground truth lies beside it as JSON."""
+    return ASSETS / "caller.mp4"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def limit_torch_threads() -> None:
+    """Keep torch from taking a thread per core in each test process; do nothing where torch is not installed."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return
+    torch.set_num_threads(2)
