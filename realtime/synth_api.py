@@ -9,7 +9,7 @@ The life of one outage, in media time, as the renderer sees it:
 2. `start(t)`: the first synthetic frame will be for t, about one frame interval after the last observed frame.
 3. `render(window, t, speech)` for rising t, at most one per output frame; frames that came too late are left out.
 4. `hand_back(real, t, progress)` for rising t with progress rising from above 0 to 1: pixels move from the synthetic
-   pose to `real`. When the link falls again in mid-return, progress falls back to 0 with the last `real`, then `render`.
+   pose to `real`. When the link falls in mid-return, progress falls back to 0 with the last `real`, then `render`.
 5. `stop()`: the output is real again.
 """
 
@@ -59,10 +59,10 @@ class Synthesizer(Protocol):
         """Offer a real frame to tracker and history; an older one still waiting is dropped."""
 
     def request(self, job: SynthJob) -> None:
-        """Ask for the frame of `job`; a job still waiting is replaced. The first one after `release` starts an outage."""
+        """Ask for the frame of `job`; a job still waiting is replaced; the first after `release` starts an outage."""
 
     def take(self, media_ms: float) -> SynthResult | None:
-        """Return the finished frame with the greatest time that is not past `media_ms`, once; None when there is none."""
+        """Return the finished frame with the greatest time not past `media_ms`, once; None when there is none."""
 
     def release(self) -> None:
         """End the outage: jobs and results still waiting are dropped, observing goes on."""

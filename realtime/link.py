@@ -1,0 +1,189 @@
+"""Decide from arrivals alone whether the caller's video can be shown: REAL, SUSPECT, SYNTH, RETURNING.
+
+Pure: times come in as arguments, in ms of one monotonic clock. The enemy is the freeze of W3C webrtc-stats, a gap of
+max(3 d, d + 150 ms) for a mean frame interval d; `LinkMonitor.synth_gap_ms` stays under it for every d.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+
+class LinkState(Enum):
+    """Say what to make of the caller's video."""
+
+    REAL = "real"
+    SUSPECT = "suspect"
+    SYNTH = "synth"
+    RETURNING = "returning"
+
+
+class LinkSignal(Enum):
+    """What the caller's own program says about its video, over the data channel."""
+
+    VIDEO_PAUSED = "video-paused"
+    VIDEO_RESUMED = "video-resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkConfig:
+    """Set the limits; times in ms.
+
+    Attributes:
+        frame_interval_ms: expected frame interval until it has been learned from arrivals.
+        suspect_intervals: a frame is overdue after this many intervals.
+        synth_gap_ms: gap that starts synthesis, 100 to 120; 2 intervals for sources slower than 20 frames a second.
+        return_frames: frames that must arrive
+        return_window_ms: within this time (more for slow sources),
+        return_gap_ms: none further apart than this (2 intervals for slow sources),
+        return_span_ms: and not all in one burst: first to last at least this.
+        slow_frames_per_s: a source that comes back slower may return with this many frames in one second.
+        hand_back_ms: length of RETURNING.
+        audio_gone_ms: without audio for longer than this nobody is heard.
+    """
+
+    frame_interval_ms: float = 40.0
+    suspect_intervals: float = 1.5
+    synth_gap_ms: float = 100.0
+    return_frames: int = 6
+    return_window_ms: float = 300.0
+    return_gap_ms: float = 100.0
+    return_span_ms: float = 100.0
+    slow_frames_per_s: int = 10
+    hand_back_ms: float = 320.0
+    audio_gone_ms: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Refuse limits that would let a freeze through or make the state flap."""
+        if not 100.0 <= self.synth_gap_ms <= 120.0:
+            raise ValueError(f"synth_gap_ms is {self.synth_gap_ms}; use 100 to 120 (a freeze counts from 150 ms on)")
+        if self.return_frames < 2 or self.hand_back_ms <= 0 or self.return_span_ms <= 0:
+            raise ValueError("return_frames must be at least 2, hand_back_ms and return_span_ms more than 0")
+
+
+INTERVAL_RANGE_MS = (10.0, 200.0)
+_GAPS_KEPT = 30
+_SLOW_WINDOW_MS = 1000.0
+_SLOW_GAP_MS = 150.0
+
+
+class LinkMonitor:
+    """Follow one caller's link.
+
+    Feed it every event as it happens and `tick` at least once per output frame. A time earlier than one already seen
+    counts as that one, so any order of events is safe. Not thread-safe.
+    """
+
+    def __init__(self, config: LinkConfig | None = None) -> None:
+        self.config = config or LinkConfig()
+        self.state = LinkState.REAL
+        self.since_ms = float("-inf")
+        """When the present state began."""
+        self.run_started_ms: float | None = None
+        """Arrival of the first frame of the present unbroken run of frames; None before any frame."""
+        self._now = float("-inf")
+        self._video: float | None = None
+        self._audio: float | None = None
+        self._gaps: deque[float] = deque(maxlen=_GAPS_KEPT)
+        self._run: deque[float] = deque(maxlen=64)
+
+    @property
+    def interval_ms(self) -> float:
+        """Return the mean frame interval of the last 30 frames while the link was good."""
+        if not self._gaps:
+            return self.config.frame_interval_ms
+        return min(max(sum(self._gaps) / len(self._gaps), INTERVAL_RANGE_MS[0]), INTERVAL_RANGE_MS[1])
+
+    @property
+    def synth_gap_ms(self) -> float:
+        """Return the gap after which synthesis starts; always less than max(3 d, d + 150 ms) for the interval d."""
+        return max(self.config.synth_gap_ms, 2.0 * self.interval_ms)
+
+    @property
+    def speech(self) -> bool:
+        """Say whether anyone can be heard: audio has arrived within `audio_gone_ms` of the last event."""
+        return self._audio is not None and self._now - self._audio <= self.config.audio_gone_ms
+
+    def on_video(self, arrival_ms: float) -> LinkState:
+        """Count a decoded real frame that arrived at `arrival_ms`."""
+        self.tick(arrival_ms)
+        gap = None if self._video is None else self._now - self._video
+        self._video = self._now
+        self._extend_run(gap)
+        if self.state in (LinkState.REAL, LinkState.SUSPECT):
+            if gap is not None:
+                self._gaps.append(gap)
+            self._enter(LinkState.REAL)
+        elif self.state is LinkState.SYNTH and self._steady():
+            self._learn_run()
+            self._enter(LinkState.RETURNING)
+        return self.state
+
+    def on_audio(self, arrival_ms: float) -> LinkState:
+        """Count an audio packet that arrived at `arrival_ms`."""
+        state = self.tick(arrival_ms)
+        self._audio = self._now
+        return state
+
+    def on_signal(self, signal: LinkSignal, at_ms: float) -> LinkState:
+        """Take the caller's word: a pause starts synthesis at once when speech arrives. A resume is only a promise."""
+        self.tick(at_ms)
+        if signal is LinkSignal.VIDEO_PAUSED and self._video is not None and self.speech:
+            self._enter(LinkState.SYNTH)
+        return self.state
+
+    def tick(self, now_ms: float) -> LinkState:
+        """Let time pass up to `now_ms`; return the state."""
+        self._now = max(self._now, now_ms)
+        if self._video is None:
+            return self.state
+        gap = self._now - self._video
+        if self.state is LinkState.RETURNING:
+            if gap >= self._return_gap_ms:
+                self._enter(LinkState.SYNTH)
+            elif self._now - self.since_ms >= self.config.hand_back_ms:
+                self._enter(LinkState.REAL)
+        if self.state is LinkState.REAL and gap > self.config.suspect_intervals * self.interval_ms:
+            self._enter(LinkState.SUSPECT)
+        if self.state is LinkState.SUSPECT and gap >= self.synth_gap_ms:
+            self._enter(LinkState.SYNTH)
+        return self.state
+
+    @property
+    def _return_gap_ms(self) -> float:
+        return max(self.config.return_gap_ms, 2.0 * self.interval_ms)
+
+    def _enter(self, state: LinkState) -> None:
+        if state is self.state:
+            return
+        self.state = state
+        self.since_ms = self._now
+        if state is LinkState.SYNTH:
+            # Frames from before the outage say nothing about the link after it.
+            self._run.clear()
+
+    def _extend_run(self, gap: float | None) -> None:
+        if gap is None or gap > max(self._return_gap_ms, _SLOW_GAP_MS) or not self._run:
+            self._run.clear()
+            self.run_started_ms = self._now
+        self._run.append(self._now)
+
+    def _steady(self) -> bool:
+        wanted = self.config.return_frames
+        window = max(self.config.return_window_ms, 1.5 * (wanted - 1) * self.interval_ms)
+        recent = [t for t in self._run if t >= self._now - window]
+        if len(recent) < wanted or recent[-1] - recent[0] < self.config.return_span_ms:
+            return self._steady_but_slow()
+        return max(b - a for a, b in zip(recent, recent[1:], strict=False)) <= self._return_gap_ms
+
+    def _steady_but_slow(self) -> bool:
+        recent = [t for t in self._run if t >= self._now - _SLOW_WINDOW_MS]
+        lasted = self._now - self._run[0] >= _SLOW_WINDOW_MS - _SLOW_GAP_MS
+        spread = recent[-1] - recent[0] >= _SLOW_WINDOW_MS / 2
+        return lasted and spread and len(recent) >= self.config.slow_frames_per_s
+
+    def _learn_run(self) -> None:
+        """Take the returning source's own interval, so that a slower one is not lost again at its first gap."""
+        gaps = [b - a for a, b in zip(self._run, list(self._run)[1:], strict=False)]
+        self._gaps.clear()
+        self._gaps.extend(gaps[-_GAPS_KEPT:])
