@@ -1,0 +1,124 @@
+"""The `lipline` command: find the subcommand, import only that one, turn errors into one line."""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+from client.errors import UsageError
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Name the module with `add_parser(subparsers)` and say in a line what the command is for."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "doctor": Command("client.doctor", "say what this machine can do, what is missing and how to mend it"),
+    "demo": Command("client.demo", "run a call whose link collapses, with and without the filter, and measure both"),
+    "serve": Command("client.serve", "run a signaling server with a lipline node"),
+    "call": Command("client.call", "join a room from a file or from camera and microphone"),
+    "dub": Command("client.dub", "put the words of any speech on a person in a video"),
+    "convert": Command("client.convert", "turn a Wav2Lip or SyncNet checkpoint into ONNX"),
+}
+
+DESCRIPTION = """\
+Keep a video call alive when the video cannot get through: past frames of the caller
+move the head, live speech moves the lips, and real video takes over again without a jump."""
+
+EXAMPLES = """\
+examples:
+  lipline doctor                              see whether this machine can run a call
+  lipline demo                                watch a link collapse; results in out/demo/report.html
+  lipline demo --clip me.mp4                  the same with your own talking face
+  lipline serve --port 8765 --token SECRET    run rooms and the filter for others
+  lipline call ws://127.0.0.1:8765 --room studio --token SECRET --clip me.mp4
+  lipline call ws://127.0.0.1:8765 --room studio --token SECRET --view seen.mp4
+  lipline dub portrait.mp4 speech.wav out.mp4 give the person in a video other words
+  lipline convert wav2lip.pth wav2lip.onnx    use weights that you have
+
+Every synthetic frame carries a badge. `lipline COMMAND --help` tells more about one command."""
+
+
+def build_parser(chosen: str | None) -> argparse.ArgumentParser:
+    """Build the parser; import only the module of `chosen`, so that help needs none of them."""
+    parser = argparse.ArgumentParser(
+        prog="lipline", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, command in COMMANDS.items():
+        if name == chosen:
+            importlib.import_module(command.module).add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=command.help)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command in `argv` (default: the process's own arguments) and return its exit code.
+
+    0 is success, 1 a failure that the command has explained, 2 an error of use with its remedy, 130 Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _run(arguments, chosen)
+    except KeyboardInterrupt:
+        print("\nlipline: stopped", file=sys.stderr)
+        return INTERRUPTED
+    except UsageError as error:
+        return _complain(str(error))
+    except ModuleNotFoundError as error:
+        return _complain(f"the package {error.name!r} is missing; run `make setup` or: {_install_hint(error.name)}")
+    except (OSError, ValueError) as error:
+        if os.environ.get("LIPLINE_DEBUG"):
+            raise
+        return _complain(f"{error} (LIPLINE_DEBUG=1 shows where)")
+
+
+def _run(arguments: list[str], chosen: str | None) -> int:
+    parser = build_parser(chosen if chosen in COMMANDS else None)
+    options = parser.parse_args(arguments)
+    if options.version:
+        from importlib.metadata import version
+
+        print(f"lipline {version('lipline')}")
+        return 0
+    if options.command is None:
+        parser.print_help()
+        return 0
+    run: Callable[[argparse.Namespace], int | None] = options.run
+    return run(options) or 0
+
+
+def _install_hint(package: str | None) -> str:
+    top = (package or "").split(".")[0]
+    extra = {"torch": "train", "onnx": "train", "onnxruntime": "cpu", "pyvirtualcam": "camera", "sounddevice": "camera"}
+    return f"pip install 'lipline[{extra[top]}]'" if top in extra else f"pip install {top}"
+
+
+def _complain(text: str) -> int:
+    print(f"lipline: error: {' '.join(text.split())}", file=sys.stderr)
+    return USAGE
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    """Leave through the same door as Ctrl-C, so that `finally` blocks and context managers run."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
