@@ -60,12 +60,12 @@ class Playout:
 class JitterStats:
     """Count since the start; samples at 48 kHz, `jitterBufferDelay` in seconds summed over emitted samples (W3C)."""
 
-    jitterBufferDelay: float = 0.0  # noqa: N815
-    jitterBufferEmittedCount: int = 0  # noqa: N815
-    concealedSamples: int = 0  # noqa: N815
-    concealmentEvents: int = 0  # noqa: N815
-    removedSamplesForAcceleration: int = 0  # noqa: N815
-    packetsDiscarded: int = 0  # noqa: N815
+    jitterBufferDelay: float = 0.0
+    jitterBufferEmittedCount: int = 0
+    concealedSamples: int = 0
+    concealmentEvents: int = 0
+    removedSamplesForAcceleration: int = 0
+    packetsDiscarded: int = 0
 
 
 @dataclass(frozen=True, slots=True)

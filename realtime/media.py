@@ -29,18 +29,33 @@ class VideoFrame:
 
 @dataclass(frozen=True, slots=True)
 class AudioBlock:
-    """Hold 20 ms of 48 kHz mono speech: `samples` (960,) int16, media time in ms of the first, and whether it was
-    concealed (invented because the packet was lost or late)."""
+    """Hold 20 ms of 48 kHz mono speech.
+
+    Attributes:
+        samples: (960,) int16.
+        media_ms: media time in ms of the first sample.
+        concealed: whether it was invented because the packet was lost or late.
+        source_ms: the caller's own time in ms of the first sample; None while concealed or unknown.
+    """
 
     samples: NDArray[np.int16]
     media_ms: float
     concealed: bool = False
+    source_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OutputFrame:
-    """Hold what the viewer gets at one tick: `image` (H, W, 3) uint8 BGR, the audio time in ms it belongs to, its kind."""
+    """Hold what the viewer gets at one tick.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR.
+        media_ms: audio time in ms it belongs to: the sound that leaves at the same moment.
+        kind: where the pixels come from.
+        skew_ms: time that the picture depicts minus `media_ms`; positive when the picture is ahead of the sound.
+    """
 
     image: NDArray[np.uint8]
     media_ms: float
     kind: FrameKind
+    skew_ms: float = 0.0

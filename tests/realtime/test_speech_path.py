@@ -1,0 +1,145 @@
+"""Speech on its way out: one axis, concealment without clicks, mel in its place, honest silence."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from models.alignment import COLUMN_MS, SILENCE, WAV2LIP_WINDOW, MelWindow
+from realtime.audio import Concealer, SpeechPath, hold_for
+from realtime.resample import Decimator
+
+RATE = 48_000
+WINDOW = MelWindow.for_lookahead(80.0)
+
+
+def tone(ms: float, hz: float = 200.0, level: float = 8000.0) -> NDArray[np.int16]:
+    t = np.arange(int(RATE * ms / 1000)) / RATE
+    return (level * np.sin(2 * np.pi * hz * t)).astype(np.int16)
+
+
+def blocks(samples: NDArray[np.int16]) -> list[NDArray[np.int16]]:
+    return list(samples[: samples.size // 960 * 960].reshape(-1, 960))
+
+
+@given(st.lists(st.integers(0, 3000), min_size=1, max_size=40), st.integers(0, 20_000))
+@settings(max_examples=30)
+def test_decimator_is_the_same_for_any_chunks_and_has_no_phase(sizes: list[int], at: int) -> None:
+    samples = np.zeros(sum(sizes) + 1000, dtype=np.int16)
+    click = min(at, samples.size - 200)
+    samples[click] = 20_000
+    whole = Decimator().push(samples)
+    decimator, cut = Decimator(), [0, *np.cumsum(sizes).tolist(), samples.size]
+    parts = [decimator.push(samples[a:b]) for a, b in zip(cut, cut[1:], strict=False)]
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
+    assert abs(int(np.argmax(np.abs(whole))) - click / 3) <= 1
+
+
+@pytest.mark.parametrize("hz, low, high", [(300.0, 0.99, 1.01), (6500.0, 0.99, 1.01), (9000.0, 0.0, 1e-3)])
+def test_decimator_passes_speech_and_stops_aliases(hz: float, low: float, high: float) -> None:
+    out = Decimator().push(tone(1000, hz, 16_384.0))[200:-200]
+    assert low <= float(np.std(out)) / (0.5 / np.sqrt(2)) <= high
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(120, 900))
+def test_a_click_lands_in_the_column_of_its_time(at_ms: float) -> None:
+    samples = np.zeros(RATE, dtype=np.int16)
+    samples[int(at_ms * RATE / 1000)] = 30_000
+    path = SpeechPath(MelWindow(1, 0.0), 140.0)
+    for block in blocks(samples):
+        path.push(block)
+    times = np.arange(0.0, 940.0, COLUMN_MS)
+    energy = [float(window.mean()) for t in times if (window := path.window(float(t))) is not None]
+    loud = times[np.asarray(energy) > max(energy) - 0.1]
+    assert abs(float(loud.mean()) - at_ms) <= COLUMN_MS
+
+
+@pytest.mark.parametrize("window", [WINDOW, WAV2LIP_WINDOW, MelWindow.for_lookahead(40.0)])
+@pytest.mark.parametrize("interval", [40.0, 1000 / 30])
+def test_the_hold_is_long_enough_to_ask_one_frame_ahead(window: MelWindow, interval: float) -> None:
+    """At any moment until the next block leaves, the window of the frame one interval on is complete."""
+    path = SpeechPath(window, hold_for(window, interval))
+    ready = []
+    for block in blocks(tone(2000)):
+        left = path.push(block)
+        if left is not None:
+            # 19.9 ms later the next block is about to leave.
+            ready += [path.window(left.media_ms + late + interval) is not None for late in (0.0, 10.0, 19.9)]
+    assert len(ready) > 100 and all(ready)
+    assert hold_for(window, interval) - window.lookahead_ms - interval <= 40.0
+
+
+def test_blocks_leave_after_the_hold_unchanged_and_on_one_axis() -> None:
+    path, sent = SpeechPath(WINDOW, 140.0), blocks(tone(1000))
+    left = [path.push(block, 5000.0 + i * 20) for i, block in enumerate(sent)]
+    assert left[:7] == [None] * 7
+    for i, out in enumerate(left[7:]):
+        assert out is not None
+        assert (out.media_ms, out.source_ms, out.concealed) == (i * 20.0, 5000.0 + i * 20, False)
+        np.testing.assert_array_equal(out.samples, sent[i])
+
+
+def test_concealment_fades_without_steps() -> None:
+    concealer, given_blocks = Concealer(), blocks(tone(400))
+    holes = {5, 6, 7, 8, 12}
+    out = np.concatenate([concealer.push(None if i in holes else b) for i, b in enumerate(given_blocks)])
+    natural = int(np.abs(np.diff(tone(400).astype(np.int32))).max())
+    assert int(np.abs(np.diff(out.astype(np.int32))).max()) <= 2 * natural
+    assert np.abs(out[8 * 960 : 9 * 960]).max() == 0
+    assert np.abs(out[12 * 960 : 13 * 960]).max() > 3000
+    np.testing.assert_array_equal(out[10 * 960 : 11 * 960], given_blocks[10])
+
+
+def test_a_cut_in_the_callers_time_is_smoothed() -> None:
+    path, smooth = SpeechPath(WINDOW, 0.0), tone(2000, 130.0)
+    parts = blocks(smooth)
+    del parts[20]
+    out = [path.push(block, 20.0 * (i + (i >= 20))) for i, block in enumerate(parts)]
+    joined = np.concatenate([block.samples for block in out if block is not None]).astype(np.int32)
+    step = np.abs(np.diff(smooth.astype(np.int32))).max()
+    assert np.abs(np.diff(joined)).max() <= 2 * step + 100
+
+
+def test_lips_rest_after_120_ms_of_concealment_and_in_silence() -> None:
+    path = SpeechPath(WINDOW, 0.0)
+    for block in blocks(tone(400)):
+        path.push(block)
+    assert path.speech(path.head_ms - 20)
+    states = []
+    for _ in range(10):
+        path.push(None)
+        states.append(path.speech(path.head_ms - 20))
+    assert states[0] and not any(states[6:])
+    path.push(blocks(tone(20))[0])
+    assert path.speech(path.head_ms - 20)
+    for _ in range(20):
+        path.push(np.zeros(960, dtype=np.int16))
+    assert not path.speech(path.head_ms - 20)
+    assert path.speech(390.0), "the past keeps its own mark"
+    window = path.window(path.head_ms - 150)
+    assert window is not None and window[:, -4:] == pytest.approx(SILENCE)
+
+
+def test_a_level_between_the_limits_does_not_flicker() -> None:
+    path = SpeechPath(WINDOW, 0.0)
+    between = tone(20, level=32768 * 10 ** (-49 / 20) * np.sqrt(2))
+    path.push(between)
+    assert not path.speech(0.0)
+    for _ in range(5):
+        path.push(tone(20))
+    for _ in range(50):
+        path.push(between)
+    assert path.speech(path.head_ms - 20)
+
+
+@pytest.mark.parametrize("bad", [np.zeros(959, np.int16), np.zeros(960, np.float32), np.zeros((960, 2), np.int16)])
+def test_wrong_blocks_are_refused(bad: NDArray[np.int16]) -> None:
+    with pytest.raises(ValueError, match="960"):
+        SpeechPath(WINDOW, 0.0).push(bad)
+
+
+def test_a_hold_between_blocks_is_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of 20"):
+        SpeechPath(WINDOW, 50.0)
