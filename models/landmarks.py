@@ -86,9 +86,9 @@ def aligned_matrix(landmarks: Landmarks, size: int) -> Matrix:
     return np.hstack([linear, (mean_t - linear @ mean_s)[:, None]])
 
 
-def transform(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float32]:
+def transform(matrix: Matrix, points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Apply an affine (2, 3) to points (..., 2)."""
-    return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], dtype=np.float32)
 
 
 def invert(matrix: Matrix) -> Matrix:

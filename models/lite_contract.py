@@ -1,0 +1,96 @@
+"""What the lite generator agrees on with its trainer and its runtime: points, regions, window. No torch here."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from models.alignment import MelWindow
+from models.generator import Landmarks
+from models.landmarks import ALIGNED_EYES, ALIGNED_ORIGIN, JAW, LIPS_INNER, LIPS_OUTER
+
+POINTS: Final = LIPS_OUTER + LIPS_INNER + JAW
+"""FaceMesh indices of the points that speech moves: outer lips (20), inner lips (20), jaw (15)."""
+
+OUTER: Final = slice(0, len(LIPS_OUTER))
+INNER: Final = slice(len(LIPS_OUTER), len(LIPS_OUTER) + len(LIPS_INNER))
+CHIN: Final = slice(len(LIPS_OUTER) + len(LIPS_INNER), len(POINTS))
+
+# LIPS_INNER runs from the left corner along the lower lip to the right corner and back along the upper lip.
+INNER_LOWER: Final = tuple(range(len(LIPS_OUTER), len(LIPS_OUTER) + 11))
+INNER_UPPER: Final = (
+    len(LIPS_OUTER),
+    *reversed(range(len(LIPS_OUTER) + 11, len(LIPS_OUTER) + 20)),
+    len(LIPS_OUTER) + 10,
+)
+GAP: Final = (POINTS.index(13, len(LIPS_OUTER)), POINTS.index(14, len(LIPS_OUTER)))
+"""Middle of the upper and of the lower inner lip."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiteConfig:
+    """Fix the sizes of a lite generator.
+
+    Attributes:
+        size: aligned crop in px (models.landmarks.aligned_matrix).
+        region: left, top, right, bottom of the mouth region in the crop, px; the only pixels that are generated.
+        sources: pictures that are warped: the pose frame and `sources - 1` references.
+        coefficients: numbers that describe a mouth shape.
+        columns: mel columns the voice network hears.
+        lookahead_ms: audio needed after the frame's time.
+        width: channels of the picture network's first level.
+    """
+
+    size: int = 128
+    region: tuple[int, int, int, int] = (16, 48, 112, 128)
+    sources: int = 4
+    coefficients: int = 12
+    columns: int = 24
+    lookahead_ms: float = 80.0
+    width: int = 32
+
+    @property
+    def window(self) -> MelWindow:
+        """The mel window that gives this lookahead."""
+        return MelWindow.for_lookahead(self.lookahead_ms, self.columns)
+
+    @property
+    def eye_px(self) -> float:
+        """Distance of the outer eye corners in the crop, px."""
+        return ALIGNED_EYES * self.size
+
+    @property
+    def region_hw(self) -> tuple[int, int]:
+        """Height and width of the mouth region, px."""
+        left, top, right, bottom = self.region
+        return bottom - top, right - left
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for a checkpoint or ONNX metadata."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "LiteConfig":
+        """Read what `to_json` wrote; unknown or missing fields raise TypeError."""
+        return cls(**{**values, "region": tuple(values["region"])})
+
+
+def shape_of(landmarks_px: Landmarks, size: int) -> Landmarks:
+    """Return mouth shapes (..., 55, 2) float32 of landmarks (..., 468, 2) in aligned-crop px.
+
+    The origin is between the eyes, the unit the eye distance.
+    """
+    origin = np.array(ALIGNED_ORIGIN) * size
+    points = landmarks_px[..., list(POINTS), :]
+    return ((points - origin) / (ALIGNED_EYES * size)).astype(np.float32)
+
+
+def to_crop_px(shape: Landmarks, size: int) -> Landmarks:
+    """Undo `shape_of`: shape (..., 55, 2) to px of the aligned crop."""
+    return (shape * (ALIGNED_EYES * size) + np.array(ALIGNED_ORIGIN) * size).astype(np.float32)
+
+
+def gap(shape: Landmarks) -> Landmarks:
+    """Return the signed gap (...) between the inner lips of shapes (..., 55, 2), in eye distances."""
+    upper, lower = GAP
+    return np.asarray(shape[..., lower, 1] - shape[..., upper, 1], dtype=np.float32)

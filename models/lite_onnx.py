@@ -1,0 +1,166 @@
+"""Run the lite generator from ONNX and move the caller's pixels at the frame's own resolution. No torch here."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ModelError
+from models.generator import FaceImage, Image, Landmarks, Patch
+from models.landmarks import Matrix, aligned_matrix, invert, transform
+from models.lite_contract import POINTS, LiteConfig, shape_of, to_crop_px
+from models.onnx_contract import OnnxContract
+
+CONFIG_KEY: Final = "lipline.lite"
+"""Metadata property that holds the LiteConfig as JSON."""
+
+_LARGEST: Final = 3.0  # a face so close that its crop is 3 x 128 px wide is sharp enough; more costs time
+_UNUSED: Final = 0.02  # a source that never weighs more than this is not worth sampling
+
+
+def contract(config: LiteConfig) -> OnnxContract:
+    """Return names and shapes of a lite file; shapes in eye distances, maps in px of the aligned crop."""
+    size, count = config.size, config.sources
+    height, width = config.region_hw
+    return OnnxContract(
+        kind="lite",
+        inputs={
+            "mel": (1, 80, config.columns),
+            "crops": (count, 3, size, size),
+            "shapes": (count, len(POINTS), 2),
+            "neutral": (len(POINTS), 2),
+        },
+        outputs={
+            "shape": (len(POINTS), 2),
+            "maps": (count, 2, height, width),
+            "weights": (count, height, width),
+            "residual": (3, height, width),
+        },
+        window=config.window,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LiteSource:
+    """Hold what is computed once for a past frame.
+
+    Attributes:
+        landmarks: (468, 2) px of the frame.
+        matrix: (2, 3), frame to aligned crop.
+        shape: (55, 2) mouth shape.
+        crop: (3, S, S) float32 0..1, what the network sees.
+        native: the same crop at about the frame's own resolution, uint8 BGR; what the pixels are taken from.
+    """
+
+    landmarks: Landmarks
+    matrix: Matrix
+    shape: Landmarks
+    crop: NDArray[np.float32]
+    native: Image
+
+
+class LiteGenerator:
+    """Make mouths with a lite ONNX file (a `models.generator.Generator`). Not thread-safe."""
+
+    name = "lite"
+
+    def __init__(self, session: Any) -> None:
+        """Take an open onnxruntime session of an exported lite generator.
+
+        Raises:
+            ModelError: the file's metadata is not that of a lite generator.
+        """
+        metadata = session.get_modelmeta().custom_metadata_map
+        try:
+            self.config = LiteConfig.from_json(json.loads(metadata[CONFIG_KEY]))
+        except (KeyError, ValueError, TypeError) as error:
+            raise ModelError(f"the file's {CONFIG_KEY} cannot be read: export the model again") from error
+        self._session = session
+        self.window = self.config.window
+        self.references_wanted = self.config.sources - 1
+
+    def prepare(self, face: FaceImage) -> LiteSource:
+        """Cut a frame's aligned crops, small for the network and large for the pixels."""
+        size = self.config.size
+        matrix = aligned_matrix(face.landmarks, size)
+        shrink = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+        scale = min(max(1.0 / max(shrink, 1e-6), 1.0), _LARGEST)
+        larger = round(size * scale)
+        native = _cut(face.image, _scaled(matrix, larger / size), larger)
+        small = native if larger == size else cv2.resize(native, (size, size), interpolation=cv2.INTER_AREA)
+        crop = np.ascontiguousarray(small.transpose(2, 0, 1), dtype=np.float32) / np.float32(255.0)
+        shape = shape_of(transform(matrix, face.landmarks), size)
+        return LiteSource(face.landmarks, matrix, shape, crop, native)
+
+    def generate(self, mel: NDArray[np.float32], pose: LiteSource, references: Sequence[LiteSource]) -> Patch:
+        """Return the mouth for `mel` (80, columns) on `pose`; references from closed to open, the first is the neutral.
+
+        Raises:
+            ValueError: no reference, or a window of another width.
+        """
+        if not references:
+            raise ValueError("generate needs at least one reference; the pose frame itself will do")
+        if mel.shape != (80, self.window.columns):
+            raise ValueError(f"mel is {mel.shape}, this generator hears (80, {self.window.columns})")
+        sources = [pose, *references][: self.config.sources]
+        sources += [sources[-1]] * (self.config.sources - len(sources))
+        shape, maps, weights, residual = self._session.run(
+            ["shape", "maps", "weights", "residual"],
+            {
+                "mel": mel[None, None].astype(np.float32),
+                "crops": np.stack([source.crop for source in sources])[None],
+                "shapes": np.stack([source.shape for source in sources])[None],
+                "neutral": references[0].shape[None],
+            },
+        )
+        image, to_patch = self._draw(sources, maps[0], weights[0], residual[0])
+        landmarks = pose.landmarks.copy()
+        landmarks[list(POINTS)] = transform(invert(pose.matrix), to_crop_px(shape[0], self.config.size))
+        return Patch(image, _join(to_patch, pose.matrix), landmarks)
+
+    def _draw(
+        self,
+        sources: Sequence[LiteSource],
+        maps: NDArray[np.float32],
+        weights: NDArray[np.float32],
+        residual: NDArray[np.float32],
+    ) -> tuple[Image, Matrix]:
+        """Mix the sources' own pixels; return the region's picture and the affine from aligned-crop px to it."""
+        size, (left, top, _, _) = self.config.size, self.config.region
+        scale = sources[0].native.shape[0] / size
+        height, width = (round(side * scale) for side in self.config.region_hw)
+        enlarged = (width, height)
+        total = cv2.resize(residual.transpose(1, 2, 0) * np.float32(255.0), enlarged, interpolation=cv2.INTER_LINEAR)
+        for source, where, weight in zip(sources, maps, weights, strict=True):
+            if float(weight.max()) < _UNUSED:
+                continue
+            ratio = np.float32(source.native.shape[0] / size)
+            place = cv2.resize((where.transpose(1, 2, 0) + 0.5) * ratio - 0.5, enlarged, interpolation=cv2.INTER_LINEAR)
+            xs, ys = place[..., 0], place[..., 1]
+            taken = cv2.remap(source.native, xs, ys, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            share = cv2.resize(weight, enlarged, interpolation=cv2.INTER_LINEAR)
+            total = total + taken * share[..., None]
+        image = np.clip(total + 0.5, 0, 255).astype(np.uint8)
+        x, y = width / self.config.region_hw[1], height / self.config.region_hw[0]
+        to_patch = np.array([[x, 0.0, (0.5 - left) * x - 0.5], [0.0, y, (0.5 - top) * y - 0.5]])
+        return image, to_patch
+
+
+def _scaled(matrix: Matrix, ratio: float) -> Matrix:
+    """Return `matrix` to a crop `ratio` times as large; px are squares, so their centres move by half of it."""
+    return np.asarray(ratio * matrix + np.array([[0.0, 0.0, 0.5 * ratio - 0.5]] * 2))
+
+
+def _join(outer: Matrix, inner: Matrix) -> Matrix:
+    linear = outer[:, :2] @ inner[:, :2]
+    joined: Matrix = np.hstack([linear, (outer[:, :2] @ inner[:, 2] + outer[:, 2])[:, None]])
+    return joined
+
+
+def _cut(image: Image, matrix: Matrix, size: int) -> Image:
+    cut = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cut, dtype=np.uint8)
