@@ -1,0 +1,141 @@
+"""Put a generated mouth into a frame: a mask that follows the lower face, feathered, matched in colour."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.generator import Image, Landmarks, Patch
+from models.landmarks import JAW, LIPS_OUTER, NOSE_BASE, eye_distance
+
+Mask = NDArray[np.float32]
+
+_FEATHER: Final = 0.07  # standard deviation of the mask's edge, in eye distances
+_CHIN_ROOM: Final = 0.16  # how far below the chin the mask reaches, in eye distances
+_SIDE: Final = 0.86  # how far towards the jaw line the mask reaches at the sides
+_MASK_EYES: Final = 48.0  # px of eye distance at which masks are drawn: feathers are soft, so small is enough
+_COLOUR_LIMIT: Final = 28.0  # levels: a larger difference is content, not colour
+_BORDER: Final = 0.06  # of the patch: it fades out before its own edge
+
+
+def lower_face(landmarks: Landmarks) -> NDArray[np.float64]:
+    """Return the points (n, 2) px that span mouth and chin: nose base above, inside the cheeks, below the chin."""
+    points = landmarks.astype(np.float64)
+    eyes = eye_distance(landmarks)
+    across = (points[263] - points[33]) / max(eyes, 1e-6)
+    down = np.array([-across[1], across[0]])
+    centre = points[list(LIPS_OUTER)].mean(0)
+    out = points[list(JAW)] - centre
+    side, below = out @ across, out @ down
+    # Points that lie straight below the mouth move down the most: the chin's edge must lie well inside the mask.
+    steep = np.clip(below / np.maximum(np.hypot(side, below), 1e-6), 0.0, 1.0) ** 2
+    jaw = centre + (side * _SIDE)[:, None] * across + (below + _CHIN_ROOM * eyes * steep)[:, None] * down
+    nose = points[list(NOSE_BASE)] + 0.02 * eyes * down
+    lips = points[list(LIPS_OUTER)]
+    return np.concatenate([jaw, nose, lips + 0.12 * (lips - centre) * (1.0, 0.6)])
+
+
+class Compositor:
+    """Paste patches into frames. One thread at a time."""
+
+    def __init__(self) -> None:
+        self._borders: dict[tuple[int, int], Image] = {}
+
+    def paste(self, frame: Image, patch: Patch, landmarks: Landmarks) -> Image:
+        """Return a copy of `frame` with the mouth of `patch`.
+
+        Args:
+            frame: (H, W, 3) uint8 BGR.
+            patch: the mouth; its matrix maps px of `frame`.
+            landmarks: (468, 2) px of the face in `frame`.
+        """
+        # Both jaws are covered: the new one, and the old one that would else show below it.
+        old, new = lower_face(landmarks), lower_face(patch.landmarks)
+        eyes = eye_distance(landmarks)
+        box = _box(np.concatenate([old, new]), 3.0 * _FEATHER * eyes, frame.shape)
+        x0, y0, x1, y1 = box
+        out = frame.copy()
+        if x1 - x0 < 4 or y1 - y0 < 4:
+            return out
+        place, border = self._place(patch, box)
+        mask = np.maximum(_mask([old], box, eyes), _mask([new], box, eyes)) * border
+        region = frame[y0:y1, x0:x1].astype(np.float32)
+        place = place + _colour_shift(region, place, mask)
+        blended = region + mask[..., None] * (place - region)
+        out[y0:y1, x0:x1] = np.clip(blended + 0.5, 0, 255).astype(np.uint8)
+        return out
+
+    def _place(self, patch: Patch, box: tuple[int, int, int, int]) -> tuple[NDArray[np.float32], Mask]:
+        """Return the patch resampled onto `box`, and how much of it may show near its own border."""
+        x0, y0, x1, y1 = box
+        matrix = patch.matrix.copy()
+        matrix[:, 2] += matrix[:, :2] @ (x0, y0)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        size = (x1 - x0, y1 - y0)
+        image = cv2.warpAffine(patch.image, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        height, width = patch.image.shape[:2]
+        if (height, width) not in self._borders:
+            self._borders = {(height, width): _border(height, width)}
+        border = cv2.warpAffine(self._borders[height, width], matrix, size, flags=flags)
+        return image.astype(np.float32), (border / np.float32(255.0)).astype(np.float32)
+
+
+def _box(points: NDArray[np.float64], margin: float, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    low = np.clip(np.floor(points.min(0) - margin), 0, (shape[1], shape[0])).astype(int)
+    high = np.clip(np.ceil(points.max(0) + margin), 0, (shape[1], shape[0])).astype(int)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def _border(height: int, width: int) -> Image:
+    """Return 255 in the middle of a patch, falling smoothly to 0 at its edge."""
+    rows = np.minimum(np.arange(height), np.arange(height)[::-1]) / (_BORDER * height)
+    columns = np.minimum(np.arange(width), np.arange(width)[::-1]) / (_BORDER * width)
+    near = np.clip(np.minimum(rows[:, None], columns[None, :]), 0.0, 1.0)
+    return np.asarray(near * near * (3.0 - 2.0 * near) * 255.0, dtype=np.uint8)
+
+
+def _mask(shapes: list[NDArray[np.float64]], box: tuple[int, int, int, int], eyes: float) -> Mask:
+    """Return the feathered hulls of `shapes` over `box`, (h, w) float32 in 0..1."""
+    x0, y0, x1, y1 = box
+    scale = min(1.0, _MASK_EYES / max(eyes, 1e-6))
+    size = max(2, round((x1 - x0) * scale)), max(2, round((y1 - y0) * scale))
+    small = np.zeros((size[1], size[0]), dtype=np.uint8)
+    zoom = np.array([size[0] / (x1 - x0), size[1] / (y1 - y0)])
+    for points in shapes:
+        hull = cv2.convexHull(((points - (x0, y0)) * zoom * 16.0).astype(np.int32))
+        cv2.fillConvexPoly(small, hull, (255,), lineType=cv2.LINE_AA, shift=4)
+    small = np.asarray(cv2.GaussianBlur(small, (0, 0), max(0.6, _FEATHER * eyes * scale)), dtype=np.uint8)
+    full = cv2.resize(small.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(full / np.float32(255.0), dtype=np.float32)
+
+
+def _colour_shift(region: NDArray[np.float32], place: NDArray[np.float32], mask: Mask) -> NDArray[np.float32]:
+    """Return the low-frequency difference in colour between frame and patch, (h, w, 3).
+
+    A plane per channel, fitted to the ring just inside the mask's edge, where both show the same skin. The fit is
+    reweighted so that beards, shadows and a jaw that has moved do not count.
+    """
+    height, width = mask.shape
+    rows, columns = np.nonzero((mask > 0.1) & (mask < 0.7))
+    if len(rows) < 32:
+        return np.zeros((1, 1, 3), dtype=np.float32)
+    keep = slice(None, None, max(1, len(rows) // 1500))
+    rows, columns = rows[keep], columns[keep]
+    basis = np.stack([np.ones(len(rows)), columns / width - 0.5, rows / height - 0.5], axis=1)
+    # A little pull towards a constant: a ring says little about slopes when half of it is left out.
+    ridge = np.diag([1e-6, 0.02, 0.02]) * len(rows)
+    ys, xs = np.arange(height) / height - 0.5, np.arange(width) / width - 0.5
+    shift = np.empty((height, width, 3), dtype=np.float32)
+    for channel in range(3):
+        wanted = (region[rows, columns, channel] - place[rows, columns, channel]).astype(np.float64)
+        plane = np.array([float(np.median(wanted)), 0.0, 0.0])
+        for _ in range(3):
+            error = wanted - basis @ plane
+            spread = max(2.0, 1.5 * float(np.median(np.abs(error))))
+            weight = 1.0 / (1.0 + (error / spread) ** 2)
+            weighted = basis * weight[:, None]
+            plane = np.linalg.solve(basis.T @ weighted + ridge, weighted.T @ wanted)
+        values = plane[0] + plane[1] * xs[None, :] + plane[2] * ys[:, None]
+        shift[..., channel] = np.clip(values, -_COLOUR_LIMIT, _COLOUR_LIMIT)
+    return shift

@@ -1,0 +1,83 @@
+"""Lead the picture from the last synthetic frame to the real video without a jump."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.generator import Image, Landmarks
+from models.landmarks import eye_distance
+from realtime.morph import fit_similarity, melt
+from realtime.pastframe import motion
+
+_PIXELS_BY: Final = 0.7  # progress at which all pixels are real ones; what is left is their place
+_MOUTH_BY: Final = 0.5  # progress at which lips and jaw have their real shape
+_FLOOR: Final = 0.004  # eye distances a frame: a caller who sat still still moves this much unseen
+
+
+def smoothstep(x: float) -> float:
+    """Return 0 below 0, 1 above 1, and an S between."""
+    x = min(max(x, 0.0), 1.0)
+    return x * x * (3.0 - 2.0 * x)
+
+
+def head_offset(landmarks: Landmarks, place: Landmarks) -> NDArray[np.float64]:
+    """Return how far each landmark (468, 2) moves, px, when the head goes to where the head of `place` is.
+
+    Only the skull counts: a similarity over eyes and nose. What the mouth does stays as it is in `landmarks`.
+    """
+    head = fit_similarity(_rigid(landmarks), _rigid(place))
+    return np.asarray(landmarks.astype(np.float64) @ head[:, :2].T + head[:, 2] - landmarks)
+
+
+def paced(shown: Landmarks, landmarks: Landmarks, wanted: NDArray[np.float64], limit_px: float) -> NDArray[np.float64]:
+    """Return the head offset for `landmarks` as near to `wanted` as one step of `limit_px` from `shown` allows."""
+    stay = head_offset(landmarks, shown)
+    limit = max(limit_px, _FLOOR * eye_distance(landmarks))
+    # `stay` is no motion at all, so some part of the way is always within the limit.
+    for part in np.linspace(1.0, 0.0, 33):
+        offset = stay + part * (wanted - stay)
+        if motion(shown, (landmarks + offset).astype(np.float32)) <= limit:
+            return np.asarray(offset)
+    return stay
+
+
+class HandBack:
+    """Glide from one synthetic frame to real ones. One instance per return.
+
+    The head goes from the synthetic to the real pose at no more than the natural pace, on top of which it follows the
+    real motion; lips and jaw take their real shape sooner.
+    """
+
+    def __init__(self, image: Image, landmarks: Landmarks | None, limit_px: float) -> None:
+        """Begin at the last synthetic frame (without badge) and its face; `limit_px` is natural motion per frame."""
+        self._image, self._landmarks = image, landmarks
+        self._limit = limit_px
+        self._shown = landmarks
+        self.remaining_px = 0.0
+        """Mean distance of the head from its real place in the frame returned last."""
+
+    def frame(self, real: Image, landmarks: Landmarks | None, progress: float) -> Image:
+        """Return the frame at `progress` (0..1) for the real frame `real` with its face, None when it has none."""
+        if progress >= 1.0:
+            return real
+        if self._landmarks is None or self._shown is None or landmarks is None:
+            return dissolve(self._image, real, smoothstep(progress))
+        whole = head_offset(landmarks, self._landmarks)
+        offset = paced(self._shown, landmarks, whole * (1.0 - progress), self._limit)
+        shape = (self._landmarks - landmarks - whole) * (1.0 - smoothstep(progress / _MOUTH_BY))
+        self.remaining_px = float(np.linalg.norm(offset, axis=1).mean())
+        self._shown = (landmarks + offset).astype(np.float32)
+        at = (landmarks + offset + shape).astype(np.float32)
+        return melt(self._image, self._landmarks, real, landmarks, at, smoothstep(progress / _PIXELS_BY))
+
+
+def _rigid(landmarks: Landmarks) -> NDArray[np.float64]:
+    # Eyes, brows' roots and nose: what moves with the skull.
+    return landmarks[[33, 133, 362, 263, 168, 6, 197, 195, 5, 98, 327, 10, 151, 9]].astype(np.float64)
+
+
+def dissolve(first: Image, second: Image, weight: float) -> Image:
+    """Return `first` and `second` mixed, `weight` (0..1) of the second; for frames without a face."""
+    mixed = first.astype(np.float32) * (1.0 - weight) + second.astype(np.float32) * weight
+    return (mixed + 0.5).astype(np.uint8)

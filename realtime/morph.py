@@ -1,0 +1,101 @@
+"""Move a face inside its frame, and melt one picture of it into another without double contours."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.generator import Image, Landmarks
+from models.landmarks import FACE_OVAL, LIPS_INNER, LIPS_OUTER, NOSE_BASE, STABLE, eye_distance
+
+_CONTROL: Final = sorted({*FACE_OVAL[::2], *LIPS_INNER, *LIPS_OUTER, *NOSE_BASE, *STABLE, 70, 105, 107, 336, 334, 300})
+_REACH: Final = 0.22  # eye distances over which a point pulls its surroundings along
+_STIFF: Final = 0.02
+_FIELD_EYES: Final = 10.0  # nodes of the displacement grid per eye distance
+_STILL_PX: Final = 0.05
+
+
+def fit_similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the similarity (2, 3) that maps `source` (n, 2) to `target` with least squares (Umeyama 1991)."""
+    mean_s, mean_t = source.mean(0), target.mean(0)
+    s, t = source - mean_s, target - mean_t
+    energy = max(float((s * s).sum()), 1e-9)
+    a = float((s * t).sum()) / energy
+    b = float((s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum()) / energy
+    linear = np.array([[a, -b], [b, a]])
+    return np.hstack([linear, (mean_t - linear @ mean_s)[:, None]])
+
+
+def move_face(image: Image, source: Landmarks, target: Landmarks) -> Image:
+    """Return `image` with its face moved from landmarks `source` to `target` (468, 2) px; far from the face it stays.
+
+    A similarity carries the head, Gaussian radial basis functions the rest (mouth, brows, outline); the whole
+    displacement fades to nothing around the head, over a distance that keeps the field from folding.
+    """
+    old, new = source[_CONTROL].astype(np.float64), target[_CONTROL].astype(np.float64)
+    largest = float(np.linalg.norm(new - old, axis=1).max())
+    if largest < _STILL_PX:
+        return image.copy()
+    eyes = max(eye_distance(source), 4.0)
+    fade = max(0.8 * eyes, 4.0 * largest)
+    height, width = image.shape[:2]
+    centre, half = _head(new)
+    low = np.clip(np.floor(centre - half - fade), 0, (width - 1, height - 1)).astype(int)
+    high = np.clip(np.ceil(centre + half + fade), 1, (width, height)).astype(int)
+    size = np.maximum(high - low, 1)
+    nodes = np.clip(np.ceil(size / eyes * _FIELD_EYES), 4, 64).astype(int)
+    xs = low[0] + (np.arange(nodes[0]) + 0.5) * size[0] / nodes[0]
+    ys = low[1] + (np.arange(nodes[1]) + 0.5) * size[1] / nodes[1]
+    grid = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+    field = _displacement(grid, old, new, eyes, fade).reshape(nodes[1], nodes[0], 2).astype(np.float32)
+    dense = cv2.resize(field, (int(size[0]), int(size[1])), interpolation=cv2.INTER_CUBIC)
+    map_x = dense[..., 0] + np.arange(low[0], high[0], dtype=np.float32)[None, :]
+    map_y = dense[..., 1] + np.arange(low[1], high[1], dtype=np.float32)[:, None]
+    out = image.copy()
+    out[low[1] : high[1], low[0] : high[0]] = cv2.remap(
+        image, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return out
+
+
+def _head(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return centre and half axes of the ellipse that holds the head, hair and ears included."""
+    low, high = points.min(0), points.max(0)
+    half = (high - low) / 2.0
+    return (low + high) / 2.0 - (0.0, 0.2 * half[1]), half * (1.3, 1.35)
+
+
+def _displacement(
+    grid: NDArray[np.float64], old: NDArray[np.float64], new: NDArray[np.float64], eyes: float, fade: float
+) -> NDArray[np.float64]:
+    """Return for points of the output (n, 2) how far away in the input their pixel lies."""
+    back = fit_similarity(new, old)
+    rest = old - (new @ back[:, :2].T + back[:, 2])
+    reach = 2.0 * (_REACH * eyes) ** 2
+    between = np.exp(-((new[:, None] - new[None]) ** 2).sum(-1) / reach)
+    pull = np.linalg.solve(between + _STIFF * np.eye(len(new)), rest)
+    near = ((grid[:, None] - new[None]) ** 2).sum(-1)
+    field = grid @ back[:, :2].T + back[:, 2] - grid + np.exp(-near / reach) @ pull
+    centre, half = _head(new)
+    # Distance beyond the ellipse around the head, in px.
+    radius = np.linalg.norm((grid - centre) / half, axis=1)
+    beyond = np.maximum(0.0, 1.0 - 1.0 / np.maximum(radius, 1e-6)) * np.linalg.norm(grid - centre, axis=1)
+    stay = np.clip(1.0 - beyond / fade, 0.0, 1.0)
+    return np.asarray(field * (stay * stay * (3.0 - 2.0 * stay))[:, None])
+
+
+def melt(
+    first: Image, first_points: Landmarks, second: Image, second_points: Landmarks, at: Landmarks, weight: float
+) -> Image:
+    """Return a frame with the face at `at`, its pixels `weight` (0..1) of the way from `first` to `second`.
+
+    Both pictures are moved to the same landmarks before they are mixed, so no contour shows twice. At weight 0 or 1
+    only one of them is looked at.
+    """
+    if weight <= 0.0:
+        return move_face(first, first_points, at)
+    if weight >= 1.0:
+        return move_face(second, second_points, at)
+    a, b = move_face(first, first_points, at), move_face(second, second_points, at)
+    return np.asarray(cv2.addWeighted(a, 1.0 - weight, b, weight, 0.0), dtype=np.uint8)

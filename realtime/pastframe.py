@@ -1,0 +1,62 @@
+"""One past frame of the caller, and how far the head moved between two. Pure."""
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from models.generator import Image, Landmarks
+from models.landmarks import STABLE
+
+
+@dataclass(slots=True, eq=False)
+class PastFrame:
+    """Hold one past frame.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR.
+        landmarks: (468, 2) px.
+        media_ms: capture time.
+        opening: mouth opening in eye distances.
+        sharpness: as measured by the tracker.
+        yaw: degrees.
+        eyes: eye opening; near 0 in a blink.
+        section: frames with equal numbers follow each other without a gap.
+        level: loudness of the speech at `media_ms`, dB relative to full scale, or None when it was not heard.
+        features: what a generator computed for this frame, None until it is asked to.
+    """
+
+    image: Image
+    landmarks: Landmarks
+    media_ms: float
+    opening: float
+    sharpness: float = 1.0
+    yaw: float = 0.0
+    eyes: float = 0.3
+    section: int = 0
+    level: float | None = None
+    features: Any = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of pixels, landmarks and features."""
+        return self.image.nbytes + self.landmarks.nbytes + count_bytes(self.features)
+
+
+def count_bytes(value: Any) -> int:
+    """Return the bytes of all arrays in nested tuples, lists, dicts and dataclasses."""
+    if hasattr(value, "nbytes"):
+        return int(value.nbytes)
+    if isinstance(value, dict):
+        return sum(count_bytes(item) for item in value.values())
+    if isinstance(value, (tuple, list)):
+        return sum(count_bytes(item) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return sum(count_bytes(getattr(value, field.name)) for field in fields(value))
+    return 0
+
+
+def motion(before: Landmarks, after: Landmarks) -> float:
+    """Return the mean displacement in px of the points that speech hardly moves."""
+    stable = list(STABLE)
+    return float(np.linalg.norm(after[stable] - before[stable], axis=1).mean())

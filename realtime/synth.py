@@ -1,0 +1,247 @@
+"""Render synthetic frames of the caller: past frames move the head, speech moves the mouth."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.alignment import SILENCE
+from models.generator import FaceImage, Generator, Image, Landmarks
+from models.landmarks import eye_distance
+from realtime.badge import PAUSED, Badge
+from realtime.compose import Compositor
+from realtime.face import FaceTracker, TrackedFace
+from realtime.handback import HandBack, head_offset, paced
+from realtime.history import History, natural_motion
+from realtime.morph import melt, move_face
+from realtime.pastframe import PastFrame
+from realtime.posepath import PosePath
+
+_FACE_AGE_MS: Final = 400.0  # a face unseen for longer when the video stops is not shown talking
+_CLOSING: Final = 0.5  # of the way to a closed mouth, per frame
+_OPENING_FRAMES: Final = 3  # over which the last real mouth becomes the generated one
+_STRAY_MS: Final = 400.0  # real frames that came this long ago were strays, not the return
+_MEL_BINS: Final = 80
+
+
+@dataclass(slots=True, eq=False)
+class _Outage:
+    """Hold what one outage needs: what was shown last, where the head walks, how far the mouth is closed."""
+
+    shown: Image
+    why_paused: str | None = None
+    path: PosePath | None = None
+    limit_px: float = 0.0
+    references: list[Any] = field(default_factory=list)
+    points: Landmarks | None = None
+    mel: NDArray[np.float32] | None = None
+    closed: float = 0.0
+    rendered: int = 0
+    hand_back: HandBack | None = None
+    real_points: Landmarks | None = None  # where the face of the newest real frame is, once frames come again
+    real_ms: float = 0.0
+    drifted: bool = False  # whether the head was led away from its pose path
+
+
+class FaceSynth:
+    """Render synthetic frames (a `FaceRenderer`, see realtime/synth_api.py). One thread owns it.
+
+    Images that are given are kept, not copied: do not write to them afterwards.
+    """
+
+    def __init__(self, generator: Generator, tracker: FaceTracker, history: History | None = None) -> None:
+        """Work with `generator`; `tracker` and `history` become this instance's own."""
+        self._generator, self._tracker = generator, tracker
+        self.history = history if history is not None else History()
+        self._compositor, self._badge, self._paused_badge = Compositor(), Badge(), Badge(PAUSED)
+        self._source: Image | None = None  # the newest real frame as it was given,
+        self._real: Image | None = None  # and in the size of the history
+        self._observed_ms: float | None = None
+        self._face_ms: float | None = None
+        self._reason: str | None = "no face was seen yet"
+        self._last_face: TrackedFace | None = None
+        self._outage: _Outage | None = None
+        self._outages = 0
+
+    @property
+    def paused(self) -> str | None:
+        """Why the outage shows a still marked "Video paused" instead of a talking face; None while it does not."""
+        return self._outage.why_paused if self._outage else None
+
+    @property
+    def remaining_px(self) -> float:
+        """How far the head still is from its real place during the hand-back, px."""
+        return self._outage.hand_back.remaining_px if self._outage and self._outage.hand_back else 0.0
+
+    def observe(self, image: Image, media_ms: float) -> bool:
+        """Track a real frame and keep it for later; return whether its face was found.
+
+        During an outage the frame is where the head begins to move to, ahead of the hand-back.
+        Frames that are not newer than the last one are ignored. A smaller frame of the same shape is enlarged to the
+        size of the history, because a sender lowers its resolution just before its link gives out.
+        """
+        if self._observed_ms is not None and media_ms <= self._observed_ms:
+            return self._face_ms is not None
+        face = self._see(image, media_ms)
+        if self._outage and face is not None:
+            self._outage.real_points, self._outage.real_ms = face.landmarks, media_ms
+        self._remember(face, media_ms)
+        return face is not None
+
+    def hear(self, media_ms: float, level_db: float) -> None:
+        """Note the loudness of the real speech at `media_ms`, dB relative to full scale."""
+        self.history.hear(media_ms, level_db)
+
+    def start(self, media_ms: float) -> None:
+        """Begin an outage whose first frame is for `media_ms`.
+
+        Raises:
+            RuntimeError: no frame was ever observed.
+        """
+        if self._real is None:
+            raise RuntimeError("no frame was observed yet: there is nothing to show")
+        self._outages += 1
+        outage = self._outage = _Outage(self._real, self._reason_to_pause())
+        if outage.why_paused is not None:
+            return
+        outage.path = self.history.path(seed=self._outages)
+        outage.limit_px = natural_motion(self.history.frames)
+        wanted = self._generator.references_wanted
+        outage.references = [self._features(frame) for frame in self.history.references(wanted)]
+
+    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Image:
+        """Return the frame for `media_ms` with its badge; without window or speech the mouth closes within two frames.
+
+        Raises:
+            RuntimeError: called before `start`.
+        """
+        outage = self._require()
+        outage.hand_back = None
+        if outage.path is None:
+            return self._paused_badge.draw(outage.shown)
+        pose = outage.path.step(media_ms)
+        mel = self._mouth(outage, mel_window, speech)
+        patch = self._generator.generate(mel, self._features(pose), outage.references)
+        image, points = self._compositor.paste(pose.image, patch, pose.landmarks), patch.landmarks
+        outage.rendered += 1
+        if outage.rendered <= _OPENING_FRAMES:
+            image, points = _ease_in(pose, image, points, outage.rendered / (_OPENING_FRAMES + 1.0))
+        if outage.points is not None and (outage.real_points is not None or outage.drifted):
+            image, points = _approach(outage, image, points, media_ms)
+        outage.shown, outage.points = image, points
+        return self._badge.draw(image)
+
+    def hand_back(self, real_image: Image, media_ms: float, progress: float) -> Image:
+        """Return a frame `progress` (0..1) of the way to `real_image`; at 1 it is `real_image`, untouched.
+
+        Raises:
+            RuntimeError: called before `start`.
+        """
+        outage = self._require()
+        # The engine may observe the very frame that it hands back to: it is tracked once.
+        face = self._last_face if real_image is self._source else self._see(real_image, media_ms)
+        assert self._real is not None
+        if progress >= 1.0:
+            return real_image
+        if outage.hand_back is None:
+            outage.hand_back = HandBack(outage.shown, outage.points, outage.limit_px)
+        frame = outage.hand_back.frame(self._real, face.landmarks if face else None, progress)
+        return (self._badge if outage.why_paused is None else self._paused_badge).draw(frame)
+
+    def stop(self) -> None:
+        """End the outage; observing goes on."""
+        self._outage = None
+
+    def close(self) -> None:
+        """Free the tracker."""
+        self._tracker.close()
+
+    def _require(self) -> _Outage:
+        if self._outage is None:
+            raise RuntimeError("call start() before rendering")
+        return self._outage
+
+    def _see(self, image: Image, media_ms: float) -> TrackedFace | None:
+        self._source, self._real = image, self._fit(image)
+        self._last_face = self._tracker.track(self._real, media_ms)
+        return self._last_face
+
+    def _remember(self, face: TrackedFace | None, media_ms: float) -> None:
+        assert self._real is not None
+        self._observed_ms = media_ms
+        if face is None or not face.visible or not face.frontal:
+            self.history.interrupt()
+            self._reason = "the face is not in view" if face is None or not face.visible else "the head is turned away"
+            return
+        self._face_ms, self._reason = media_ms, None
+        frame = PastFrame(
+            self._real, face.smoothed, media_ms, face.opening, sharpness=face.sharpness, yaw=face.yaw, eyes=face.eyes
+        )
+        self.history.add(frame, face.sequence)
+
+    def _fit(self, image: Image) -> Image:
+        last = self.history.last
+        if last is None or image.shape == last.image.shape:
+            return image
+        (height, width), (h, w) = last.image.shape[:2], image.shape[:2]
+        same_shape = abs(h * width - w * height) <= 0.02 * w * height
+        # Between outages another or a larger picture starts the history anew; within one the size must stay.
+        if self._outage is None and (not same_shape or h > height):
+            return image
+        return _resize(image, width, height)
+
+    def _reason_to_pause(self) -> str | None:
+        if self._face_ms is None or self._observed_ms is None or not len(self.history):
+            return self._reason or "no face was seen yet"
+        if self._reason == "the head is turned away":
+            return self._reason
+        return self._reason if self._observed_ms - self._face_ms > _FACE_AGE_MS else None
+
+    def _features(self, frame: PastFrame) -> Any:
+        if frame.features is not None:
+            return frame.features
+        features = self._generator.prepare(FaceImage(frame.image, frame.landmarks))
+        self.history.keep_features(frame, features)
+        return features
+
+    def _mouth(self, outage: _Outage, mel: NDArray[np.float32] | None, speech: bool) -> NDArray[np.float32]:
+        """Return the mel window to speak with: eased to silence when there is no speech, and back."""
+        talking = speech and mel is not None
+        outage.closed = min(max(outage.closed + (-_CLOSING if talking else _CLOSING), 0.0), 1.0)
+        if mel is not None:
+            outage.mel = mel
+        if outage.mel is None:
+            outage.mel = np.full((_MEL_BINS, self._generator.window.columns), SILENCE, dtype=np.float32)
+        eased = outage.mel + np.float32(outage.closed) * (np.float32(SILENCE) - outage.mel)
+        return np.asarray(eased, dtype=np.float32)
+
+
+def _ease_in(pose: PastFrame, image: Image, points: Landmarks, weight: float) -> tuple[Image, Landmarks]:
+    """Lead from the mouth of the real frames, which `pose` still shows, to the generated one; return image and face."""
+    at = (pose.landmarks + np.float32(weight) * (points - pose.landmarks)).astype(np.float32)
+    if float(np.abs(points - pose.landmarks).max()) > 0.5 * eye_distance(pose.landmarks):
+        # A mouth this far off is a fault of the generator: warping to it would tear the face.
+        at = pose.landmarks
+    return melt(pose.image, pose.landmarks, image, points, at, weight), at
+
+
+def _approach(outage: _Outage, image: Image, points: Landmarks, media_ms: float) -> tuple[Image, Landmarks]:
+    """Lead the head towards the real one while real frames come in, and back to its path when they stop again."""
+    assert outage.points is not None
+    if outage.real_points is not None and media_ms - outage.real_ms > _STRAY_MS:
+        outage.real_points = None
+    wanted = np.zeros(points.shape)
+    if outage.real_points is not None:
+        wanted = head_offset(points, outage.real_points)
+    offset = paced(outage.points, points, wanted, outage.limit_px)
+    outage.drifted = float(np.abs(offset).max()) > 0.1
+    at = (points + offset).astype(np.float32)
+    return move_face(image, points, at), at
+
+
+def _resize(image: Image, width: int, height: int) -> Image:
+    shrink = width < image.shape[1]
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC)
+    return np.asarray(resized, dtype=np.uint8)
