@@ -1,0 +1,104 @@
+"""What the viewer heard, against what was said: how late, and how much of it never came. Pure arithmetic on samples."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.demo.measure import Floats, Span
+
+Samples = NDArray[np.int16]
+
+AUDIO_RATE = 48_000
+_DECIMATION = 6
+_LOW_RATE = AUDIO_RATE // _DECIMATION
+_SPEECH_DB = 35.0
+_LOST_DB = 12.0
+_MIN_PEAK = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class AudioDelay:
+    """Hold how late the sound was: `delay_ms` (NaN where nothing was recognised) around each of `centre_ms`."""
+
+    centre_ms: Floats
+    delay_ms: Floats
+
+    def at(self, times_ms: Floats) -> Floats:
+        """Return the delay at `times_ms`, from the nearest places where it is known; NaN when it never is."""
+        known = np.isfinite(self.delay_ms)
+        if not known.any():
+            return np.full(len(times_ms), np.nan)
+        return np.interp(times_ms, self.centre_ms[known], self.delay_ms[known])
+
+
+def audio_delay(
+    heard: Samples, source: Samples, *, max_delay_ms: float = 1500.0, window_ms: float = 1000.0, hop_ms: float = 250.0
+) -> AudioDelay:
+    """Find by cross-correlation how late each stretch of `source` was heard.
+
+    Both are 48 kHz mono whose first sample belongs to time 0 of the call.
+    """
+    low_heard, low_source = _lowered(heard), _lowered(source)
+    window, reach = int(window_ms * _LOW_RATE / 1000), int(max_delay_ms * _LOW_RATE / 1000)
+    centres, delays = [], []
+    for start in range(0, len(low_source) - window, int(hop_ms * _LOW_RATE / 1000)):
+        piece, field = low_source[start : start + window], low_heard[start : start + window + reach]
+        centres.append((start + window / 2) * 1000.0 / _LOW_RATE)
+        delays.append(_locate(piece, field) * 1000.0 / _LOW_RATE)
+    # A delay is known at the time when the stretch is heard.
+    late = np.array(delays)
+    return AudioDelay(np.array(centres) + np.nan_to_num(late), late)
+
+
+def speech_lost(heard: Samples, source: Samples, delay: AudioDelay, span: Span) -> tuple[float, float]:
+    """Return ms of speech that never arrived, and ms of speech spoken, for what is due within `span` at the viewer.
+
+    Speech are 20 ms blocks within 35 dB of the clip's loud ones; a block is lost when all that is heard within 20 ms of
+    its place is more than 12 dB weaker.
+    """
+    block = AUDIO_RATE // 50
+    spoken, arrived = _levels(source, block), _levels(heard, block)
+    if not len(spoken) or not len(arrived):
+        return 0.0, 0.0
+    speech = spoken > np.percentile(spoken, 95) - _SPEECH_DB
+    times = np.arange(len(spoken)) * 20.0
+    offsets = delay.at(times)
+    due = times + np.where(np.isfinite(offsets), offsets, 0.0)
+    rows = np.flatnonzero(speech & span.holds(due))
+    lost = sum(_heard_level(arrived, due[row]) < spoken[row] - _LOST_DB for row in rows)
+    return lost * 20.0, len(rows) * 20.0
+
+
+def _lowered(samples: Samples) -> Floats:
+    whole = len(samples) // _DECIMATION * _DECIMATION
+    low: Floats = samples[:whole].astype(np.float64).reshape(-1, _DECIMATION).mean(axis=1)
+    return low
+
+
+def _locate(piece: Floats, field: Floats) -> float:
+    """Return the shift in samples at which `piece` is found in `field`; NaN when it is not."""
+    energy = float(piece @ piece)
+    if len(field) < len(piece) or energy < len(piece) * 100.0:
+        return float("nan")
+    size = 1 << (len(field) + len(piece)).bit_length()
+    product = np.fft.rfft(field, size) * np.conj(np.fft.rfft(piece, size))
+    scores = np.fft.irfft(product, size)[: len(field) - len(piece) + 1]
+    sums = np.concatenate([[0.0], np.cumsum(field**2)])
+    local = np.maximum(sums[len(piece) :] - sums[: len(sums) - len(piece)], 1.0)
+    scores = scores / np.sqrt(local * energy)
+    best = int(np.argmax(scores))
+    return float(best) if scores[best] >= _MIN_PEAK else float("nan")
+
+
+def _levels(samples: Samples, block: int) -> Floats:
+    whole = len(samples) // block * block
+    power = (samples[:whole].astype(np.float64).reshape(-1, block) ** 2).mean(axis=1)
+    levels: Floats = 10.0 * np.log10(power + 1.0)
+    return levels
+
+
+def _heard_level(arrived: Floats, due_ms: float) -> float:
+    centre = round(due_ms / 20.0)
+    near = arrived[max(0, centre - 1) : centre + 2]
+    return float(near.max()) if len(near) else 0.0
