@@ -124,8 +124,8 @@ class RtpClock:
 class StreamPair:
     """Put a peer's audio and video (one CNAME, so one sender clock) on one media clock, audio leading.
 
-    While both have sender reports, their relative place comes from these; else video goes by its own arrival. The change
-    from one to the other is slewed at `SLEW_MS_PER_S`, never stepped, once video has been shown.
+    While both have sender reports, their relative place comes from these; else video goes by its own arrival. The
+    change from one to the other is slewed at `SLEW_MS_PER_S`, never stepped, once video has been shown.
     """
 
     def __init__(self, audio_rate: int = 48_000, video_rate: int = 90_000) -> None:

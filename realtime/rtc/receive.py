@@ -1,0 +1,184 @@
+"""What comes in over a peer connection: audio packets for the playout buffer, decoded video frames on the media clock.
+
+aiortc's own jitter buffers and decoders are left out (see aiortc_compat): audio payloads go to the caller of this file
+untouched, video is assembled and decoded here. The remote tracks are read only to learn their end.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtp import RtpPacket
+from numpy.typing import NDArray
+
+from realtime.clock import Clock
+from realtime.media import VideoFrame
+from realtime.rtc.aiortc_compat import MediaPacket, SenderReport, Undo, take_packets, tap_rtp, tap_sender_reports
+from realtime.rtc.assemble import FrameAssembler
+from realtime.rtc.rtpclock import RtpClock, StreamPair
+from realtime.rtc.videodecode import VideoDecoder
+
+AudioPacketCallback = Callable[[int, int, bytes, float], None]
+VideoFrameCallback = Callable[[VideoFrame, float], None]
+
+
+@dataclass
+class ReceiveCounters:
+    """Count what came in; bytes are RTP payload."""
+
+    audioPackets: int = 0  # noqa: N815
+    audioBytes: int = 0  # noqa: N815
+    videoPackets: int = 0  # noqa: N815
+    videoBytes: int = 0  # noqa: N815
+    framesAssembled: int = 0  # noqa: N815
+    framesDecoded: int = 0  # noqa: N815
+    decodeErrors: int = 0  # noqa: N815
+    keyframesAsked: int = 0  # noqa: N815
+
+
+class ReceivedStreams:
+    """Receive one audio and one video stream of `pc`. Make it before the remote description is set.
+
+    `on_audio_packet(sequence, timestamp, payload, arrival_ms)` and `on_video_frame(frame, arrival_ms)` are called on the
+    event loop and must not block; `on_video_packet(arrival_ms)` hears of every video packet, `on_end(kind)` of an ended
+    track. `take_frame` is the one-slot mailbox for who would rather poll. Everything else belongs to the event loop too.
+    """
+
+    def __init__(
+        self,
+        pc: RTCPeerConnection,
+        clock: Clock,
+        *,
+        on_audio_packet: AudioPacketCallback,
+        on_video_frame: VideoFrameCallback | None = None,
+        on_video_packet: Callable[[float], None] | None = None,
+        on_end: Callable[[str], None] | None = None,
+    ) -> None:
+        self._pc = pc
+        self._clock = clock
+        self._on_audio_packet = on_audio_packet
+        self._on_video_frame = on_video_frame
+        self._on_video_packet = on_video_packet
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._assembler = FrameAssembler()
+        self._decoder: VideoDecoder | None = None
+        self._slot: VideoFrame | None = None
+        self._arrival_ms = 0.0
+        self._ssrc: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._undo: list[Undo] = []
+        self._closed = False
+        self.pair = StreamPair()
+        self.counters = ReceiveCounters()
+        pc.on("track", self._on_track)
+
+    def take_frame(self) -> VideoFrame | None:
+        """Return the newest decoded frame, once; None until another one came."""
+        frame, self._slot = self._slot, None
+        return frame
+
+    async def close(self) -> None:
+        """Stop receiving: taps off, decoder ended, pumps awaited. Does not close the connection. Idempotent."""
+        self._closed = True
+        for undo in reversed(self._undo):
+            undo()
+        self._undo.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._decoder is not None:
+            await asyncio.to_thread(self._decoder.close)
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        receiver = next((t.receiver for t in self._pc.getTransceivers() if t.receiver.track is track), None)
+        if receiver is None or self._closed or track.kind in self._ssrc:
+            return
+        self._ssrc[track.kind] = -1
+        if track.kind == "audio":
+            self._attach(receiver, self.pair.audio, self._audio_packet)
+        else:
+            self._decoder = VideoDecoder(on_image=self._image_from_thread, on_error=self._error_from_thread)
+            self._attach(receiver, self.pair.video, self._video_packet)
+        task = self._loop.create_task(self._drain(track))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _attach(self, receiver: RTCRtpReceiver, clock: RtpClock, on_packet: Callable[[MediaPacket], bool]) -> None:
+        def arrived(packet: RtpPacket, arrival_ms: float) -> None:
+            self._arrival_ms = arrival_ms  # of the packet that `on_packet` sees next, within this very call
+
+        def reported(report: SenderReport) -> None:
+            if clock.ready:
+                clock.sender_report(report.ntp_ms, report.rtp_timestamp)
+
+        self._undo += [
+            tap_rtp(receiver, arrived, self._clock),
+            tap_sender_reports(receiver, reported, self._clock),
+            take_packets(receiver, on_packet),
+        ]
+
+    def _audio_packet(self, packet: MediaPacket) -> bool:
+        self._follow_ssrc("audio", packet.ssrc, self.pair.audio)
+        self.pair.audio.observe(packet.timestamp, self._arrival_ms)
+        self.counters.audioPackets += 1
+        self.counters.audioBytes += len(packet.payload)
+        if packet.codec.lower() == "opus":
+            self._on_audio_packet(packet.sequence, packet.timestamp, packet.payload, self._arrival_ms)
+        return False
+
+    def _video_packet(self, packet: MediaPacket) -> bool:
+        assert self._decoder is not None
+        now_ms = self._arrival_ms
+        self._follow_ssrc("video", packet.ssrc, self.pair.video)
+        self.pair.video.observe(packet.timestamp, now_ms)
+        self.counters.videoPackets += 1
+        self.counters.videoBytes += len(packet.payload)
+        if self._on_video_packet is not None:
+            self._on_video_packet(now_ms)
+        for frame in self._assembler.add(packet, now_ms):
+            self.counters.framesAssembled += 1
+            if not self._decoder.put(frame):
+                self._assembler.lost_reference()
+        asked = self._assembler.pli_due(now_ms)
+        self.counters.keyframesAsked += asked
+        return asked
+
+    def _follow_ssrc(self, kind: str, ssrc: int, clock: RtpClock) -> None:
+        if self._ssrc[kind] != ssrc:
+            self._ssrc[kind] = ssrc
+            clock.reset()
+
+    def _image_from_thread(self, image: NDArray[np.uint8], timestamp: int) -> None:
+        self._call_soon(lambda: self._image(image, timestamp))
+
+    def _error_from_thread(self) -> None:
+        self._call_soon(self._decode_error)
+
+    def _call_soon(self, callback: Callable[[], None]) -> None:
+        # The decoder thread may still hold a frame when the loop is already closed.
+        if not self._closed and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback)
+
+    def _image(self, image: NDArray[np.uint8], timestamp: int) -> None:
+        if self._closed or not self.pair.video.ready:
+            return
+        self.counters.framesDecoded += 1
+        self._slot = VideoFrame(image, self.pair.video_ms(timestamp))
+        if self._on_video_frame is not None:
+            self._on_video_frame(self._slot, self._clock.now_ms())
+
+    def _decode_error(self) -> None:
+        self.counters.decodeErrors += 1
+        self._assembler.lost_reference()
+
+    async def _drain(self, track: MediaStreamTrack) -> None:
+        try:
+            while True:
+                await track.recv()
+        except MediaStreamError:
+            if self._on_end is not None:
+                self._on_end(track.kind)

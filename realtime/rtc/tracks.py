@@ -1,0 +1,145 @@
+"""Outgoing tracks: the engine's frames and the played-out speech, both counted from the same media zero."""
+
+import asyncio
+from collections import deque
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from numpy.typing import NDArray
+
+from realtime.clock import Clock
+from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES, AudioBlock
+from realtime.rtc.opus import TIME_BASE as AUDIO_TIME_BASE
+from realtime.rtc.opus import OpusEncoder
+
+VIDEO_TIME_BASE = Fraction(1, 90_000)
+
+
+class EngineVideoTrack(MediaStreamTrack):
+    """Send the newest frame that was put: a one-slot mailbox, so that a slow encoder skips and never queues.
+
+    The engine's tick is the pace. Timestamps are `media_ms - zero_ms` at 90 kHz and always rise. Event loop only.
+    """
+
+    kind = "video"
+
+    def __init__(self, *, zero_ms: float) -> None:
+        super().__init__()
+        self._zero_ms = zero_ms
+        self._slot: tuple[NDArray[np.uint8], float] | None = None
+        self._filled = asyncio.Event()
+        self._last_pts = -1
+        self.frames_put = 0
+        self.frames_skipped = 0
+
+    def put(self, image: NDArray[np.uint8], media_ms: float) -> None:
+        """Offer `image` (H, W, 3) uint8 BGR of media time `media_ms`; it replaces one not yet taken. Never blocks."""
+        self.frames_put += 1
+        if self._slot is not None:
+            self.frames_skipped += 1
+        self._slot = (image, media_ms)
+        self._filled.set()
+
+    async def recv(self) -> av.VideoFrame:
+        """Wait for a frame that was not sent yet."""
+        await self._filled.wait()
+        if self.readyState != "live" or self._slot is None:
+            raise MediaStreamError
+        image, media_ms = self._slot
+        self._slot = None
+        self._filled.clear()
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
+        frame.pts = self._last_pts = max(self._last_pts + 1, round((media_ms - self._zero_ms) * 90.0))
+        frame.time_base = VIDEO_TIME_BASE
+        return frame
+
+    def stop(self) -> None:
+        """End the track and wake whoever waits in `recv`."""
+        super().stop()
+        self._filled.set()
+
+
+class BlockAudioTrack(MediaStreamTrack):
+    """Send 20 ms blocks as mono Opus packets, so that the bit rate is ours and not aiortc's 96 kbit/s stereo.
+
+    The queue is bounded and drops its oldest block. When no block comes for `patience_ms` after its time, silence goes
+    out until one does. Timestamps are `media_ms - zero_ms` at 48 kHz and always rise. Event loop only.
+    """
+
+    kind = "audio"
+
+    def __init__(
+        self, clock: Clock, *, zero_ms: float, bitrate: int = 24_000, queue_blocks: int = 10, patience_ms: float = 40.0
+    ) -> None:
+        super().__init__()
+        self._clock = clock
+        self._zero_ms = zero_ms
+        self._encoder = OpusEncoder(bitrate)
+        self._queue: deque[AudioBlock] = deque()
+        self._queue_blocks = queue_blocks
+        self._patience_ms = patience_ms
+        self._filled = asyncio.Event()
+        self._next_pts: int | None = None
+        self._due_ms = 0.0
+        self.blocks_dropped = 0
+        self.blocks_late = 0
+        self.blocks_silent = 0
+
+    def put(self, block: AudioBlock) -> None:
+        """Queue a block; the oldest one goes if the queue is full. Never blocks."""
+        if len(self._queue) >= self._queue_blocks:
+            self._queue.popleft()
+            self.blocks_dropped += 1
+        self._queue.append(block)
+        self._filled.set()
+
+    async def recv(self) -> "av.Packet[Any]":
+        """Wait for the next block, or for the time at which silence must take its place."""
+        block = await self._next_block()
+        if self.readyState != "live":
+            raise MediaStreamError
+        samples = np.zeros(BLOCK_SAMPLES, np.int16) if block is None else block.samples
+        pts = self._next_pts or 0
+        if block is None:
+            self.blocks_silent += 1
+            self._due_ms += BLOCK_MS
+        else:
+            pts = max(pts, self._pts(block))
+            self._due_ms = self._clock.now_ms() + BLOCK_MS + self._patience_ms
+        self._next_pts = pts + BLOCK_SAMPLES
+        packet = av.Packet(self._encoder.encode(samples))
+        packet.pts = pts
+        packet.time_base = AUDIO_TIME_BASE
+        return packet
+
+    def stop(self) -> None:
+        """End the track and wake whoever waits in `recv`."""
+        super().stop()
+        self._filled.set()
+
+    async def _next_block(self) -> AudioBlock | None:
+        while self.readyState == "live":
+            while self._queue:
+                block = self._queue.popleft()
+                if self._next_pts is None or self._pts(block) > self._next_pts - BLOCK_SAMPLES:
+                    return block
+                self.blocks_late += 1  # silence has gone out in its place
+            self._filled.clear()
+            if self._next_pts is None:
+                await self._filled.wait()  # nothing to be silent about before the first block
+                continue
+            wait_ms = self._due_ms - self._clock.now_ms()
+            if wait_ms <= 0.0:
+                return None
+            try:
+                await asyncio.wait_for(self._filled.wait(), wait_ms / 1000.0)
+            except TimeoutError:
+                return None
+        return None
+
+    def _pts(self, block: AudioBlock) -> int:
+        return max(0, round((block.media_ms - self._zero_ms) * AUDIO_RATE / 1000.0))

@@ -1,0 +1,250 @@
+"""Decide when a caller's video must stop and when it may come back, from round trips alone. Pure.
+
+A narrow link shows at once in the round trip, because our own video queues in it. Before video comes back, single
+padded pings measure the room on the link: the time one takes longer than a plain ping is its size over the link's rate.
+So a link that stays narrow is never tried with video, and nobody sees it flap.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+
+class UplinkState(Enum):
+    """Say what the caller's video does: flow, rest, wait for a measurement, or come back at a low rate."""
+
+    SENDING = "sending"
+    PAUSED = "paused"
+    PROBING = "probing"
+    TRIAL = "trial"
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkConfig:
+    """Set the watch; times in ms, rates in bit/s, `pad_bytes` in bytes.
+
+    The link is bad when two pongs running took `rise_ms` above the floor, when the oldest open ping is `missing_ms`
+    above it, or when a report says more than `max_loss`. It is good again when for `settle_ms` all pongs were within
+    `near_ms` of the floor and `probes` padded pings took at most `probe_rise_ms` more (600 bytes: about 165 kbit/s).
+    """
+
+    ping_ms: float = 50.0
+    paused_ping_ms: float = 250.0
+    rise_ms: float = 150.0
+    missing_ms: float = 200.0
+    max_loss: float = 0.2
+    near_ms: float = 50.0
+    settle_ms: float = 1_000.0
+    pad_bytes: int = 600
+    probes: int = 3
+    probe_rise_ms: float = 35.0
+    probe_gap_ms: float = 150.0
+    probe_backoff_ms: float = 500.0
+    probe_backoff_max_ms: float = 2_000.0
+    trial_ms: float = 1_500.0
+    trial_rise_ms: float = 100.0
+    trial_bps: int = 150_000
+    trial_backoff_ms: float = 2_000.0
+    trial_backoff_max_ms: float = 30_000.0
+    forgive_ms: float = 10_000.0
+    floor_window_ms: float = 10_000.0
+    stall_ms: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class SendPing:
+    """Send ping `number` with `pad` bytes of filling."""
+
+    number: int
+    pad: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PauseVideo:
+    """Stop sending video at once; `reason` is for the log."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeVideo:
+    """Send video again, from a keyframe, at no more than `bitrate` bit/s."""
+
+    bitrate: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiftLimit:
+    """Let video use its usual bit rate again."""
+
+
+Action = SendPing | PauseVideo | ResumeVideo | LiftLimit
+
+
+class UplinkWatch:
+    """Watch one uplink. Call `tick` every 10 to 25 ms, `pong` and `loss` as they come; carry out the actions.
+
+    Times are monotonic ms and must not go back. When our own loop stalls, the stall is taken off the open pings.
+    """
+
+    def __init__(self, config: UplinkConfig | None = None) -> None:
+        self._config = config or UplinkConfig()
+        self.state = UplinkState.SENDING
+        self._now_ms: float | None = None
+        self._open: dict[int, tuple[float, int]] = {}  # number -> (sent, pad)
+        self._number = 0
+        self._next_ping_ms = 0.0
+        self._floors: deque[tuple[float, float]] = deque()
+        self._raised = 0
+        self._calm_since_ms: float | None = None
+        self._not_before_ms = 0.0
+        self._good_probes = 0
+        self._since_ms = 0.0
+        self._probe_backoff_ms = self._config.probe_backoff_ms
+        self._trial_backoff_ms = self._config.trial_backoff_ms
+
+    @property
+    def floor_ms(self) -> float | None:
+        """Return the least round trip of the last seconds, or None before the first pong."""
+        return min((rtt for _, rtt in self._floors), default=None)
+
+    def tick(self, now_ms: float) -> list[Action]:
+        """Let time pass; return what to do now."""
+        self._advance(now_ms)
+        actions: list[Action] = []
+        missing = self._missing(now_ms)
+        if self.state in (UplinkState.SENDING, UplinkState.TRIAL):
+            if missing:
+                actions.append(self._pause(now_ms, "pongs are missing"))
+            elif self.state is UplinkState.TRIAL and now_ms - self._since_ms >= self._config.trial_ms:
+                self._enter(UplinkState.SENDING, now_ms)
+                actions.append(LiftLimit())
+            elif now_ms - self._since_ms >= self._config.forgive_ms:
+                self._trial_backoff_ms = self._config.trial_backoff_ms
+        elif missing:
+            self._calm_since_ms = None
+            if self.state is UplinkState.PROBING:
+                self._probe_failed(now_ms)
+        return actions + self._pings(now_ms)
+
+    def pong(self, number: int, now_ms: float) -> list[Action]:
+        """Take in the answer to ping `number` (unknown and repeated ones are ignored)."""
+        self._advance(now_ms)
+        if number not in self._open:
+            return []
+        sent_ms, pad = self._open[number]
+        # The channel is unordered, but what left earlier and is still open is most likely lost.
+        self._open = {n: ping for n, ping in self._open.items() if n > number}
+        rtt_ms = now_ms - sent_ms
+        if pad:
+            return self._judge_probe(rtt_ms, now_ms)
+        self._learn_floor(rtt_ms, now_ms)
+        above_ms = rtt_ms - (self.floor_ms or 0.0)
+        self._raised = self._raised + 1 if above_ms > self._rise_limit() else 0
+        if self.state in (UplinkState.SENDING, UplinkState.TRIAL):
+            return [self._pause(now_ms, "round trip rose")] if self._raised >= 2 else []
+        if above_ms > self._config.near_ms:
+            self._calm_since_ms = None
+        elif self._calm_since_ms is None:
+            self._calm_since_ms = now_ms
+        return []
+
+    def loss(self, fraction: float, now_ms: float) -> list[Action]:
+        """Take in the loss (0..1) that a receiver report gives for a stream of ours."""
+        self._advance(now_ms)
+        if self.state is not UplinkState.SENDING or fraction <= self._config.max_loss:
+            return []
+        # A report covers up to 1.5 s: in a trial and just after it, it may speak of the time before.
+        if now_ms - self._since_ms < self._config.trial_ms and self._since_ms > 0.0:
+            return []
+        return [self._pause(now_ms, f"receiver reports {fraction:.0%} loss")]
+
+    def _advance(self, now_ms: float) -> None:
+        gap_ms = 0.0 if self._now_ms is None else now_ms - self._now_ms
+        if gap_ms < 0.0:
+            raise ValueError("time went back")
+        if gap_ms > self._config.stall_ms:
+            self._open = {n: (sent + gap_ms, pad) for n, (sent, pad) in self._open.items()}
+        self._now_ms = now_ms
+
+    def _missing(self, now_ms: float) -> bool:
+        floor_ms = self.floor_ms
+        if floor_ms is None or not self._open:
+            return False
+        sent_ms, _ = self._open[min(self._open)]
+        extra_ms = 0.0 if self.state in (UplinkState.SENDING, UplinkState.TRIAL) else self._config.paused_ping_ms
+        return now_ms - sent_ms > floor_ms + self._config.missing_ms + extra_ms
+
+    def _pings(self, now_ms: float) -> list[Action]:
+        quiet = self.state in (UplinkState.PAUSED, UplinkState.PROBING)
+        if quiet:
+            pad = self._probe_pad(now_ms)
+            if pad:
+                return [self._ping(now_ms, pad)]
+        if now_ms < self._next_ping_ms or self.state is UplinkState.PROBING:
+            return []
+        return [self._ping(now_ms, 0)]
+
+    def _ping(self, now_ms: float, pad: int) -> SendPing:
+        self._number += 1
+        self._open[self._number] = (now_ms, pad)
+        if len(self._open) > 64:
+            del self._open[min(self._open)]
+        slow = self.state in (UplinkState.PAUSED, UplinkState.PROBING)
+        self._next_ping_ms = now_ms + (self._config.paused_ping_ms if slow else self._config.ping_ms)
+        return SendPing(self._number, pad)
+
+    def _probe_pad(self, now_ms: float) -> int:
+        calm = self._calm_since_ms is not None and now_ms - self._calm_since_ms >= self._config.settle_ms
+        if self.state is UplinkState.PAUSED and calm and now_ms >= self._not_before_ms:
+            self._enter(UplinkState.PROBING, now_ms)
+            self._good_probes = 0
+            return self._config.pad_bytes
+        waiting = any(pad for _, pad in self._open.values())
+        if self.state is UplinkState.PROBING and not waiting and now_ms >= self._not_before_ms:
+            return self._config.pad_bytes
+        return 0
+
+    def _judge_probe(self, rtt_ms: float, now_ms: float) -> list[Action]:
+        if self.state is not UplinkState.PROBING:
+            return []
+        if rtt_ms - (self.floor_ms or 0.0) > self._config.probe_rise_ms:
+            self._probe_failed(now_ms)
+            return []
+        self._good_probes += 1
+        self._not_before_ms = now_ms + self._config.probe_gap_ms
+        if self._good_probes < self._config.probes:
+            return []
+        self._enter(UplinkState.TRIAL, now_ms)
+        self._probe_backoff_ms = self._config.probe_backoff_ms
+        self._next_ping_ms = now_ms
+        return [ResumeVideo(self._config.trial_bps)]
+
+    def _probe_failed(self, now_ms: float) -> None:
+        self._enter(UplinkState.PAUSED, now_ms)
+        self._not_before_ms = now_ms + self._probe_backoff_ms
+        self._probe_backoff_ms = min(2 * self._probe_backoff_ms, self._config.probe_backoff_max_ms)
+
+    def _pause(self, now_ms: float, reason: str) -> PauseVideo:
+        if self.state is UplinkState.TRIAL:
+            self._not_before_ms = now_ms + self._trial_backoff_ms
+            self._trial_backoff_ms = min(2 * self._trial_backoff_ms, self._config.trial_backoff_max_ms)
+        self._enter(UplinkState.PAUSED, now_ms)
+        self._calm_since_ms = None
+        return PauseVideo(reason)
+
+    def _enter(self, state: UplinkState, now_ms: float) -> None:
+        self.state = state
+        self._since_ms = now_ms
+        self._raised = 0
+
+    def _rise_limit(self) -> float:
+        return self._config.trial_rise_ms if self.state is UplinkState.TRIAL else self._config.rise_ms
+
+    def _learn_floor(self, rtt_ms: float, now_ms: float) -> None:
+        # Kept as a rising sequence: the first is the least of the window.
+        while self._floors and self._floors[-1][1] >= rtt_ms:
+            self._floors.pop()
+        self._floors.append((now_ms, rtt_ms))
+        while self._floors[0][0] < now_ms - self._config.floor_window_ms:
+            self._floors.popleft()
