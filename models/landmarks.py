@@ -25,6 +25,9 @@ FACE_OVAL: Final = (
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
 
+BROWS: Final = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
+"""Upper edge of both brows, from the viewer's left to right."""
+
 STABLE: Final = (33, 133, 362, 263, 168, 6, 197, 195, 5, 98, 327)
 """Eye corners, nose bridge and nose wings: points that speech hardly moves."""
 
@@ -95,3 +98,24 @@ def invert(matrix: Matrix) -> Matrix:
     """Return the inverse of an affine (2, 3)."""
     linear = np.linalg.inv(matrix[:, :2])
     return np.hstack([linear, (-linear @ matrix[:, 2])[:, None]])
+
+
+_CHIN_PAD: Final = 10.0 / 250.0
+_FOREHEAD: Final = 0.5
+
+
+def box_matrix(landmarks: Landmarks, size: int) -> Matrix:
+    """Return the map from px to a square crop of the upright face box, as Wav2Lip's face detector would cut it.
+
+    The box holds all landmarks from side to side, ends 4 % of its height below the chin (the 10 px that Wav2Lip adds,
+    on a face of 250 px), and begins halfway between the brows and the forehead's last landmarks, about where S3FD boxes
+    begin. Width and height are scaled apart, without rotation, as the stock code resizes its boxes. Pixel centres are
+    at whole numbers in the frame and in the crop.
+    """
+    left, highest = landmarks.min(axis=0).astype(np.float64)
+    right, chin = landmarks.max(axis=0).astype(np.float64)
+    brows = float(landmarks[list(BROWS), 1].min())
+    top = highest + _FOREHEAD * max(brows - highest, 0.0)
+    bottom = chin + _CHIN_PAD * (chin - top)
+    scale_x, scale_y = size / max(right - left, 1.0), size / max(bottom - top, 1.0)
+    return np.array([[scale_x, 0.0, -left * scale_x - 0.5], [0.0, scale_y, -top * scale_y - 0.5]])
