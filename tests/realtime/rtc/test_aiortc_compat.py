@@ -1,0 +1,199 @@
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiortc.codecs.vpx
+import av
+import numpy as np
+import pytest
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+
+from realtime.clock import MonotonicClock
+from realtime.media import BLOCK_SAMPLES, AudioBlock
+from realtime.rtc import aiortc_compat as compat
+from realtime.rtc.aiortc_compat import BitrateBounds, MediaPacket, SenderFeedback, SenderReport, VideoSendControl
+from realtime.rtc.tracks import BlockAudioTrack, EngineVideoTrack
+
+Until = Callable[..., Awaitable[None]]
+CLOCK = MonotonicClock()
+
+
+class Call:
+    """Two connected peers: `a` sends noise pictures and a tone, `b` receives."""
+
+    def __init__(self, a: RTCPeerConnection, b: RTCPeerConnection) -> None:
+        self.a, self.b = a, b
+        self.zero_ms = CLOCK.now_ms()
+        self.video = EngineVideoTrack(zero_ms=self.zero_ms)
+        self.audio = BlockAudioTrack(CLOCK, zero_ms=self.zero_ms)
+        self.video_sender = a.addTrack(self.video)
+        self.audio_sender = a.addTrack(self.audio)
+
+    def receiver(self, kind: str) -> RTCRtpReceiver:
+        return next(t.receiver for t in self.b.getTransceivers() if t.kind == kind)
+
+    async def feed(self) -> None:
+        noise = np.random.default_rng(0).integers(0, 255, (16, 120, 160, 3), dtype=np.uint8)
+        count = 0
+        while True:
+            now = CLOCK.now_ms()
+            self.audio.put(AudioBlock(np.zeros(BLOCK_SAMPLES, np.int16), now))
+            if count % 2 == 0:
+                self.video.put(noise[count // 2 % 16], now)
+            count += 1
+            await asyncio.sleep(0.02)
+
+
+def keep(packets: list[MediaPacket]) -> Callable[[MediaPacket], bool]:
+    def take(packet: MediaPacket) -> bool:
+        packets.append(packet)
+        return False
+
+    return take
+
+
+@pytest.fixture
+async def call(make_pc: Callable[[], RTCPeerConnection], negotiate: Any) -> AsyncIterator[Call]:
+    call = Call(make_pc(), make_pc())
+    control = VideoSendControl(call.video_sender, BitrateBounds(50_000, 200_000, 400_000))
+    call.control = control  # type: ignore[attr-defined]
+    feeder = asyncio.create_task(call.feed())
+    await negotiate(call.a, call.b)
+    yield call
+    feeder.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await feeder
+
+
+def test_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compat, "version", lambda name: "1.17.0")
+    compat.require_tested_aiortc.cache_clear()
+    with pytest.raises(compat.AiortcVersionError, match=r"aiortc==1\.16\.0"):
+        compat.require_tested_aiortc()
+    monkeypatch.undo()
+    compat.require_tested_aiortc.cache_clear()
+    compat.require_tested_aiortc()
+
+
+async def test_rtp_and_sender_reports_are_tapped_and_released(call: Call, until: Until) -> None:
+    packets: list[tuple[int, float]] = []
+    reports: list[SenderReport] = []
+    audio = call.receiver("audio")
+    undo = compat.tap_rtp(audio, lambda p, at: packets.append((p.timestamp, at)), CLOCK)
+    undo_reports = compat.tap_sender_reports(audio, reports.append, CLOCK)
+    await until(lambda: len(packets) > 20 and len(reports) >= 2)
+    steps = np.diff([t for t, _ in packets])
+    assert (steps > 0).all() and np.median(steps) == pytest.approx(960, abs=300)
+    # A report pairs the stream's own timestamp with the sender's wall clock.
+    (first, last) = (reports[0], reports[-1])
+    assert (last.ntp_ms - first.ntp_ms) == pytest.approx((last.rtp_timestamp - first.rtp_timestamp) / 48.0, abs=100)
+    undo()
+    undo_reports()
+    count = len(packets)
+    await asyncio.sleep(0.1)
+    assert len(packets) == count
+
+
+async def test_packets_go_to_us_instead_of_the_decoder(call: Call, until: Until) -> None:
+    taken: list[MediaPacket] = []
+    video = call.receiver("video")
+
+    def take(packet: MediaPacket) -> bool:
+        taken.append(packet)
+        return len(taken) == 5
+
+    feedback: list[SenderFeedback] = []
+    keyframes: list[int] = []
+    original = call.video_sender._send_keyframe
+
+    def count_keyframe() -> None:
+        keyframes.append(1)
+        original()
+
+    call.video_sender._send_keyframe = count_keyframe  # type: ignore[method-assign]
+    compat.tap_sender_feedback(call.video_sender, feedback.append)
+    undo = compat.take_packets(video, take)
+    await until(lambda: len(taken) > 10 and bool(keyframes) and any(f.fraction_lost == 0.0 for f in feedback))
+    assert {p.codec for p in taken} == {"VP8"}
+    assert all(p.payload.endswith(p.data) and len(p.payload) > len(p.data) for p in taken)
+    undo()
+    original()
+    frame = await asyncio.wait_for(video.track.recv(), 5)
+    assert isinstance(frame, av.VideoFrame) and frame.width == 160
+
+
+async def test_outgoing_datagrams_pass_the_hook(call: Call, until: Until) -> None:
+    seen: list[bytes] = []
+
+    def swallow(datagram: bytes, forward: compat.Forward) -> None:
+        seen.append(datagram)
+
+    arrived: list[float] = []
+    compat.tap_rtp(call.receiver("audio"), lambda p, at: arrived.append(at), CLOCK)
+    await until(lambda: len(arrived) > 2)
+    undo = compat.intercept_send(call.a, swallow)
+    await asyncio.sleep(0.05)
+    count = len(arrived)
+    await until(lambda: len(seen) > 10)
+    assert len(arrived) <= count + 1
+    undo()
+    await until(lambda: len(arrived) > count + 3)
+
+
+async def test_interception_needs_a_transport(make_pc: Callable[[], RTCPeerConnection]) -> None:
+    pc = make_pc()
+    with pytest.raises(RuntimeError, match="both descriptions"):
+        compat.intercept_send(pc, lambda datagram, forward: None)
+    await pc.close()
+
+
+async def test_pause_stops_video_only_and_resume_begins_with_a_keyframe(call: Call, until: Until) -> None:
+    video: list[MediaPacket] = []
+    audio: list[float] = []
+    compat.take_packets(call.receiver("video"), keep(video))
+    compat.tap_rtp(call.receiver("audio"), lambda p, at: audio.append(at), CLOCK)
+    await until(lambda: len(video) > 5)
+    control: VideoSendControl = call.control  # type: ignore[attr-defined]
+    control.pause()
+    assert control.paused
+    await asyncio.sleep(0.1)
+    count, sounds = len(video), len(audio)
+    await asyncio.sleep(0.3)
+    assert len(video) == count and len(audio) >= sounds + 5
+    await call.video_sender._retransmit(video[-1].sequence)
+    await asyncio.sleep(0.05)
+    assert len(video) == count
+    control.resume()
+    await until(lambda: len(video) > count)
+    # The stream goes on: the next sequence number, and VP8's inverse key frame bit is 0.
+    assert video[count].sequence == (video[count - 1].sequence + 1) % 65536
+    assert video[count].data[0] & 1 == 0
+
+
+async def test_the_encoder_keeps_our_bounds_and_not_aiortcs(call: Call, until: Until) -> None:
+    control: VideoSendControl = call.control  # type: ignore[attr-defined]
+    packets: list[MediaPacket] = []
+    compat.take_packets(call.receiver("video"), keep(packets))
+    control.set_bitrate(60_000)
+    await until(lambda: len(packets) > 3)
+    encoder: Any = compat._private(call.video_sender, RTCRtpSender, "__encoder")
+    assert encoder.target_bitrate == 60_000 < aiortc.codecs.vpx.MIN_BITRATE
+    encoder.target_bitrate = 5_000_000  # what REMB does
+    assert encoder.target_bitrate == 400_000
+    encoder.target_bitrate = 380_000  # a small move is not worth a keyframe
+    assert encoder.target_bitrate == 400_000
+    encoder.target_bitrate = 1_000
+    assert encoder.target_bitrate == 50_000
+    await until(lambda: encoder.codec is not None and encoder.codec.bit_rate == 50_000)
+
+
+def test_bounds_in_the_wrong_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="minimum <= initial <= maximum"):
+        BitrateBounds(50_000, 20_000, 100_000)
+
+
+async def test_a_close_takes_the_wrappers_off(call: Call) -> None:
+    control: VideoSendControl = call.control  # type: ignore[attr-defined]
+    control.close()
+    assert call.video_sender._retransmit.__func__ is RTCRtpSender._retransmit  # type: ignore[attr-defined]
