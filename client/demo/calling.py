@@ -1,0 +1,90 @@
+"""The caller's process: lipline's own caller in the filtered call, a stock aiortc one in the plain call."""
+
+import asyncio
+import json
+import re
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from aiortc import RTCPeerConnection
+
+from client.demo.clip import load
+from client.demo.peers import Order, Wire
+from client.demo.playing import ClipAudio, ClipVideo, Start, push
+from client.joining import offer_to_node, until_connected
+from realtime.clock import MonotonicClock
+from realtime.rtc.impair import ImpairedLink, LinkTrace
+from realtime.rtc.impaired_transport import ImpairedSend, LinkCounters
+from realtime.rtc.sender import CallerPeer
+from signaling.client import SignalingClient
+from signaling.messages import Role
+
+
+async def call(order: Order, wire: Wire) -> None:
+    """Join, wait for the start, play the clip over the impaired uplink until told to stop, write the counters."""
+    clock = MonotonicClock()
+    images, samples = await asyncio.to_thread(load, Path(order.clip))
+    changes: list[tuple[float, bool, str]] = []
+    start = Start()
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(
+            SignalingClient(order.url, order.room, order.token, role=Role.CALLER, name="caller")
+        )
+        peer = None
+        if order.filtered:
+            peer = CallerPeer(
+                clock, zero_ms=0.0, on_video=lambda flows, why: changes.append((clock.now_ms(), flows, why))
+            )
+            stack.push_async_callback(peer.close)
+            pc = peer.pc
+        else:
+            pc = RTCPeerConnection()
+            stack.push_async_callback(pc.close)
+            pc.addTrack(ClipAudio(samples, start, clock))
+            pc.addTrack(ClipVideo(images, start, clock))
+        await offer_to_node(client, pc)
+        await until_connected(pc)
+        wire.say("connected")
+        zero_ms = float(await wire.until("go"))
+        link = ImpairedLink(LinkTrace.from_json(order.trace), seed=order.seed)
+        uplink = ImpairedSend(pc, link, clock, zero_ms=zero_ms)
+        stack.push_async_callback(uplink.close)
+        start.at(zero_ms)
+        playing = None
+        if peer is not None:
+            peer.start()
+            playing = asyncio.create_task(push(images, samples, peer, zero_ms, clock))
+        await wire.until("stop")
+        if playing is not None:
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
+        found = summary(uplink.counters, pc.localDescription.sdp)
+        found["video_changes"] = [(time - zero_ms, flows, why) for time, flows, why in changes]
+        Path(order.out).write_text(json.dumps(found))
+    wire.say("done")
+
+
+def summary(counters: LinkCounters, sdp: str) -> dict[str, Any]:
+    """Return bytes per 100 ms bin: `{"offered": {"video": [[bin, bytes], ...], "audio": ..., "other": ...}, ...}`."""
+    media = payload_types(sdp)
+    result: dict[str, Any] = {}
+    for name, counter in (
+        ("offered", counters.offered),
+        ("delivered", counters.delivered),
+        ("dropped", counters.dropped),
+    ):
+        sums: dict[str, dict[int, int]] = {"audio": {}, "video": {}, "other": {}}
+        for (number, kind), count in counter.items():
+            row = sums[media.get(kind, "other")]
+            row[number] = row.get(number, 0) + count
+        result[name] = {kind: sorted(row.items()) for kind, row in sums.items()}
+    return result
+
+
+def payload_types(sdp: str) -> dict[str, str]:
+    """Map "rtp-<payload type>" to "audio" or "video" by the media lines of `sdp`; RTX counts as video."""
+    found = {}
+    for kind, numbers in re.findall(r"^m=(audio|video) \d+ \S+ ([\d ]+)", sdp, flags=re.MULTILINE):
+        found |= {f"rtp-{number}": kind for number in numbers.split()}
+    return found
