@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -79,5 +80,4 @@ def _rigid(landmarks: Landmarks) -> NDArray[np.float64]:
 
 def dissolve(first: Image, second: Image, weight: float) -> Image:
     """Return `first` and `second` mixed, `weight` (0..1) of the second; for frames without a face."""
-    mixed = first.astype(np.float32) * (1.0 - weight) + second.astype(np.float32) * weight
-    return (mixed + 0.5).astype(np.uint8)
+    return np.asarray(cv2.addWeighted(first, 1.0 - weight, second, weight, 0.0), dtype=np.uint8)

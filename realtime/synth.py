@@ -63,6 +63,7 @@ class FaceSynth:
         self._reason: str | None = "no face was seen yet"
         self._last_face: TrackedFace | None = None
         self._outage: _Outage | None = None
+        self._overlaid: _Outage | None = None
         self._outages = 0
 
     @property
@@ -110,6 +111,11 @@ class FaceSynth:
         outage.limit_px = natural_motion(self.history.frames)
         wanted = self._generator.references_wanted
         outage.references = [self._features(frame) for frame in self.history.references(wanted)]
+        if self._overlaid is not None:
+            # The mouth shown last is a generated one: it goes on as it is.
+            over, self._overlaid = self._overlaid, None
+            outage.rendered, outage.mel, outage.closed = _OPENING_FRAMES, over.mel, over.closed
+            outage.points, outage.references = over.points, over.references
 
     def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Image:
         """Return the frame for `media_ms` with its badge; without window or speech the mouth closes within two frames.
@@ -122,9 +128,7 @@ class FaceSynth:
         if outage.path is None:
             return self._paused_badge.draw(outage.shown)
         pose = outage.path.step(media_ms)
-        mel = self._mouth(outage, mel_window, speech)
-        patch = self._generator.generate(mel, self._features(pose), outage.references)
-        image, points = self._compositor.paste(pose.image, patch, pose.landmarks), patch.landmarks
+        image, points = self._speak(outage, pose, mel_window, speech)
         outage.rendered += 1
         if outage.rendered <= _OPENING_FRAMES:
             image, points = _ease_in(pose, image, points, outage.rendered / (_OPENING_FRAMES + 1.0))
@@ -150,9 +154,28 @@ class FaceSynth:
         frame = outage.hand_back.frame(self._real, face.landmarks if face else None, progress)
         return (self._badge if outage.why_paused is None else self._paused_badge).draw(frame)
 
+    def overlay(
+        self, real_image: Image, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool
+    ) -> Image:
+        """Observe a real frame and return it with other words on its lips and the badge.
+
+        For dubbing and translation, while the video flows; `start` goes over to past frames when it ends. A frame
+        without a face in view is returned untouched. Outside an outage only.
+        """
+        self.observe(real_image, media_ms)
+        pose = self.history.last
+        if pose is None or self._reason is not None:
+            return real_image
+        if self._overlaid is None:
+            wanted = self._generator.references_wanted
+            self._overlaid = _Outage(real_image)
+            self._overlaid.references = [self._features(frame) for frame in self.history.references(wanted)]
+        image, self._overlaid.points = self._speak(self._overlaid, pose, mel_window, speech)
+        return self._badge.draw(image)
+
     def stop(self) -> None:
-        """End the outage; observing goes on."""
-        self._outage = None
+        """End the outage or the overlay; observing goes on."""
+        self._outage = self._overlaid = None
 
     def close(self) -> None:
         """Free the tracker."""
@@ -205,6 +228,14 @@ class FaceSynth:
         features = self._generator.prepare(FaceImage(frame.image, frame.landmarks))
         self.history.keep_features(frame, features)
         return features
+
+    def _speak(
+        self, outage: _Outage, pose: PastFrame, mel: NDArray[np.float32] | None, speech: bool
+    ) -> tuple[Image, Landmarks]:
+        """Return the frame of `pose` with the mouth for `mel`, and its landmarks."""
+        window = self._mouth(outage, mel, speech)
+        patch = self._generator.generate(window, self._features(pose), outage.references)
+        return self._compositor.paste(pose.image, patch, pose.landmarks), patch.landmarks
 
     def _mouth(self, outage: _Outage, mel: NDArray[np.float32] | None, speech: bool) -> NDArray[np.float32]:
         """Return the mel window to speak with: eased to silence when there is no speech, and back."""
