@@ -16,7 +16,7 @@ BEARDS: Final = ("none", "stubble", "short", "moustache")
 CLOTHES: Final = ("crew", "shirt", "vneck")
 
 _SKINS: Final[tuple[Colour, ...]] = (
-    (0.74, 0.81, 0.94), (0.67, 0.76, 0.91), (0.60, 0.70, 0.87), (0.52, 0.63, 0.80),
+    (0.71, 0.79, 0.93), (0.67, 0.76, 0.91), (0.60, 0.70, 0.87), (0.52, 0.63, 0.80),
     (0.44, 0.55, 0.72), (0.36, 0.46, 0.62), (0.29, 0.37, 0.51), (0.24, 0.30, 0.42),
 )  # fmt: skip
 _HAIRS: Final[tuple[Colour, ...]] = (
@@ -99,7 +99,7 @@ class Face:
     @property
     def eye_half(self) -> float:
         """Half the width of an eye."""
-        return 0.205 * self.eye_size
+        return 0.222 * self.eye_size
 
     @property
     def eye_distance(self) -> float:
@@ -114,7 +114,7 @@ class Face:
     @property
     def chin_y(self) -> float:
         """Height of the chin's lowest point, mouth closed."""
-        return 1.50 * self.length
+        return 1.45 * self.length
 
     @property
     def mouth_y(self) -> float:
@@ -152,7 +152,7 @@ def random_face(seed: int) -> Face:
         wall=pick(_WALLS),
         lip=near(0.2, 0.55) if bearded else near(0.3, 0.95),
         length=near(0.94, 1.06),
-        jaw=near(0.96, 1.06) if bearded else near(0.91, 1.05),
+        jaw=near(0.96, 1.06) if bearded else near(0.94, 1.06),
         cheek=near(0.0, 1.0),
         eye_size=near(0.92, 1.14),
         eye_spacing=near(0.94, 1.06),

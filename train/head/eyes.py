@@ -39,7 +39,7 @@ class EyePainter:
         lid_down = 0.25 * np.clip(head.gaze_y, 0, 1)
         arch = (1 - a**2.3) ** 0.85 * (1 - 0.12 * s)
         low = 0.062 * size * (1 - a**2) * (1 + 0.15 * s)
-        high = 0.098 * size * arch
+        high = 0.104 * size * arch
         shut = min(head.blink + lid_down * 0.4, 1.0)
         upper = line - high * (1 - shut) + low * 0.80 * shut
         lower = line + low * (1 - 0.12 * shut)
@@ -66,7 +66,7 @@ class EyePainter:
     def _ball(self, x: Array, y: Array, upper: Array, s: Array, sign: float, head: HeadPose) -> Array:
         face = self.face
         px, py = 0.055 * head.gaze_x - 0.008 * sign, 0.04 * head.gaze_y - 0.016
-        radius = 0.108 * (0.5 + 0.5 * face.eye_size)
+        radius = 0.115 * (0.5 + 0.5 * face.eye_size)
         far = np.hypot(x - px, y - py) / radius
         white = np.array((0.70, 0.71, 0.73), np.float32) * self.lit
         curve = np.clip(1 - 0.42 * (x / 0.22) ** 2 - 0.10 * ((y - 0.0) / 0.12) ** 2, 0.2, 1)
@@ -74,7 +74,7 @@ class EyePainter:
         ball = white * curve[..., None] * (1 - pink)
         duct = np.exp(-(((s + 0.97) / 0.13) ** 2))[:, None] * 0.8
         ball = ball * (1 - duct) + duct * np.array((0.16, 0.15, 0.42), np.float32) * self.lit
-        tone = linear(face.iris) * (0.55 + 1.25 * np.clip(0.5 + (y - py) / radius * 0.6, 0, 1))[..., None] * self.lit
+        tone = linear(face.iris) * (0.50 + 0.95 * np.clip(0.5 + (y - py) / radius * 0.6, 0, 1))[..., None] * self.lit
         angle = np.arctan2(y - py, x - px)
         tone = tone * (1 + 0.14 * np.sin(angle * 23 + 2 * np.sin(angle * 7)) * step(0.35, 0.6, far))[..., None]
         tone = (

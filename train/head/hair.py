@@ -94,7 +94,7 @@ def paint_front(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]
         face, canvas, 12, away + curl, angle * 1.1 + curl, 1.6 if face.hair_style in ("short", "crop") else 1.0
     )
     edge = 0.05 * (strand - 0.5) + 0.006 * noise(rng, rho.shape, 0.05 * canvas.scale)
-    inner = step(-0.035, 0.035, _hairline(face, canvas) - canvas.y + edge * 1.3)
+    inner = step(-0.06, 0.06, _hairline(face, canvas) - canvas.y + edge * 1.3)
     low = {"bob": 1.05, "long": 1.6}.get(face.hair_style, 0.16)
     ends = 1 - step(low - 0.10, low + 0.10, canvas.y + edge * 2)
     cover = coverage(canvas, outer + edge * 0.35, radius, 2.5) * inner * ends

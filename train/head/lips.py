@@ -14,7 +14,7 @@ WIDEST_GAP = 0.42
 
 @dataclass(frozen=True, slots=True)
 class Lips:
-    """Hold the curves at the asked x, in face units: outer and inner edge of the upper lip, inner and outer of the lower.
+    """Hold the curves at the asked x, in face units: edges of the upper lip, then of the lower.
 
     `across` is -1..1 between the corners, `gap` the opening at the midline, `jaw` the drop of the chin,
     `half` half the mouth's width, `rest` half the width at rest, `upper`, `lower` thickness at the midline.
@@ -38,14 +38,14 @@ def gap_of(shape: MouthShape) -> float:
 
 
 def true_opening(face: Face, shape: MouthShape) -> float:
-    """Return the gap between the inner lips over the distance of the outer eye corners (as models.landmarks.mouth_opening)."""
+    """Return the gap of the inner lips over that of the outer eye corners, as models.landmarks.mouth_opening."""
     return gap_of(shape) / face.eye_distance
 
 
 def lips_of(face: Face, shape: MouthShape, x: Array) -> Lips:
     """Return the lips' curves at `x` (n,) in face units."""
     rest = 0.335 * face.mouth_width
-    half = rest * (1 + 0.17 * shape.spread - 0.36 * shape.rounding - 0.05 * shape.opening + 0.08 * shape.smile)
+    half = rest * (1 + 0.17 * shape.spread - 0.36 * shape.rounding - 0.05 * shape.opening + 0.12 * shape.smile)
     gap = gap_of(shape)
     up = 0.26 * gap + 0.012 * shape.lift
     down = gap - up
@@ -55,7 +55,7 @@ def lips_of(face: Face, shape: MouthShape, x: Array) -> Lips:
     bulge = 0.62 + 0.18 * (1 - shape.rounding)
     profile = (1 - inner**2.2) ** bulge
     hang = (1 - inner**2.8) ** bulge
-    corner = face.mouth_y + 0.30 * down * a**2 - (0.055 * shape.smile + 0.034) * a**1.6 + 0.012
+    corner = face.mouth_y + 0.30 * down * a**2 - (0.095 * shape.smile + 0.036) * a**1.6 + 0.012
     tubercle = 0.013 * np.exp(-((s / 0.22) ** 2)) - 0.012 * np.exp(-(((a - 0.45) / 0.25) ** 2))
     seam = corner - 0.012 + tubercle - 0.02 * shape.tuck * profile
     thin = (1 - 0.45 * shape.press) * (1 - 0.20 * shape.opening) * (1 + 0.22 * shape.rounding - 0.08 * shape.spread)

@@ -104,7 +104,7 @@ class MouthPainter:
         colour = np.broadcast_to(dark, (len(y), len(x), 3)).copy()
         self._add_lower(colour, lips, shape, y)
         below_lip = np.clip((y - lips.inner_upper) / 0.075, 0, 1)
-        light = (0.42 + 0.58 * below_lip) * (0.40 + 0.60 * self._arch)
+        light = (0.52 + 0.48 * below_lip) * (0.40 + 0.60 * self._arch)
         edge = m + 0.042 * (0.35 + 0.65 * self._arch) - 0.045 * shape.rounding - self._scallop + 0.006 * shape.lift
         tooth = np.clip((edge - y) * (self.canvas.scale / 1.5) + 0.5, 0, 1) * (self._arch > 0.02)
         gum_line = m - 0.115 + 0.02 * self._scallop * 100

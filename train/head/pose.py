@@ -34,7 +34,9 @@ class MouthShape:
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
-    """Say where the head is: `x`, `y` in face units, angles in degrees (`yaw` > 0 turns to the image's right, `pitch` > 0 nods down).
+    """Say where the head is and what the eyes do.
+
+    `x`, `y` are in face units, angles in degrees: `yaw` > 0 turns to the image's right, `pitch` > 0 nods down.
 
     `blink` is 0 (open) .. 1 (shut), `gaze_x`, `gaze_y` -1..1, `brow` -1..1 (up), `breath` -1..1, `scale` about 1.
     """

@@ -1,7 +1,7 @@
-"""Draw one frame of a person: layers painted once (stage.py), a mouth and eyes painted per frame, all moved by the head.
+"""Draw one frame of a person: layers painted once (stage.py), mouth and eyes painted per frame, all moved by the head.
 
-The head turns by moving each px sideways in proportion to its depth, which is exact enough for the few degrees that people
-turn in a call.
+The head turns by moving each px sideways in proportion to its depth, which is exact enough for the few degrees that
+people turn in a call.
 """
 
 from functools import lru_cache
@@ -123,7 +123,7 @@ def _turned(stage: Stage, texture: Picture, matrix: Array, head: HeadPose) -> tu
     lookup = cv2.warpAffine(
         source, placed, (right - left, bottom - top), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    drawn = cv2.remap(texture, lookup, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    drawn = cv2.remap(texture, lookup, np.empty(0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return np.asarray(drawn, np.uint8), (left, top)
 
 

@@ -36,7 +36,7 @@ def _neck(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
     cord = 0.20 + 0.30 * np.clip(2.2 - canvas.y, 0, 1)
     z += 0.035 * np.exp(-(((ax - cord) / 0.08) ** 2)) - 0.04 * bump(canvas, 0, 2.22, 0.12, 0.10)
     z += 0.10 * np.exp(-(((canvas.y - 2.25 + 0.10 * ax) / 0.06) ** 2)) * step(0.12, 0.3, ax) * 0.5
-    z = cv2.GaussianBlur(np.asarray(z, np.float32), (0, 0), 0.03 * canvas.scale)
+    z = np.asarray(cv2.GaussianBlur(np.asarray(z, np.float32), (0, 0), 0.03 * canvas.scale))
     albedo = np.broadcast_to(linear(face.skin) * np.array([0.88, 0.90, 0.98], np.float32), (*ax.shape, 3))
     dark = 1 - 0.62 * np.exp(-((np.clip(canvas.y - face.chin_y - 0.10 + 0.35 * ax**2, 0, 9) / 0.34) ** 2))
     colour = shade(albedo, normals(z, canvas.scale), light, np.ones_like(z), 0.02)

@@ -7,7 +7,7 @@ from train.head.appearance import Face
 from train.head.surface import Array, Canvas, Light, both, bump, cavities, linear, noise, normals, shade, step
 
 _ANGLES = (0, 30, 60, 90, 115, 135, 155, 170, 180)
-_RADII = (1.36, 1.27, 1.11, 1.0, 1.0, 1.115, 1.32, 1.465, 1.50)
+_RADII = (1.36, 1.27, 1.11, 1.0, 1.0, 1.125, 1.31, 1.43, 1.45)
 
 
 def outline(face: Face) -> Array:
@@ -87,8 +87,8 @@ def _mottled(face: Face, canvas: Canvas) -> Array:
     tired = both(canvas, face.eye_x * 0.95, 0.15, 0.19, 0.06) * (0.10 + 0.22 * face.age)
     albedo *= 1 - tired[..., None] * np.array([0.7, 1.0, 1.0], np.float32)
     if face.freckles > 0:
-        spots = np.clip(noise(rng, shape, 0.032 * unit, 1) - 1.1, 0, 1) * both(canvas, 0.42, 0.33, 0.34, 0.2)
-        albedo *= 1 - np.clip(spots * face.freckles, 0, 0.6)[..., None] * np.array([0.8, 0.6, 0.4], np.float32)
+        spots = np.clip(noise(rng, shape, 0.024 * unit, 1) - 1.2, 0, 1) * both(canvas, 0.42, 0.33, 0.34, 0.2)
+        albedo *= 1 - np.clip(spots * face.freckles, 0, 0.45)[..., None] * np.array([0.8, 0.6, 0.4], np.float32)
     return np.asarray(albedo, np.float32)
 
 
@@ -124,11 +124,11 @@ def brows(face: Face, canvas: Canvas) -> Array:
     """Return how much eyebrow hair covers each px, 0..1."""
     rng = np.random.default_rng((face.seed, 3))
     across = (np.abs(canvas.x) - 0.15) / (0.60 * face.eye_spacing)
-    arch = -0.285 - 0.05 * face.brow_height - 0.085 * np.sin(np.pi * np.clip(0.12 + 0.88 * across, 0, 1) ** 1.15 * 0.85)
+    arch = -0.285 - 0.05 * face.brow_height - 0.088 * np.sin(np.pi * np.clip(0.10 + 0.90 * across, 0, 1) ** 1.15 * 0.85)
     arch = arch + 0.025 * face.brow_tilt * (across - 0.5) + 0.05 * np.clip(across - 0.75, 0, 1)
     half = 0.042 * face.brow_weight * np.clip(1.1 - 0.75 * np.clip(across, 0, 1) ** 1.5, 0.1, 1)
     body = (
-        np.exp(-(np.abs((canvas.y - arch) / half) ** 2.4)) * step(-0.06, 0.10, across) * (1 - step(0.86, 1.04, across))
+        np.exp(-(np.abs((canvas.y - arch) / half) ** 2.4)) * step(-0.10, 0.05, across) * (1 - step(0.86, 1.04, across))
     )
     slanted = cv2.warpAffine(
         hairs(rng, (canvas.x.shape[0] * 2, canvas.x.shape[1]), 0.024 * canvas.scale),
@@ -136,7 +136,7 @@ def brows(face: Face, canvas: Canvas) -> Array:
         (canvas.x.shape[1], canvas.x.shape[0]),
         borderMode=cv2.BORDER_REFLECT,
     )
-    return np.asarray(np.clip(body * (0.35 + 0.85 * slanted), 0, 1) * 0.88)
+    return np.asarray(np.clip(body * (0.55 + 0.55 * slanted), 0, 1) * 0.88)
 
 
 def paint_skin(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
@@ -153,7 +153,7 @@ def paint_skin(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
     oily += 1.0 * bump(canvas, 0, face.nose_y - 0.14, 0.10, 0.16)
     dull = 0.35 if face.beard == "short" else 1.0
     gloss = (0.025 + 0.06 * oily) * np.where(canvas.y > face.nose_y + 0.1, dull, 1.0)
-    smooth = cv2.GaussianBlur(z, (0, 0), 0.012 * canvas.scale)
+    smooth = cv2.GaussianBlur(z, (0, 0), 0.020 * canvas.scale)
     colour = shade(albedo, normals(smooth, canvas.scale), light, cavities(z, canvas.scale), gloss)
     colour *= 1 - 0.80 * nostrils[..., None] * np.array([1.0, 1.0, 0.93], np.float32)
     under = bump(canvas, 0.03 * -np.sign(face.light), face.nose_y + 0.05, 0.19, 0.06)

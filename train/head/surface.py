@@ -1,6 +1,7 @@
 """Fields over a picture of the head, and light on them: noise, relief, normals, shading.
 
-Everything here is painted once per person; `Array` is float32 unless said otherwise, colours are linear light (gamma 2).
+Everything here is painted once per person; `Array` is float32 unless said otherwise, colours are linear
+light (gamma 2).
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Canvas:
-    """Lay a pixel grid over face units: `x`, `y` (h, w) in units, `scale` px per unit, `left`, `top` units of px (0, 0)."""
+    """Lay a pixel grid over face units: `x`, `y` (h, w) in units, `scale` px per unit, `left`, `top` of px (0, 0)."""
 
     scale: float
     left: float
