@@ -44,12 +44,19 @@ class SynthJob:
 
 @dataclass(frozen=True, slots=True)
 class SynthResult:
-    """Hold a finished frame: `image` (H, W, 3) uint8 BGR, the `media_ms` and `progress` of its job, ms spent on it."""
+    """Hold a finished frame.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR.
+        media_ms: that of its job.
+        render_ms: time spent on it.
+        paused: whether it is a still that says so, because no talking face may be shown.
+    """
 
     image: Image
     media_ms: float
     render_ms: float
-    progress: float = 0.0
+    paused: bool = False
 
 
 class Synthesizer(Protocol):
@@ -89,3 +96,10 @@ class FaceRenderer(Protocol):
 
     def stop(self) -> None:
         """End the outage."""
+
+    @property
+    def paused(self) -> str | None:
+        """Why the outage shows a still instead of a talking face; None while it does not."""
+
+    def close(self) -> None:
+        """Free what is held; called once, last."""

@@ -1,0 +1,265 @@
+"""Choose the picture: one frame for every tick, whatever the link and the model do.
+
+Pure: no clock, no threads of its own; times are arguments, in ms of one monotonic clock. Sound is the master. At a tick
+the media time T is that of the sound leaving at this moment. The link machine works on arrivals, which are ahead of T
+by the playout delay and the hold, so synthesis is asked for before the gap reaches the output.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.generator import Image
+from realtime.link import LinkMonitor, LinkSignal, LinkState
+from realtime.media import AudioBlock, FrameKind, OutputFrame, VideoFrame
+from realtime.realframes import AxisMap, RealFrame, RealFrames
+from realtime.stats import CallStats
+from realtime.synth_api import Synthesizer, SynthJob
+
+
+class Speech(Protocol):
+    """Tell about the speech at a media time; `realtime.audio.SpeechPath` is one."""
+
+    def window(self, media_ms: float) -> NDArray[np.float32] | None:
+        """Return the model's mel window for the frame at `media_ms`; None while its sound is not here."""
+
+    def speech(self, media_ms: float) -> bool:
+        """Say whether lips may move at `media_ms`."""
+
+
+class Output(Enum):
+    """What the engine shows; unlike `LinkState` it speaks of the moment T, not of the moment of arrival."""
+
+    REAL = "real"
+    SYNTH = "synth"
+    RETURNING = "returning"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Set frames out per second and the length of the hand-back in ms."""
+
+    fps: float = 25.0
+    hand_back_ms: float = 320.0
+
+    @property
+    def interval_ms(self) -> float:
+        """Return the time between ticks."""
+        return 1000.0 / self.fps
+
+
+@dataclass(slots=True)
+class _Playout:
+    at_ms: float
+    media_ms: float
+    offset_ms: float | None
+
+
+class Engine:
+    """Run the picture of one call. Not thread-safe: everything from one thread (the event loop's).
+
+    Without `synth` the last frame is repeated through an outage.
+    """
+
+    def __init__(
+        self,
+        speech: Speech,
+        synth: Synthesizer | None,
+        *,
+        config: EngineConfig | None = None,
+        link: LinkMonitor | None = None,
+        stats: CallStats | None = None,
+    ) -> None:
+        self.config = config or EngineConfig()
+        self.link = link or LinkMonitor()
+        self.stats = stats or CallStats()
+        self.output = Output.REAL
+        self._speech = speech
+        self._synth = synth
+        self._frames = RealFrames()
+        self._axis = AxisMap()
+        self._playout: _Playout | None = None
+        self._shown: Image | None = None
+        self._shown_ms = 0.0
+        self._last_real: RealFrame | None = None
+        self._target: VideoFrame | None = None
+        self._progress = 0.0
+        self._synthetic_shown = False
+        self._run_started_ms: float | None = None
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def on_video(self, frame: VideoFrame, arrival_ms: float) -> None:
+        """Take a decoded real frame; its `media_ms` is the caller's own time. Offered to the synthesizer as well."""
+        self.link.on_video(arrival_ms)
+        now_media = self.media_ms(arrival_ms)
+        media_ms = self._axis.stamp(frame.media_ms, (now_media or 0.0) + self.config.interval_ms)
+        if self._last_real is not None and self.output is Output.REAL and media_ms <= self._last_real.media_ms:
+            return
+        stamped = VideoFrame(frame.image, media_ms)
+        self._frames.add(RealFrame(media_ms, stamped, frame.media_ms, arrival_ms))
+        # In the hand-back the renderer sees the real frames as they are due; earlier ones would confuse its tracker.
+        if self._synth is not None and self.output is not Output.RETURNING:
+            self._synth.observe(stamped)
+
+    def on_audio_packet(self, arrival_ms: float) -> None:
+        """Take note that a speech packet arrived."""
+        self.link.on_audio(arrival_ms)
+
+    def on_signal(self, signal: LinkSignal, at_ms: float) -> None:
+        """Take the caller's word about its video."""
+        self.link.on_signal(signal, at_ms)
+
+    def on_heard(self, media_ms: float, source_ms: float) -> None:
+        """Learn that the caller's `source_ms` takes the place `media_ms` in the sound (on entering the hold line)."""
+        self._axis.anchor(media_ms, source_ms)
+
+    def on_playout(self, block: AudioBlock, at_ms: float) -> None:
+        """Learn that `block` leaves at `at_ms`: this is what T is counted from."""
+        offset = self._playout.offset_ms if self._playout else None
+        if block.source_ms is not None:
+            offset = block.media_ms - block.source_ms
+        self._playout = _Playout(at_ms, block.media_ms, offset)
+
+    def media_ms(self, now_ms: float) -> float | None:
+        """Return T at `now_ms`: it runs on with the clock between blocks and without any; None before the first."""
+        if self._playout is None:
+            return None
+        return self._playout.media_ms + now_ms - self._playout.at_ms
+
+    # --- the tick ----------------------------------------------------------------------------------------------------
+
+    def tick(self, now_ms: float) -> OutputFrame | None:
+        """Return the frame for this moment; None only before the first real frame. Never waits."""
+        self.link.tick(now_ms)
+        t = self.media_ms(now_ms)
+        if t is None:
+            return None
+        if self.output is Output.REAL or not self._synthetic_shown:
+            frame = self._real(t, now_ms) or self._synthetic(t)
+        else:
+            frame = self._synthetic(t)
+        if frame is None:
+            frame = self._repeat(t)
+        self._plan(t)
+        if frame is not None:
+            self.stats.on_frame(frame.kind, now_ms, frame.skew_ms)
+        return frame
+
+    def _real(self, t: float, now_ms: float) -> OutputFrame | None:
+        """Show the newest real frame that is due, if it is a new one."""
+        due = self._frames.due(t + self.config.interval_ms / 2)
+        if due is None:
+            return None
+        self._frames.drop_until(due.media_ms)
+        if self.output is not Output.REAL:
+            self._enter_real()
+        if self._run_started_ms is not None:
+            self.stats.time_to_return_ms.append(now_ms - self._run_started_ms)
+            self._run_started_ms = None
+        self._last_real = due
+        offset = self._playout.offset_ms if self._playout else None
+        depicted = due.media_ms if offset is None else due.source_ms + offset
+        return self._show(due.frame.image, t, depicted, FrameKind.REAL)
+
+    def _synthetic(self, t: float) -> OutputFrame | None:
+        if self._synth is None or self.output is Output.REAL:
+            return None
+        result = self._synth.take(t + self.config.interval_ms / 2)
+        if result is None:
+            return None
+        self.stats.model.add(result.render_ms)
+        if not self._synthetic_shown:
+            self._synthetic_shown = True
+            late = t - self._followed_ms()
+            self.stats.time_to_synth_ms.append(max(0.0, late))
+        kind = FrameKind.REPEATED if result.paused else FrameKind.SYNTH
+        return self._show(result.image, t, result.media_ms, kind)
+
+    def _repeat(self, t: float) -> OutputFrame | None:
+        if self._shown is None:
+            return None
+        return OutputFrame(self._shown, t, FrameKind.REPEATED, self._shown_ms - t)
+
+    def _show(self, image: Image, t: float, depicted_ms: float, kind: FrameKind) -> OutputFrame:
+        self._shown, self._shown_ms = image, depicted_ms
+        return OutputFrame(image, t, kind, depicted_ms - t)
+
+    def _followed_ms(self) -> float:
+        """Return the media time at which the last real frame was due to be followed by another."""
+        last = self._last_real.media_ms if self._last_real else 0.0
+        return last + max(self.link.interval_ms, self.config.interval_ms)
+
+    # --- what comes next ---------------------------------------------------------------------------------------------
+
+    def _plan(self, t: float) -> None:
+        """Ask for the frame of the next tick where that is not going to be a real one."""
+        following = t + self.config.interval_ms
+        if self.output is Output.REAL and self._hole_at(following):
+            self.output = Output.SYNTH
+        if self.output is Output.REAL:
+            return
+        if self.output is Output.SYNTH and self._synthetic_shown:
+            self._target = self._return_target(following)
+            if self._target is not None:
+                self.output, self._progress = Output.RETURNING, 0.0
+        if self.output is Output.RETURNING:
+            self._plan_return(following)
+        else:
+            self._request(following)
+
+    def _hole_at(self, following: float) -> bool:
+        """Say whether the picture would stand still at `following` and for longer than a late frame explains."""
+        if self._last_real is None or following < self._followed_ms() - self.config.interval_ms / 2:
+            return False
+        coming = self._frames.after(self._last_real.media_ms)
+        if coming is None:
+            return self.link.state is LinkState.SYNTH
+        if coming.media_ms <= following + self.config.interval_ms / 2:
+            return False
+        return coming.media_ms - self._last_real.media_ms > self.link.synth_gap_ms
+
+    def _return_target(self, following: float) -> VideoFrame | None:
+        """Return the real frame to move to when the link is good again and such a frame is due."""
+        if self.link.state not in (LinkState.RETURNING, LinkState.REAL) or self.link.run_started_ms is None:
+            return None
+        due = self._frames.due(following + self.config.interval_ms / 2, self.link.run_started_ms)
+        if due is None:
+            return None
+        self._run_started_ms = self.link.run_started_ms
+        return due.frame
+
+    def _plan_return(self, following: float) -> None:
+        step = self.config.interval_ms / self.config.hand_back_ms
+        fallen = self.link.state is LinkState.SYNTH
+        self._progress += -step if fallen else step
+        if self._progress >= 1.0 - 1e-9:
+            # Real frames follow from the next tick on; the one now due is left in the queue for it.
+            self._enter_real()
+            return
+        if self._progress <= 1e-9:
+            self.output, self._target = Output.SYNTH, None
+            self._request(following)
+            return
+        due = None if fallen else self._frames.due(following + self.config.interval_ms / 2)
+        if due is not None:
+            self._target = due.frame
+            self._last_real = due
+        self._request(following)
+
+    def _enter_real(self) -> None:
+        self.output = Output.REAL
+        self._synthetic_shown = False
+        self._target = None
+        if self._synth is not None:
+            self._synth.release()
+
+    def _request(self, media_ms: float) -> None:
+        if self._synth is None:
+            return
+        speech = self._speech.speech(media_ms) and self.link.speech
+        window = self._speech.window(media_ms)
+        self._synth.request(SynthJob(media_ms, window, speech and window is not None, self._target, self._progress))

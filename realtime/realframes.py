@@ -1,0 +1,88 @@
+"""Real frames between arrival and their moment at the output, each stamped with its media time.
+
+Pure. The caller's own time (`source_ms`) and media time (sound played so far) differ by an offset that changes when the
+playout buffer waits or hurries. A frame is stamped once, on arrival, so that its picture leaves with its sound.
+"""
+
+from bisect import insort
+from dataclasses import dataclass, field
+
+from realtime.media import VideoFrame
+
+
+class AxisMap:
+    """Map the caller's time to media time.
+
+    The offset follows the sound's by at most a quarter of the time that passes, so that a step in the sound makes the
+    picture faster or slower but never stop; only a step of more than a second is taken at once.
+    """
+
+    SLEW = 0.25
+    SNAP_MS = 1000.0
+
+    def __init__(self) -> None:
+        self._wanted: float | None = None
+        self._offset: float | None = None
+        self._newest = float("-inf")
+
+    @property
+    def anchored(self) -> bool:
+        """Say whether any sound has told where the axes lie."""
+        return self._wanted is not None
+
+    def anchor(self, media_ms: float, source_ms: float) -> None:
+        """Learn that the caller's `source_ms` is heard at `media_ms`."""
+        self._wanted = media_ms - source_ms
+
+    def stamp(self, source_ms: float, fallback_ms: float) -> float:
+        """Return the media time of a frame of `source_ms`; before any anchor the first gets `fallback_ms`."""
+        wanted = self._wanted
+        if wanted is None:
+            known = self._offset is not None and abs(source_ms + self._offset - fallback_ms) <= self.SNAP_MS
+            wanted = self._offset if known and self._offset is not None else fallback_ms - source_ms
+        if self._offset is None or abs(wanted - self._offset) > self.SNAP_MS:
+            self._offset = wanted
+        limit = self.SLEW * max(0.0, source_ms - self._newest) if self._newest > float("-inf") else 0.0
+        self._offset += min(max(wanted - self._offset, -limit), limit)
+        self._newest = max(self._newest, source_ms)
+        return source_ms + self._offset
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RealFrame:
+    """Hold a real frame: its media time in `frame`, the caller's own time, and when it arrived, all in ms."""
+
+    media_ms: float
+    frame: VideoFrame = field(compare=False)
+    source_ms: float = field(compare=False)
+    arrival_ms: float = field(compare=False)
+
+
+class RealFrames:
+    """Keep real frames in order of media time; bounded, the oldest goes first."""
+
+    def __init__(self, size: int = 32) -> None:
+        self._size = size
+        self._frames: list[RealFrame] = []
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def add(self, frame: RealFrame) -> None:
+        """Insert `frame`; a second one of the same time is left out."""
+        if any(other.media_ms == frame.media_ms for other in self._frames):
+            return
+        insort(self._frames, frame)
+        del self._frames[: -self._size]
+
+    def due(self, until_ms: float, since_ms: float = float("-inf")) -> RealFrame | None:
+        """Return the newest frame not after `until_ms` that arrived at `since_ms` or later, and leave it here."""
+        return next((f for f in reversed(self._frames) if f.media_ms <= until_ms and f.arrival_ms >= since_ms), None)
+
+    def after(self, media_ms: float) -> RealFrame | None:
+        """Return the oldest frame after `media_ms`."""
+        return next((f for f in self._frames if f.media_ms > media_ms), None)
+
+    def drop_until(self, media_ms: float) -> None:
+        """Forget the frames not after `media_ms`."""
+        self._frames = [f for f in self._frames if f.media_ms > media_ms]
