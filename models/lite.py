@@ -92,12 +92,14 @@ class Warp(nn.Module):
         ys, xs = torch.meshgrid(torch.arange(height) + top, torch.arange(width) + left, indexing="ij")
         full_HW2 = torch.stack([xs, ys], -1).float()
         self.full_2HW: Tensor
-        self.coarse_G2: Tensor
+        self.coarse_X: Tensor
+        self.coarse_Y: Tensor
         self.anchors_A2: Tensor
         self.register_buffer("full_2HW", full_HW2.permute(2, 0, 1).contiguous(), persistent=False)
         # The flow is smooth: half the resolution tells it all at a quarter of the cost.
         coarse = F.avg_pool2d(self.full_2HW[None], 2)[0]
-        self.register_buffer("coarse_G2", coarse.flatten(1).T.contiguous(), persistent=False)
+        self.register_buffer("coarse_X", coarse[0, 0].contiguous(), persistent=False)
+        self.register_buffer("coarse_Y", coarse[1, :, 0].contiguous(), persistent=False)
         across = torch.linspace(left, right, 9)
         down = torch.linspace(top, bottom, 7)[1:-1]
         rim = [torch.stack([across, torch.full_like(across, float(y))], -1) for y in (top, bottom)]
@@ -141,11 +143,13 @@ class Warp(nn.Module):
         return F.interpolate(heat, size=(height, width), mode="bilinear", align_corners=False)[:, 0]
 
     def _squared(self, points_NQ2: Tensor) -> Tensor:
-        """Return squared distances (N, G, Q) from the coarse grid to points, as one matrix product."""
-        grid = self.coarse_G2
-        cross = grid @ points_NQ2.transpose(1, 2)
-        own = (grid**2).sum(-1)[None, :, None] + (points_NQ2**2).sum(-1)[:, None]
-        return (own - 2.0 * cross).clamp(min=0.0)
+        """Return squared distances (N, G, Q) from the coarse grid to points.
+
+        Rows and columns apart: exact in float32, which the expansion into a matrix product is not, and as cheap.
+        """
+        across = (self.coarse_X[None, :, None] - points_NQ2[:, None, :, 0]) ** 2
+        down = (self.coarse_Y[None, :, None] - points_NQ2[:, None, :, 1]) ** 2
+        return (down[:, :, None] + across[:, None]).flatten(1, 2)
 
     def _opening(self, points_px: Tensor) -> Tensor:
         xs_W, ys_H = self.full_2HW[0, 0], self.full_2HW[1, :, 0]
@@ -203,7 +207,7 @@ class Picture(nn.Module):
         logits = torch.cat([mix[:, :1] + rim, mix[:, 1 : self.count]], 1)
         paint = torch.sigmoid(mix[:, self.count : self.count + 1] - 2.0) * self.inside_HW
         residual = torch.tanh(mix[:, self.count + 1 :]) * RESIDUAL * paint
-        return flow.reshape(len(flow), self.count, 2, *flow.shape[2:]), torch.softmax(logits, 1), residual
+        return flow.reshape(flow.shape[0], self.count, 2, *flow.shape[2:]), torch.softmax(logits, 1), residual
 
 
 def _up(x: Tensor) -> Tensor:
@@ -243,7 +247,7 @@ class Lite(nn.Module):
     def close(self, shape_NP2: Tensor) -> Tensor:
         """Shut the lips of a shape that is not quite closed, by the least motion that the basis has for it."""
         upper, lower = GAP
-        table = self.basis_BV.reshape(len(self.basis_BV), -1, 2)
+        table = self.basis_BV.reshape(self.config.coefficients, -1, 2)
         gap_B = table[:, lower, 1] - table[:, upper, 1]
         excess = (shape_NP2[:, lower, 1] - shape_NP2[:, upper, 1] - CLOSED_GAP).clamp(min=0.0)
         least_V = (gap_B @ self.basis_BV) / (gap_B @ gap_B).clamp(min=1e-6)
@@ -256,9 +260,18 @@ class Lite(nn.Module):
         flow, weights, residual = self.picture(warped, self.warp.outline(target_NP2))
         return LiteOutput(target_NP2, maps + flow, weights, residual)
 
-    def forward(self, mel_N1FT: Tensor, crops_NKCSS: Tensor, shapes_NKP2: Tensor, neutral_NP2: Tensor) -> LiteOutput:
-        """Speak: source 0 is the pose frame, `neutral` this person's shape with the mouth closed."""
-        return self.draw(self.shape(mel_N1FT, shapes_NKP2[:, 0], neutral_NP2), crops_NKCSS, shapes_NKP2)
+    def forward(
+        self, mel_N1FT: Tensor, crops_NKCSS: Tensor, shapes_NKP2: Tensor, neutral_NP2: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Speak: source 0 is the pose frame, `neutral` this person's shape with the mouth closed.
+
+        Returns shape, maps, weights and residual as in `LiteOutput`, but maps as shares of the crop (0..1 from its left
+        and upper edge), so that they hold at any resolution.
+        """
+        target = self.shape(mel_N1FT, shapes_NKP2[:, 0], neutral_NP2)
+        output = self.draw(target, crops_NKCSS, shapes_NKP2)
+        shares = (output.maps_NK2HW + 0.5) / self.config.size
+        return output.shape_NP2, shares, output.weights_NKHW, output.residual_N3HW
 
 
 def mixture(output: LiteOutput, crops_NKCSS: Tensor) -> Tensor:

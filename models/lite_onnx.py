@@ -23,7 +23,7 @@ _UNUSED: Final = 0.02  # a source that never weighs more than this is not worth 
 
 
 def contract(config: LiteConfig) -> OnnxContract:
-    """Return names and shapes of a lite file; shapes in eye distances, maps in px of the aligned crop."""
+    """Return names and shapes of a lite file; shapes in eye distances, maps in shares of the aligned crop."""
     size, count = config.size, config.sources
     height, width = config.region_hw
     return OnnxContract(
@@ -138,8 +138,11 @@ class LiteGenerator:
         for source, where, weight in zip(sources, maps, weights, strict=True):
             if float(weight.max()) < _UNUSED:
                 continue
-            ratio = np.float32(source.native.shape[0] / size)
-            place = cv2.resize((where.transpose(1, 2, 0) + 0.5) * ratio - 0.5, enlarged, interpolation=cv2.INTER_LINEAR)
+            place = cv2.resize(
+                where.transpose(1, 2, 0) * np.float32(source.native.shape[0]) - 0.5,
+                enlarged,
+                interpolation=cv2.INTER_LINEAR,
+            )
             xs, ys = place[..., 0], place[..., 1]
             taken = cv2.remap(source.native, xs, ys, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
             share = cv2.resize(weight, enlarged, interpolation=cv2.INTER_LINEAR)

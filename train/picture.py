@@ -26,12 +26,17 @@ Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Weigh the terms of the picture loss; "edges" keeps it sharp, "choice" keeps sources from being averaged."""
+    """Weigh the terms of the picture loss.
+
+    "edges" keeps it sharp, "choice" keeps sources from being averaged, "stay" keeps skin away from the lips the pose
+    frame's own, so that it does not flicker from one reference to another.
+    """
 
     edges: float = 1.0
     smooth: float = 0.01
     paint: float = 0.05
     choice: float = 0.01
+    stay: float = 0.03
 
 
 def mirrored_points() -> NDArray[np.int64]:
@@ -125,8 +130,17 @@ def picture_loss(
     paint = output.residual_N3HW.abs().mean()
     choice = -(output.weights_NKHW * (output.weights_NKHW + 1e-6).log()).sum(1).mean()
     edges = across + down
-    total = picture + weights.edges * edges + weights.smooth * smooth + weights.paint * paint + weights.choice * choice
-    return {"loss": total, "picture": picture, "edges": edges, "smooth": smooth, "paint": paint, "choice": choice}
+    far = 1.0 - outline[:, [0, 1, 3]].amax(1)
+    stay = (far * (1.0 - output.weights_NKHW[:, 0])).mean()
+    total = (
+        picture
+        + weights.edges * edges
+        + weights.smooth * smooth
+        + weights.paint * paint
+        + weights.choice * choice
+        + weights.stay * stay
+    )
+    return {"loss": total, "picture": picture, "edges": edges, "smooth": smooth, "paint": paint, "stay": stay}
 
 
 def region_of(pictures: Tensor, config: LiteConfig) -> Tensor:
@@ -136,17 +150,27 @@ def region_of(pictures: Tensor, config: LiteConfig) -> Tensor:
 
 
 def train_picture(
-    lite: Lite, clips: Sequence[Clip], checkpoint: Path, config: LoopConfig, seed: int, size: int = 16
+    lite: Lite,
+    clips: Sequence[Clip],
+    checkpoint: Path,
+    config: LoopConfig,
+    seed: int,
+    size: int = 16,
+    bf16: bool = False,
 ) -> None:
-    """Train `lite.picture` on `clips`; its weights become the averaged ones."""
+    """Train `lite.picture` on `clips`; its weights become the averaged ones.
+
+    `bf16` runs the network in bfloat16, a third faster on CPUs with avx512_bf16.
+    """
 
     def loss_of(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         picture, shape, crops, shapes = batch
         noisy = shape + 0.003 * torch.randn_like(shape)
         maps = lite.warp(noisy, shapes)
         outline = lite.warp.outline(noisy)
-        flow, weights, residual = network(sample(crops, maps), outline)
-        output = LiteOutput(noisy, maps + flow, weights, residual)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            flow, weights, residual = network(sample(crops, maps), outline)
+        output = LiteOutput(noisy, maps + flow.float(), weights.float(), residual.float())
         return picture_loss(output, mixture(output, crops), region_of(picture, lite.config), outline, Weights())
 
     trained = train(lite.picture, batches(clips, size, lite.config.sources, seed), loss_of, checkpoint, config)
