@@ -31,7 +31,7 @@ class UplinkConfig:
     ping_ms: float = 50.0
     paused_ping_ms: float = 250.0
     rise_ms: float = 150.0
-    missing_ms: float = 200.0
+    missing_ms: float = 160.0
     max_loss: float = 0.2
     near_ms: float = 50.0
     settle_ms: float = 1_000.0
