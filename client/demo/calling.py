@@ -61,7 +61,7 @@ async def call(order: Order, wire: Wire) -> None:
             await asyncio.gather(playing, return_exceptions=True)
         found = summary(uplink.counters, pc.localDescription.sdp)
         found["video_changes"] = [(time - zero_ms, flows, why) for time, flows, why in changes]
-        Path(order.out).write_text(json.dumps(found))
+        await asyncio.to_thread(Path(order.out).write_text, json.dumps(found))
     wire.say("done")
 
 
@@ -84,7 +84,7 @@ def summary(counters: LinkCounters, sdp: str) -> dict[str, Any]:
 
 def payload_types(sdp: str) -> dict[str, str]:
     """Map "rtp-<payload type>" to "audio" or "video" by the media lines of `sdp`; RTX counts as video."""
-    found = {}
+    found: dict[str, str] = {}
     for kind, numbers in re.findall(r"^m=(audio|video) \d+ \S+ ([\d ]+)", sdp, flags=re.MULTILINE):
         found |= {f"rtp-{number}": kind for number in numbers.split()}
     return found

@@ -1,11 +1,11 @@
 """Make the clip that the caller plays: a talking face, 25 frames and 48,000 samples a second, as long as the call."""
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
-import av
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +13,7 @@ from client.demo.sound import AUDIO_RATE, Samples
 from client.errors import UsageError
 from models.facemesh import FaceMesh
 from models.generator import Image
+from realtime.media_file import probe, read_audio, read_video, write_media
 
 FPS = 25
 MAX_SIDE = 640
@@ -37,7 +38,8 @@ def prepare(sources: Sequence[Path], seconds: float, path: Path) -> Clip:
     """Join `sources`, loop or cut them to `seconds`, check that there are a face and a voice, and write `path`.
 
     Raises:
-        UsageError: a file cannot be read, or has no picture, no sound, only silence, or no face; says what to do.
+        UsageError: a file has no sound, only silence, or no face; says what to do.
+        MediaError: a file cannot be read or has no picture.
     """
     pictures, sounds = [], []
     size: tuple[int, int] | None = None
@@ -58,90 +60,44 @@ def prepare(sources: Sequence[Path], seconds: float, path: Path) -> Clip:
         )
     images = np.resize(images, (wanted, *images.shape[1:]))
     samples = np.resize(samples, round(seconds * AUDIO_RATE))
-    write(path, images, samples, crf=14, lossless_sound=True)
+    write_media(path, images, FPS)
+    np.save(_sound_of(path), samples, allow_pickle=False)
     return Clip(path, images, samples, tuple(warnings))
 
 
-def write(
-    path: Path, images: NDArray[np.uint8] | Iterator[Image], samples: Samples, *, crf: int, lossless_sound: bool = False
-) -> None:
-    """Write BGR `images` at 25 frames a second with 48 kHz mono `samples`: H.264 with AAC or PCM, format by `path`."""
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=FPS, options={"crf": str(crf), "preset": "veryfast"})
-        sound = container.add_stream("pcm_s16le" if lossless_sound else "aac", rate=AUDIO_RATE)
-        sound.layout = "mono"
-        block = AUDIO_RATE // FPS
-        for index, image in enumerate(images):
-            if index == 0:
-                video.height, video.width = image.shape[:2]
-                video.pix_fmt = "yuv420p"
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
-            frame.pts, frame.time_base = index, Fraction(1, FPS)
-            container.mux(video.encode(frame))
-            piece = samples[index * block : (index + 1) * block]
-            if len(piece):
-                heard = av.AudioFrame.from_ndarray(piece[None], format="s16", layout="mono")
-                heard.sample_rate, heard.pts, heard.time_base = AUDIO_RATE, index * block, Fraction(1, AUDIO_RATE)
-                container.mux(sound.encode(heard))
-        container.mux(video.encode(None))
-        container.mux(sound.encode(None))
+def load(path: Path) -> tuple[NDArray[np.uint8], Samples]:
+    """Read a clip that `prepare` wrote: (n, H, W, 3) BGR frames and int16 samples."""
+    images = np.stack([frame.image for frame in read_video(path, FPS)])
+    return images, np.load(_sound_of(path), allow_pickle=False)
+
+
+def _sound_of(path: Path) -> Path:
+    # Beside the picture and uncompressed: an audio codec would shift it by its own delay.
+    return path.with_suffix(".npy")
 
 
 def _read(source: Path, size: tuple[int, int] | None, seconds: float) -> tuple[NDArray[np.uint8], Samples]:
-    try:
-        with av.open(str(source)) as container:
-            if not container.streams.video:
-                raise UsageError(f"{source} has no picture; use a video of a talking face")
-            if not container.streams.audio:
-                raise UsageError(f"{source} has no sound; use a video in which the speaker can be heard")
-            images = np.stack(list(_pictures(container, size, seconds)))
-        with av.open(str(source)) as container:
-            samples = _sound(container)
-    except FileNotFoundError as error:
-        raise UsageError(f"{source} does not exist") from error
-    except (av.FFmpegError, ValueError) as error:
-        raise UsageError(
-            f"{source} cannot be read as video ({getattr(error, 'strerror', None) or error}); convert it to MP4 first"
-        ) from error
-    wanted = len(images) * AUDIO_RATE // FPS
-    padded = np.zeros(wanted, np.int16)
-    padded[: min(wanted, len(samples))] = samples[:wanted]
-    return images, padded
+    found = probe(source)
+    if not found.has_audio:
+        raise UsageError(f"{source} has no sound; use a video in which the speaker can be heard")
+    width, height = size or _fit(found.width, found.height)
+    frames = itertools.islice(read_video(source, FPS), round(seconds * FPS))
+    images = np.stack([_scaled(frame.image, width, height) for frame in frames])
+    samples = np.zeros(len(images) * AUDIO_RATE // FPS, np.int16)
+    heard = (np.clip(read_audio(source, AUDIO_RATE), -1.0, 1.0) * 32767.0).astype(np.int16)[: len(samples)]
+    samples[: len(heard)] = heard
+    return images, samples
 
 
-def _pictures(
-    container: av.container.InputContainer, size: tuple[int, int] | None, seconds: float
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield the picture due at each 25th of a second; broken packets are passed over."""
-    width, height = size or _fit(container.streams.video[0])
-    start: float | None = None
-    due = 0
-    last: NDArray[np.uint8] | None = None
-    for frame in container.decode(video=0):
-        time = frame.time if frame.time is not None else 0.0
-        start = time if start is None else start
-        while last is not None and due / FPS < time - start - 1e-4:
-            yield last
-            due += 1
-            if due >= seconds * FPS:
-                return
-        last = np.asarray(frame.to_ndarray(format="bgr24", width=width, height=height), np.uint8)
-    if last is not None:
-        yield last
+def _fit(width: int, height: int) -> tuple[int, int]:
+    scale = min(1.0, MAX_SIDE / max(width, height, 1))
+    return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
 
 
-def _fit(stream: av.video.stream.VideoStream) -> tuple[int, int]:
-    scale = min(1.0, MAX_SIDE / max(stream.width, stream.height, 1))
-    return max(2, int(stream.width * scale) // 2 * 2), max(2, int(stream.height * scale) // 2 * 2)
-
-
-def _sound(container: av.container.InputContainer) -> Samples:
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_RATE)
-    pieces = [np.zeros(0, np.int16)]
-    for frame in container.decode(audio=0):
-        pieces += [np.asarray(part.to_ndarray()[0], np.int16) for part in resampler.resample(frame)]
-    pieces += [np.asarray(part.to_ndarray()[0], np.int16) for part in resampler.resample(None)]
-    return np.concatenate(pieces)
+def _scaled(image: Image, width: int, height: int) -> Image:
+    if image.shape[:2] == (height, width):
+        return image
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _check_sound(samples: Samples, sources: Sequence[Path]) -> None:
@@ -163,13 +119,3 @@ def _check_face(images: NDArray[np.uint8], sources: Sequence[Path]) -> None:
 
 def _names(sources: Sequence[Path]) -> str:
     return ", ".join(source.name for source in sources)
-
-
-def load(path: Path) -> tuple[NDArray[np.uint8], Samples]:
-    """Read a clip that `prepare` wrote: (n, H, W, 3) BGR frames and int16 samples."""
-    with av.open(str(path)) as container:
-        images = np.stack(
-            [np.asarray(frame.to_ndarray(format="bgr24"), np.uint8) for frame in container.decode(video=0)]
-        )
-    with av.open(str(path)) as container:
-        return images, _sound(container)
