@@ -63,6 +63,19 @@ class LiteSource:
     native: Image
 
 
+def aligned_crops(face: FaceImage, size: int) -> tuple[Matrix, Image, Image]:
+    """Return the affine to the aligned crop of `size` px, that crop at about the frame's own resolution, and the crop.
+
+    The larger crop is a square of `size` to 3 x `size` px over the same region.
+    """
+    matrix = aligned_matrix(face.landmarks, size)
+    shrink = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    larger = round(size * min(max(1.0 / max(shrink, 1e-6), 1.0), _LARGEST))
+    native = _cut(face.image, _scaled(matrix, larger / size), larger)
+    small = native if larger == size else cv2.resize(native, (size, size), interpolation=cv2.INTER_AREA)
+    return matrix, native, np.asarray(small, dtype=np.uint8)
+
+
 class LiteGenerator:
     """Make mouths with a lite ONNX file (a `models.generator.Generator`). Not thread-safe."""
 
@@ -86,12 +99,7 @@ class LiteGenerator:
     def prepare(self, face: FaceImage) -> LiteSource:
         """Cut a frame's aligned crops, small for the network and large for the pixels."""
         size = self.config.size
-        matrix = aligned_matrix(face.landmarks, size)
-        shrink = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-        scale = min(max(1.0 / max(shrink, 1e-6), 1.0), _LARGEST)
-        larger = round(size * scale)
-        native = _cut(face.image, _scaled(matrix, larger / size), larger)
-        small = native if larger == size else cv2.resize(native, (size, size), interpolation=cv2.INTER_AREA)
+        matrix, native, small = aligned_crops(face, size)
         crop = np.ascontiguousarray(small.transpose(2, 0, 1), dtype=np.float32) / np.float32(255.0)
         shape = shape_of(transform(matrix, face.landmarks), size)
         return LiteSource(face.landmarks, matrix, shape, crop, native)

@@ -34,7 +34,7 @@ class Lips:
 
 def gap_of(shape: MouthShape) -> float:
     """Return the gap between the lips at the midline in face units."""
-    return WIDEST_GAP * max(shape.opening, 0.0) + 0.03 * shape.lift * (1 - shape.press)
+    return WIDEST_GAP * max(shape.opening, 0.0) + 0.042 * shape.lift * (1 - shape.press)
 
 
 def true_opening(face: Face, shape: MouthShape) -> float:
@@ -47,7 +47,7 @@ def lips_of(face: Face, shape: MouthShape, x: Array) -> Lips:
     rest = 0.335 * face.mouth_width
     half = rest * (1 + 0.17 * shape.spread - 0.36 * shape.rounding - 0.05 * shape.opening + 0.12 * shape.smile)
     gap = gap_of(shape)
-    up = 0.26 * gap + 0.012 * shape.lift
+    up = 0.26 * gap + 0.024 * shape.lift
     down = gap - up
     s = x / half
     a = np.clip(np.abs(s), 0, 1)

@@ -50,6 +50,9 @@ def render(face: Face, pose: MouthAndPose, size: tuple[int, int] = (640, 480)) -
         _lay(frame, *_moved(stage.back, matrix, size, shift=-0.25 * _turn(pose.head)))
     _lay(frame, *_moved(stage.body, _body_matrix(stage, pose.head), size))
     texture = _with_mouth(stage, pose.mouth)
+    if abs(pose.head.brow) > 0.02:
+        y = stage.brow_y + (0.055 * pose.head.brow * stage.canvas.scale) * stage.brow_field
+        texture[stage.brow_place] = cv2.remap(stage.head.pixels, stage.brow_x, y, cv2.INTER_LINEAR)
     stage.eyes.paint(texture, pose.head)
     if stage.glasses is not None:
         _lay(texture, stage.glasses.pixels, (0, 0))

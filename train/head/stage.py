@@ -104,6 +104,11 @@ class Stage:
         rows, columns = self.lower_place
         grid_y, grid_x = np.mgrid[rows, columns]
         self.lower_x, self.lower_y = grid_x.astype(np.float32), grid_y.astype(np.float32)
+        self.brow_place, brow = self.canvas.part(-1.02, -0.78, 1.02, -0.10)
+        fade = step(-0.76, -0.52, brow.y) * (1 - step(-0.24, -0.12, brow.y)) * (1 - step(0.55, 0.98, np.abs(brow.x)))
+        self.brow_field = fade.astype(np.float32)
+        brow_y, brow_x = np.mgrid[self.brow_place]
+        self.brow_x, self.brow_y = brow_x.astype(np.float32), brow_y.astype(np.float32)
         coarse = Canvas.make(self.canvas.scale * _COARSE, -1.6, -1.98, 1.6, 1.98)
         rho, _ = skin.polar(coarse, skin.outline(face))
         dome = 0.85 * np.sqrt(np.clip(1 - np.clip(rho / 1.15, 0, 1) ** 2.2, 0, 1))

@@ -92,8 +92,8 @@ def targets_of(symbol: str) -> list[MouthShape]:
 class MouthTrack:
     """Hold the mouth of a whole speech as a function of time."""
 
-    def __init__(self, phonemes: Sequence[Phoneme], seed: int = 0, strength: float = 1.0) -> None:
-        """Plan the movement for `phonemes`; `seed` varies how far vowels open, `strength` scales it."""
+    def __init__(self, phonemes: Sequence[Phoneme], seed: int = 0, strength: float = 1.12) -> None:
+        """Plan the movement for `phonemes`; `seed` varies how far vowels open, `strength` scales it (1.3 is emphatic)."""
         rng = np.random.default_rng((seed, 0x1195))
         end = phonemes[-1].end_ms if phonemes else 0.0
         self._count = int(end / _GRID_MS) + 2

@@ -1,0 +1,95 @@
+"""Make clips of rendered people to train on: `python -m train.rendered --out DIR --count 40` (needs espeak-ng).
+
+Every clip is another face, voice and pair of sentences; the mouth is timed by the phonemes, so that what is learned of
+sound and shape is known to be in step.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import soxr
+
+from models.lite_contract import LiteConfig
+from models.mel import SAMPLE_RATE
+from train.head.appearance import random_face
+from train.head.clip import make
+from train.head.speech import Voice
+from train.prepare import FaceLostError, prepare
+
+FIRST_SEED: Final = 100
+"""Faces below are kept for tests and for the bundled caller."""
+
+VOICES: Final = (
+    "en", "en+f2", "en+m3", "en-us", "en-us+f4", "en+m7", "en+f4", "en-us+m2", "en+f5", "en-gb-scotland", "en-us+f1",
+    "en+m5",
+)  # fmt: skip
+
+SENTENCES: Final = (
+    "Could you send me the papers before noon, because my father wants to read them first.",
+    "We walked along the shore for hours and watched the big blue waves roll over the rocks.",
+    "Please put five spoons, four forks and a fresh loaf of bread on the table.",
+    "My brother works for a small company that builds wooden boats for families.",
+    "Five thousand people were waiting outside when the doors opened at half past seven.",
+    "I would rather take the bus than walk through all that mud again.",
+    "She bought a purple umbrella, a pair of warm gloves and a very good book.",
+    "The weather was awful, so we stayed at home and baked an apple pie.",
+    "Who knows whether the museum will be open on the first of May?",
+    "He measured the room twice and found that the sofa would never fit.",
+    "Mother always kept a bowl of plums beside the window in the morning.",
+    "Let me know if you have trouble hearing me, I can move to another room.",
+    "The project is going well, but we need more time for the final part.",
+    "Above the village you can see three old towers and a narrow bridge.",
+    "Thank you for calling, it is always wonderful to hear from you.",
+    "Bob and Pam bought a map of Poland before both of them moved to Paris.",
+    "There were fifty-five photographs of famous footballers on the wall.",
+    "You should choose the shoes with the soft soles, they are much cheaper.",
+    "We have a problem with the pump, but the plumber may come by Monday.",
+    "Open the box, remove the paper, and push the brown button on the bottom.",
+    "Every evening the old man fed the ducks and told them about his day.",
+    "What a marvellous view, you can almost see the islands from up here.",
+    "I thought the third theory was the only one worth thinking about.",
+    "Zebras, giraffes and elephants were all asleep under the huge trees.",
+    "Put the blue book beside the lamp, and bring me a cup of mint tea.",
+    "Our flight was delayed for two hours, so we played cards and laughed.",
+    "Few people ever forget the smell of rain on a hot summer afternoon.",
+    "Would you mind turning the music down while I make a phone call?",
+    "It is a pity that you could not come, the whole family was here.",
+    "A quick look at the numbers shows that we spent too much on fuel.",
+)
+
+
+def plan(index: int) -> tuple[str, Voice]:
+    """Return what clip `index` says, and in which voice."""
+    rng = np.random.default_rng(FIRST_SEED + index)
+    count = len(SENTENCES)
+    text = f'{SENTENCES[index % count]} <break time="300ms"/> {SENTENCES[(index * 7 + 3) % count]}'
+    return text, Voice(VOICES[index % len(VOICES)], int(rng.integers(135, 200)), int(rng.integers(25, 75)), 60)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m train.rendered", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the clips")
+    parser.add_argument("--count", type=int, default=40, help="how many people")
+    args = parser.parse_args(arguments)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for index in range(args.count):
+        seed = FIRST_SEED + index
+        out = args.out / f"head{seed}__{seed}.npz"
+        if out.exists():
+            continue
+        clip = make(random_face(seed), *plan(index), seed, None, (640, 480))
+        speech = soxr.resample(clip.speech.samples, clip.speech.rate, SAMPLE_RATE).astype(np.float32)
+        try:
+            prepare(clip.frames(), speech, LiteConfig().size).save(out)
+        except FaceLostError as error:
+            print(f"left out: face {seed}: {error}")
+        print(f"{index + 1}/{args.count} people", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
