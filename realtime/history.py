@@ -19,6 +19,9 @@ _GALLERY_MS: Final = 120_000.0  # light and hair-do change; a reference older th
 _GAP_MS: Final = 150.0
 _SHARP: Final = 0.6  # of the median sharpness: below, a frame is too blurred to take teeth and lips from
 _FRONTAL: Final = 25.0  # degrees
+# One step in a hundred exceeds the 99th percentile by definition. The path may cross such a step, where the renderer
+# spreads it over several frames; what is twice as large is a cut or a fault of the tracker.
+_CROSSABLE: Final = 2.0
 
 
 def natural_motion(frames: Sequence[PastFrame]) -> float:
@@ -101,6 +104,9 @@ class History:
     def path(self, seed: int = 0) -> PosePath:
         """Return a pose path that begins at the newest frame.
 
+        Its steps lead from frame to neighbouring frame, none further than twice `natural_motion`, none across a cut or
+        a moment without a face.
+
         Raises:
             LookupError: there is no frame.
         """
@@ -109,13 +115,9 @@ class History:
         frames = list(self._frames)
         limit = natural_motion(frames)
         start = len(frames) - 1
-        # A section too short to move in leaves the head frozen; then the fastest natural motions may be crossed too.
-        for factor in (1.0, 1.5, 2.5):
-            first = start
-            while first > 0 and self._joined(frames[first - 1], frames[first], factor * limit):
-                first -= 1
-            if start - first >= 12:
-                break
+        first = start
+        while first > 0 and self._joined(frames[first - 1], frames[first], _CROSSABLE * limit):
+            first -= 1
         stretch = frames[first:]
         times = np.array([frame.media_ms for frame in stretch])
         interval = float(np.median(np.diff(times))) if len(stretch) > 1 else 40.0

@@ -16,7 +16,7 @@ from realtime.face import FaceTracker, TrackedFace
 from realtime.handback import HandBack, head_offset, paced
 from realtime.history import History, natural_motion
 from realtime.morph import melt, move_face
-from realtime.pastframe import PastFrame
+from realtime.pastframe import PastFrame, motion
 from realtime.posepath import PosePath
 
 _FACE_AGE_MS: Final = 400.0  # a face unseen for longer when the video stops is not shown talking
@@ -109,6 +109,7 @@ class FaceSynth:
             return
         outage.path = self.history.path(seed=self._outages)
         outage.limit_px = natural_motion(self.history.frames)
+        outage.points = self.history.frames[-1].landmarks
         wanted = self._generator.references_wanted
         outage.references = [self._features(frame) for frame in self.history.references(wanted)]
         if self._overlaid is not None:
@@ -132,8 +133,7 @@ class FaceSynth:
         outage.rendered += 1
         if outage.rendered <= _OPENING_FRAMES:
             image, points = _ease_in(pose, image, points, outage.rendered / (_OPENING_FRAMES + 1.0))
-        if outage.points is not None and (outage.real_points is not None or outage.drifted):
-            image, points = _approach(outage, image, points, media_ms)
+        image, points = _lead_head(outage, image, points, media_ms)
         outage.shown, outage.points = image, points
         return self._badge.draw(image)
 
@@ -258,11 +258,17 @@ def _ease_in(pose: PastFrame, image: Image, points: Landmarks, weight: float) ->
     return melt(pose.image, pose.landmarks, image, points, at, weight), at
 
 
-def _approach(outage: _Outage, image: Image, points: Landmarks, media_ms: float) -> tuple[Image, Landmarks]:
-    """Lead the head towards the real one while real frames come in, and back to its path when they stop again."""
-    assert outage.points is not None
+def _lead_head(outage: _Outage, image: Image, points: Landmarks, media_ms: float) -> tuple[Image, Landmarks]:
+    """Keep the head within natural motion, and lead it towards the real one while real frames come in.
+
+    Between outage and return, its place is that of the pose path. When real frames stop again it goes back there.
+    """
     if outage.real_points is not None and media_ms - outage.real_ms > _STRAY_MS:
         outage.real_points = None
+    if outage.points is None:
+        return image, points
+    if outage.real_points is None and not outage.drifted and motion(outage.points, points) <= outage.limit_px:
+        return image, points
     wanted = np.zeros(points.shape)
     if outage.real_points is not None:
         wanted = head_offset(points, outage.real_points)
