@@ -40,7 +40,7 @@ def export_onnx(network: nn.Module, contract: OnnxContract, out: Path, extra: di
         The largest absolute difference seen, over random inputs in batches of 1 and 3.
 
     Raises:
-        ModelError: when the file differs from torch by more than 1e-4.
+        ModelError: when the file does not run or differs from torch by more than 1e-4.
         OSError: when `out` cannot be written.
     """
     network.eval()
@@ -62,6 +62,9 @@ def compare(network: nn.Module, contract: OnnxContract, path: Path) -> float:
     """Return the largest absolute difference between `network` and the ONNX file on random inputs.
 
     NaN when either gives NaN. The network must be in evaluation mode.
+
+    Raises:
+        ModelError: when ONNX Runtime cannot open or run the file.
     """
     session = open_session(path)
     names = list(contract.outputs)
@@ -70,7 +73,12 @@ def compare(network: nn.Module, contract: OnnxContract, path: Path) -> float:
         inputs = _random_inputs(contract.inputs.values(), batch, seed=batch)
         with torch.no_grad():
             expected = _as_tuple(network(*map(torch.from_numpy, inputs)))
-        got = session.run(names, dict(zip(contract.inputs, inputs, strict=True)))
+        try:
+            got = session.run(names, dict(zip(contract.inputs, inputs, strict=True)))
+        # ONNX Runtime's errors have no common class but Exception.
+        except Exception as error:
+            reason = " ".join(str(error).split())[:160]
+            raise ModelError(f"the exported {contract.kind} does not run with batch {batch}: {reason}") from error
         for tensor, array in zip(expected, got, strict=True):
             worst = float(np.maximum(worst, np.abs(tensor.numpy() - array).max()))
     return worst
