@@ -26,11 +26,20 @@ _CHECK_EVERY = 5
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Hold the caller's clip: file, (n, H, W, 3) BGR frames at 25 a second, int16 48 kHz mono sound, and warnings."""
+    """Hold the caller's clip.
+
+    Attributes:
+        path: the prepared file that the caller's process plays.
+        images: (n, H, W, 3) BGR frames, 25 a second.
+        samples: int16 48 kHz mono.
+        cuts: frames before which another piece ends, so that the step into them is nobody's motion.
+        warnings: what the person should know about the clip.
+    """
 
     path: Path
     images: NDArray[np.uint8]
     samples: Samples
+    cuts: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -58,11 +67,14 @@ def prepare(sources: Sequence[Path], seconds: float, path: Path) -> Clip:
             f"the clip lasts {len(images) / FPS:.1f} s and the call {seconds:.0f} s: it is played again from the start "
             "(several --clip of one speaker are joined)"
         )
+    starts = np.cumsum([0, *(len(piece) for piece in pictures)])
+    cuts = [start + len(images) * turn for turn in range(wanted // len(images) + 1) for start in starts]
     images = np.resize(images, (wanted, *images.shape[1:]))
     samples = np.resize(samples, round(seconds * AUDIO_RATE))
     write_media(path, images, FPS)
     np.save(_sound_of(path), samples, allow_pickle=False)
-    return Clip(path, images, samples, tuple(warnings))
+    inner = tuple(sorted({int(cut) for cut in cuts if 0 < cut < wanted}))
+    return Clip(path, images, samples, inner, tuple(warnings))
 
 
 def load(path: Path) -> tuple[NDArray[np.uint8], Samples]:

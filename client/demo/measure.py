@@ -99,19 +99,24 @@ class Jump:
         return self.head / self.head_limit if self.head_limit > 0 else float("nan")
 
 
-def jump(seen: NDArray[np.float32], rows: NDArray[np.bool_], natural: NDArray[np.float32]) -> Jump:
+def jump(
+    seen: NDArray[np.float32], rows: NDArray[np.bool_], natural: NDArray[np.float32], cuts: Sequence[int] = ()
+) -> Jump:
     """Measure the jump over the pictures `rows` of what was seen, against the natural motion of the source clip.
 
     Args:
         seen: (n, 468, 2) landmarks of the viewer's pictures.
         rows: (n,) the steps into these pictures belong to the switch.
         natural: (m, 468, 2) landmarks of the clip at the same frame rate.
+        cuts: frames of the clip whose step is a cut, not a motion.
     """
     lips = (*LIPS_OUTER, *LIPS_INNER)
     values = []
     for which in (STABLE, lips):
         steps = motion(seen, which)[rows]
-        values += [_largest(steps), _percentile(motion(natural, which), 99.0)]
+        ways = motion(natural, which)
+        ways[list(cuts)] = np.nan
+        values += [_largest(steps), _percentile(ways, 99.0)]
     return Jump(*values)
 
 

@@ -24,11 +24,13 @@ class Seen:
 
     Attributes:
         frame_ms: (n,) float64 arrival of each decoded picture.
+        media_ms: (n,) float64 its time on the sender's clock, from an unknown zero.
         frames: (n, H * 3 / 2, W) uint8 planar YUV 4:2:0 as decoded.
         samples: int16 48 kHz mono, laid out so that the first sample belongs to time 0 of the call.
     """
 
     frame_ms: NDArray[np.float64]
+    media_ms: NDArray[np.float64]
     frames: NDArray[np.uint8]
     samples: Samples
 
@@ -39,13 +41,13 @@ class Seen:
 
     def save(self, path: Path) -> None:
         """Write to an uncompressed npz file."""
-        np.savez(path, frame_ms=self.frame_ms, frames=self.frames, samples=self.samples)
+        np.savez(path, frame_ms=self.frame_ms, media_ms=self.media_ms, frames=self.frames, samples=self.samples)
 
     @classmethod
     def load(cls, path: Path) -> "Seen":
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as data:
-            return cls(data["frame_ms"], data["frames"], data["samples"])
+            return cls(data["frame_ms"], data["media_ms"], data["frames"], data["samples"])
 
 
 class Viewer:
@@ -55,7 +57,7 @@ class Viewer:
     """
 
     def __init__(self, pc: RTCPeerConnection, clock: Clock) -> None:
-        self._pictures: list[tuple[float, NDArray[np.uint8]]] = []
+        self._pictures: list[tuple[float, float, NDArray[np.uint8]]] = []
         self._sounds: list[tuple[float, int, Samples]] = []
         self._decoder = OpusDecoder()
         pc.addTransceiver("video", direction="recvonly")
@@ -70,18 +72,18 @@ class Viewer:
     async def result(self, zero_ms: float, end_ms: float) -> Seen:
         """Stop, and return what came between `zero_ms` and `end_ms` of the clock, in ms of the call."""
         await self._streams.close()
-        kept = [(time - zero_ms, picture) for time, picture in self._pictures if zero_ms <= time <= end_ms]
+        kept = [row for row in self._pictures if zero_ms <= row[0] <= end_ms]
         # Pictures of another size cannot be compared with the rest.
-        kept = [pair for pair in kept if pair[1].shape == kept[-1][1].shape]
-        times = np.array([time for time, _ in kept], np.float64)
-        frames = np.stack([picture for _, picture in kept]) if kept else np.zeros((0, 3, 2), np.uint8)
-        return Seen(times, frames, lay_out(self._sounds, zero_ms, end_ms))
+        kept = [row for row in kept if row[2].shape == kept[-1][2].shape]
+        frames = np.stack([picture for _, _, picture in kept]) if kept else np.zeros((0, 3, 2), np.uint8)
+        times, media = (np.array([row[column] for row in kept], np.float64) for column in (0, 1))
+        return Seen(times - zero_ms, media, frames, lay_out(self._sounds, zero_ms, end_ms))
 
     def _see(self, frame: VideoFrame, arrival_ms: float) -> None:
         if len(self._pictures) < MAX_SECONDS * 30:
             # Half the memory of BGR, and what the encoder sent anyway.
             planar = np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_BGR2YUV_I420), np.uint8)
-            self._pictures.append((arrival_ms, planar))
+            self._pictures.append((arrival_ms, frame.media_ms, planar))
 
     def _hear(self, _sequence: int, timestamp: int, payload: bytes, arrival_ms: float) -> None:
         samples = self._decoder(payload)

@@ -1,0 +1,178 @@
+"""Bring what the processes of a call found onto one time line, ready to be measured and drawn."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from client.demo.calls import CallResult
+from client.demo.clip import FPS, Clip
+from client.demo.measure import Floats, Span, changed, picture_delay, spans
+from client.demo.sound import AudioDelay, audio_delay
+from models.facemesh import POINTS, FaceMesh
+from models.generator import Image
+from models.landmarks import mouth_opening
+
+SMALL = (48, 36)
+"""Size in px of the pictures by which frames of the clip are recognised."""
+
+SWITCH_TAIL = 2
+"""Pictures after the first one of a new state that still belong to the switch."""
+
+HAND_BACK_MS = 400.0
+"""No less than the engine takes to hand back."""
+
+Points = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Hold what is true of the clip: `times_ms`, `points` (n, 468, 2) NaN without a face, `opening`, small luma."""
+
+    times_ms: Floats
+    points: Points
+    opening: Floats
+    small: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Hold one call as the viewer had it.
+
+    Attributes:
+        result: what the processes found.
+        states: spans of the node's states.
+        kinds: (n,) for each picture "real", "synth" or "repeated" as the node sent it; "" when that is not known.
+        points: (n, 468, 2) landmarks, NaN without a face.
+        opening: (n,) mouth opening, NaN without a face.
+        differs: (n,) whether the picture differs from the one before it.
+        delay: how late the sound was.
+        skew_ms: (n,) how much later than the sound heard with it each recognised picture was; NaN for others.
+        seconds: length of the call.
+    """
+
+    result: CallResult
+    states: list[Span]
+    kinds: NDArray[np.str_]
+    points: Points
+    opening: Floats
+    differs: NDArray[np.bool_]
+    delay: AudioDelay
+    skew_ms: Floats
+    seconds: float
+
+    @property
+    def frame_ms(self) -> Floats:
+        """Return the arrival of each picture."""
+        return self.result.seen.frame_ms
+
+    def picture(self, row: int) -> Image:
+        """Return picture `row` as BGR."""
+        return bgr(self.result.seen.frames[row])
+
+    def synthetic(self) -> list[Span]:
+        """Return the stretches in which the viewer saw synthetic pictures, by arrival, hand-back included."""
+        rows = self.kinds == "synth"
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], rows, [False]]).astype(np.int8)))
+        found: list[Span] = []
+        for start, end in zip(edges[::2], edges[1::2], strict=True):
+            first, last = float(self.frame_ms[start]), float(self.frame_ms[end - 1])
+            # A single repeated picture within a stretch does not end it.
+            if found and first - found[-1].end_ms < 250.0:
+                found[-1] = Span("synth", found[-1].start_ms, last + 1.0)
+            else:
+                found.append(Span("synth", first, last + 1.0))
+        return found
+
+    def entry(self, span: Span) -> NDArray[np.bool_]:
+        """Return which pictures make the switch into the synthetic stretch `span`: its first and two more."""
+        first = int(np.searchsorted(self.frame_ms, span.start_ms))
+        return self._rows(first, first + 1 + SWITCH_TAIL)
+
+    def hand_back(self, span: Span) -> NDArray[np.bool_]:
+        """Return which pictures make the switch out of `span`: its last 400 ms and the first three real ones."""
+        after = int(np.searchsorted(self.frame_ms, span.end_ms))
+        return self._rows(int(np.searchsorted(self.frame_ms, span.end_ms - HAND_BACK_MS)), after + 1 + SWITCH_TAIL)
+
+    def _rows(self, start: int, end: int) -> NDArray[np.bool_]:
+        rows = np.zeros(len(self.frame_ms), np.bool_)
+        rows[start:end] = True
+        return rows
+
+
+def truth(clip: Clip) -> Truth:
+    """Look at every frame of the clip."""
+    points = find_faces(clip.images)
+    small = np.stack([_small(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)) for image in clip.images])
+    return Truth(np.arange(len(clip.images)) * 1000.0 / FPS, points, _openings(points), small)
+
+
+def evidence(result: CallResult, clip: Clip, known: Truth, seconds: float) -> Evidence:
+    """Look at every picture that the viewer received."""
+    seen = result.seen
+    points = find_faces(bgr(frame) for frame in seen.frames)
+    delay = audio_delay(seen.samples, clip.samples)
+    kinds = match_kinds(seen.frame_ms, seen.media_ms, result.node["outputs"])
+    small = (
+        np.stack([_small(frame) for frame in seen.luma]) if len(seen.frames) else np.zeros((0, *SMALL[::-1]), np.uint8)
+    )
+    late = picture_delay(seen.frame_ms, small, known.times_ms, known.small)
+    late[kinds == "synth"] = np.nan
+    return Evidence(
+        result=result,
+        states=spans([(float(time), str(state)) for time, state in result.node["states"]], seconds * 1000.0),
+        kinds=kinds,
+        points=points,
+        opening=_openings(points),
+        differs=changed(seen.luma),
+        delay=delay,
+        skew_ms=late - delay.at(seen.frame_ms),
+        seconds=seconds,
+    )
+
+
+def match_kinds(frame_ms: Floats, media_ms: Floats, outputs: list[tuple[float, float, str]]) -> NDArray[np.str_]:
+    """Say of which kind each received picture was, by the times on the node's media clock.
+
+    Args:
+        frame_ms: arrival of each picture.
+        media_ms: its time on the sender's clock, from an unknown zero.
+        outputs: (time of the call, media time, kind) of each frame that the node sent, rising.
+    """
+    kinds = np.full(len(frame_ms), "", dtype="<U8")
+    if not outputs or not len(frame_ms):
+        return kinds
+    sent = np.array([row[0] for row in outputs])
+    media = np.array([row[1] for row in outputs])
+    newest = np.clip(np.searchsorted(sent, frame_ms) - 1, 0, None)
+    offset = float(np.median(media_ms - media[newest]))
+    for row, time in enumerate(media_ms - offset):
+        nearest = int(np.argmin(np.abs(media - time)))
+        if abs(media[nearest] - time) < 20.0:
+            kinds[row] = outputs[nearest][2]
+    return kinds
+
+
+def bgr(planar: NDArray[np.uint8]) -> Image:
+    """Turn a picture (H * 3 / 2, W) YUV 4:2:0 into (H, W, 3) BGR."""
+    return np.asarray(cv2.cvtColor(planar, cv2.COLOR_YUV2BGR_I420), np.uint8)
+
+
+def find_faces(images: Iterable[Image]) -> Points:
+    """Return the landmarks (n, 468, 2) px in each BGR image of an iterable, NaN where no face is found."""
+    found = []
+    with FaceMesh() as mesh:
+        for image in images:
+            points = mesh.find(image)
+            found.append(np.full((POINTS, 2), np.nan, np.float32) if points is None else points)
+    return np.stack(found) if found else np.zeros((0, POINTS, 2), np.float32)
+
+
+def _openings(points: Points) -> Floats:
+    return np.array([mouth_opening(face) if np.isfinite(face).all() else np.nan for face in points], np.float64)
+
+
+def _small(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(luma, SMALL, interpolation=cv2.INTER_AREA), np.uint8)
