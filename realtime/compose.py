@@ -16,7 +16,7 @@ _CHIN_ROOM: Final = 0.16  # how far below the chin the mask reaches, in eye dist
 _SIDE: Final = 0.86  # how far towards the jaw line the mask reaches at the sides
 _MASK_EYES: Final = 48.0  # px of eye distance at which masks are drawn: feathers are soft, so small is enough
 _COLOUR_LIMIT: Final = 28.0  # levels: a larger difference is content, not colour
-_BORDER: Final = 0.06  # of the patch: it fades out before its own edge
+_BORDER: Final = 0.04  # of the patch: it fades out before its own edge
 
 
 def lower_face(landmarks: Landmarks) -> NDArray[np.float64]:

@@ -145,7 +145,11 @@ class FaceSynth:
         """
         outage = self._require()
         # The engine may observe the very frame that it hands back to: it is tracked once.
-        face = self._last_face if real_image is self._source else self._see(real_image, media_ms)
+        face = self._last_face
+        if real_image is not self._source:
+            face = self._see(real_image, media_ms)
+            if self._observed_ms is not None and media_ms > self._observed_ms:
+                self._remember(face, media_ms)
         assert self._real is not None
         if progress >= 1.0:
             return real_image

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.alignment import SILENCE, MelWindow
 from models.generator import FaceImage, Patch
-from models.landmarks import JAW, LIPS_INNER, LIPS_OUTER, aligned_matrix, transform
+from models.landmarks import FACE_OVAL, JAW, LIPS_INNER, LIPS_OUTER, NOSE_BASE, aligned_matrix
 from realtime.morph import move_face
 
 LOWER_LIP = (146, 91, 181, 84, 17, 314, 405, 321, 375, 95, 88, 178, 87, 14, 317, 402, 318, 324)
@@ -16,11 +16,9 @@ LOWER_LIP = (146, 91, 181, 84, 17, 314, 405, 321, 375, 95, 88, 178, 87, 14, 317,
 def canonical() -> np.ndarray:
     """Return a plausible face (468, 2) with eye distance 1 around the origin (between the eyes)."""
     rng = np.random.default_rng(7)
-    points = rng.uniform((-0.6, -0.5), (0.6, 1.2), (468, 2))
+    points = rng.uniform((-0.5, -0.4), (0.5, 1.1), (468, 2))
     angles = np.linspace(-np.pi / 2, 1.5 * np.pi, 36, endpoint=False)
-    from models.landmarks import FACE_OVAL, NOSE_BASE
-
-    points[list(FACE_OVAL)] = np.stack([0.78 * np.cos(angles), 0.45 + 1.05 * np.sin(angles)], 1)
+    points[list(FACE_OVAL)] = np.stack([0.78 * np.cos(angles), 0.37 + 0.95 * np.sin(angles)], 1)
     around = np.linspace(np.pi, -np.pi, 20, endpoint=False)
     points[list(LIPS_OUTER)] = np.stack([0.32 * np.cos(around), 0.85 + 0.12 * np.sin(around)], 1)
     points[list(LIPS_INNER)] = np.stack([0.25 * np.cos(around), 0.85 + 0.02 * np.sin(around)], 1)
@@ -47,8 +45,9 @@ def face_at(x: float = 160.0, y: float = 90.0, eyes: float = 60.0, opening: floa
 def draw(landmarks: np.ndarray, height: int = 240, width: int = 320, seed: int = 0) -> np.ndarray:
     """Return a BGR picture of the face over a textured wall."""
     rng = np.random.default_rng(seed)
-    wall = cv2.resize(rng.integers(60, 140, (12, 16, 3), dtype=np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
-    from models.landmarks import FACE_OVAL
+    wall = cv2.resize(
+        rng.integers(60, 140, (12, 16, 3), dtype=np.uint8), (width, height), interpolation=cv2.INTER_CUBIC
+    )
 
     def fill(indices: Sequence[int], colour: tuple[int, int, int]) -> None:
         cv2.fillPoly(wall, [np.round(landmarks[list(indices)]).astype(np.int32)], colour, cv2.LINE_AA)
@@ -93,8 +92,3 @@ class LoudnessMouth:
         crop = cv2.warpAffine(moved, matrix, (self.size, self.size), borderMode=cv2.BORDER_REPLICATE)
         tinted = np.clip(crop.astype(np.int16) + self.tint, 0, 255).astype(np.uint8)
         return Patch(tinted, matrix, points.astype(np.float32))
-
-
-def stable_points(landmarks: np.ndarray) -> np.ndarray:
-    """Return where the aligned crop's template lands; used to check alignment."""
-    return transform(aligned_matrix(landmarks, 100), landmarks)

@@ -2,9 +2,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from face_fakes import FACE, face_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from face_fakes import FACE, face_at
 
 from models.landmarks import aligned_matrix, transform
 from realtime.history import History, natural_motion
