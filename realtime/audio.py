@@ -95,19 +95,24 @@ class SpeechPath:
     Attributes:
         hold_ms: a block pushed now leaves this much later.
         head_ms: media time of the end of the newest block pushed.
+        level_db: RMS level of the newest block, dB relative to full scale.
     """
 
-    def __init__(self, window: MelWindow, hold_ms: float, config: SpeechConfig | None = None) -> None:
+    def __init__(
+        self, window: MelWindow, hold_ms: float, config: SpeechConfig | None = None, *, start_ms: float = 0.0
+    ) -> None:
+        """Begin at media time `start_ms`; `hold_ms` as `hold_for` says."""
         if hold_ms < 0 or hold_ms % BLOCK_MS:
             raise ValueError(f"hold_ms must be a multiple of {BLOCK_MS:g} and not negative; got {hold_ms}")
         self.config = config or SpeechConfig()
         self.hold_ms = hold_ms
-        self.head_ms = 0.0
+        self.head_ms = start_ms
+        self.level_db = -120.0
         self._window = window
         self._concealer = Concealer()
         self._decimator = Decimator()
         self._mel = StreamingMel()
-        self._history = MelHistory()
+        self._history = MelHistory(start_ms)
         self._held: deque[AudioBlock] = deque()
         self._marks: deque[_Mark] = deque(maxlen=int(hold_ms / BLOCK_MS) + 50)
         self._source_end: float | None = None
@@ -156,7 +161,7 @@ class SpeechPath:
     def _mark(self, block: Block, *, concealed: bool) -> None:
         self._concealed_ms = self._concealed_ms + BLOCK_MS if concealed else 0.0
         power = float(np.mean(np.square(block.astype(np.float32) / 32768.0)))
-        level = 10.0 * np.log10(power + 1e-12)
+        level = self.level_db = float(10.0 * np.log10(power + 1e-12))
         limit = self.config.close_dbfs if self._quiet_ms < self.config.hangover_ms else self.config.open_dbfs
         self._quiet_ms = 0.0 if level > limit else self._quiet_ms + BLOCK_MS
         self._marks.append(_Mark(self._quiet_ms < self.config.hangover_ms, self._concealed_ms))

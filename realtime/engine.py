@@ -5,6 +5,7 @@ the media time T is that of the sound leaving at this moment. The link machine w
 by the playout delay and the hold, so synthesis is asked for before the gap reaches the output.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -81,6 +82,7 @@ class Engine:
         self._synth = synth
         self._frames = RealFrames()
         self._axis = AxisMap()
+        self._unseen: deque[VideoFrame] = deque(maxlen=16)
         self._playout: _Playout | None = None
         self._shown: Image | None = None
         self._shown_ms = 0.0
@@ -93,7 +95,7 @@ class Engine:
     # --- events ------------------------------------------------------------------------------------------------------
 
     def on_video(self, frame: VideoFrame, arrival_ms: float) -> None:
-        """Take a decoded real frame; its `media_ms` is the caller's own time. Offered to the synthesizer as well."""
+        """Take a decoded real frame; its `media_ms` is the caller's own time."""
         self.link.on_video(arrival_ms)
         now_media = self.media_ms(arrival_ms)
         media_ms = self._axis.stamp(frame.media_ms, (now_media or 0.0) + self.config.interval_ms)
@@ -101,9 +103,7 @@ class Engine:
             return
         stamped = VideoFrame(frame.image, media_ms)
         self._frames.add(RealFrame(media_ms, stamped, frame.media_ms, arrival_ms))
-        # In the hand-back the renderer sees the real frames as they are due; earlier ones would confuse its tracker.
-        if self._synth is not None and self.output is not Output.RETURNING:
-            self._synth.observe(stamped)
+        self._unseen.append(stamped)
 
     def on_audio_packet(self, arrival_ms: float) -> None:
         """Take note that a speech packet arrived."""
@@ -113,9 +113,21 @@ class Engine:
         """Take the caller's word about its video."""
         self.link.on_signal(signal, at_ms)
 
-    def on_heard(self, media_ms: float, source_ms: float) -> None:
-        """Learn that the caller's `source_ms` takes the place `media_ms` in the sound (on entering the hold line)."""
-        self._axis.anchor(media_ms, source_ms)
+    def on_heard(self, media_ms: float, source_ms: float | None, level_db: float) -> None:
+        """Learn of a block that enters the hold line at `media_ms`; the caller's time of it is None while concealed.
+
+        Real frames are offered to the synthesizer now, when their own sound is known.
+        """
+        if source_ms is not None:
+            self._axis.anchor(media_ms, source_ms)
+        if self._synth is None:
+            return
+        self._synth.hear(media_ms, level_db)
+        while self._unseen and self._unseen[0].media_ms <= media_ms:
+            frame = self._unseen.popleft()
+            # In the hand-back the renderer is given the frames that are due; earlier ones would confuse its tracker.
+            if self.output is not Output.RETURNING:
+                self._synth.observe(frame)
 
     def on_playout(self, block: AudioBlock, at_ms: float) -> None:
         """Learn that `block` leaves at `at_ms`: this is what T is counted from."""

@@ -28,6 +28,7 @@ class SynthWorker:
         self._changed = threading.Condition()
         self._frame: VideoFrame | None = None
         self._job: SynthJob | None = None
+        self._levels: deque[tuple[float, float]] = deque(maxlen=64)
         self._results: deque[SynthResult] = deque(maxlen=self.RESULTS_KEPT)
         self._outage = 0
         """Number of the outage that jobs now belong to; `release` moves on to the next."""
@@ -38,6 +39,7 @@ class SynthWorker:
         self.last_error = ""
         self.frames_skipped = 0
         self.jobs_skipped = 0
+        self.frames_observed = 0
         self.faces_found = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -48,6 +50,11 @@ class SynthWorker:
             self.frames_skipped += self._frame is not None
             self._frame = frame
             self._changed.notify()
+
+    def hear(self, media_ms: float, level_db: float) -> None:
+        """Tell how loud the speech at `media_ms` is; it reaches the renderer before the next frame does."""
+        with self._changed:
+            self._levels.append((media_ms, level_db))
 
     def request(self, job: SynthJob) -> None:
         """Ask for the frame of `job`; a job still waiting is replaced."""
@@ -112,6 +119,12 @@ class SynthWorker:
         return frame, None
 
     def _observe(self, frame: VideoFrame) -> None:
+        with self._changed:
+            levels = list(self._levels)
+            self._levels.clear()
+        for media_ms, level_db in levels:
+            self._renderer.hear(media_ms, level_db)
+        self.frames_observed += 1
         self.faces_found += self._renderer.observe(frame.image, frame.media_ms)
 
     def _render(self, job: SynthJob, outage: int) -> None:

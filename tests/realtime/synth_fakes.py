@@ -25,6 +25,7 @@ class FakeSynthesizer:
         self.render_ms = render_ms
         self.paused = False
         self.observed: list[float] = []
+        self.levels: list[tuple[float, float]] = []
         self.jobs: list[SynthJob] = []
         self.outages = 0
         self._waiting: list[tuple[float, SynthJob]] = []
@@ -33,6 +34,9 @@ class FakeSynthesizer:
 
     def observe(self, frame: VideoFrame) -> None:
         self.observed.append(frame.media_ms)
+
+    def hear(self, media_ms: float, level_db: float) -> None:
+        self.levels.append((media_ms, level_db))
 
     def request(self, job: SynthJob) -> None:
         self.outages += not self._in_outage
@@ -63,6 +67,7 @@ class FakeRenderer:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, float]] = []
+        self.levels: list[tuple[float, float]] = []
         self.threads: set[int] = set()
         self.fail: set[str] = set()
         self.gate = threading.Event()
@@ -79,6 +84,9 @@ class FakeRenderer:
     def observe(self, image: Image, media_ms: float) -> bool:
         self._note("observe", media_ms)
         return True
+
+    def hear(self, media_ms: float, level_db: float) -> None:
+        self.levels.append((media_ms, level_db))
 
     def start(self, media_ms: float) -> None:
         self._note("start", media_ms)

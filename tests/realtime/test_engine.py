@@ -77,13 +77,16 @@ class Call:
         self.engine.on_audio_packet(at)
 
     def _block(self, at: float, captured: float) -> None:
-        self.engine.on_heard(self.path.head_ms, captured + START)
+        at_head = self.path.head_ms
         block = self.path.push(LOUD, captured + START)
+        self.engine.on_heard(at_head, captured + START, self.path.level_db)
         if block is not None:
             self.engine.on_playout(block, at)
 
     def _lost(self, at: float, captured: float) -> None:
+        at_head = self.path.head_ms
         block = self.path.push(None)
+        self.engine.on_heard(at_head, None, self.path.level_db)
         if block is not None:
             self.engine.on_playout(block, at)
 
@@ -224,6 +227,9 @@ def test_real_frames_are_observed_once_and_in_order() -> None:
     call = outage()
     assert call.synth.observed == sorted(set(call.synth.observed))
     assert call.synth.outages == 1
+    assert call.synth.levels[50][1] == pytest.approx(20 * np.log10(8000 / 32768 / np.sqrt(2)), abs=0.3)
+    first = next(job.media_ms for job in call.synth.jobs)
+    assert max(t for t in call.synth.observed if t < first) >= first - 60, "the last real frame is known at the switch"
 
 
 def test_nothing_comes_out_before_the_first_picture() -> None:
