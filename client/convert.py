@@ -78,6 +78,10 @@ def _check_paths(checkpoint: Path, out: Path, force: bool) -> None:
         raise UsageError(f"{out} does not end in .onnx: name the output like {out.stem}.onnx")
     if not out.parent.is_dir():
         raise UsageError(f"there is no folder {out.parent}: make it first")
+    if checkpoint.suffix.lower() == ".onnx":
+        raise UsageError(
+            f"{checkpoint} is named as ONNX already: give it to --model as it is, or a .pth file to convert"
+        )
     if out.exists() and not force:
         raise UsageError(f"{out} exists: choose another name or add --force")
     if not checkpoint.is_file():

@@ -92,6 +92,12 @@ def _read_content(path: Path) -> Any:
         raise CheckpointError(
             f"{path} is text, not weights (a web page or link saved in their place): download it again"
         )
+    # A safetensors file is the length of its header in 8 bytes, then the header as JSON.
+    if head[8:10] == b'{"':
+        raise CheckpointError(
+            f"{path} is a safetensors file: write it as a checkpoint first, "
+            "torch.save(safetensors.torch.load_file(FILE), NEW_FILE)"
+        )
     if _is_torchscript(path):
         raise CheckpointError(
             f"{path} is a TorchScript program, which is code: if you trust it, extract its weights with "
@@ -114,7 +120,8 @@ def _why_unreadable(error: Exception) -> str:
             "holds Python objects beside weights, and reading them could run any code: "
             "ask its maker for a state dictionary, torch.save(network.state_dict(), FILE)"
         )
-    first_line = (text.strip().splitlines() or [""])[0][:100]
+    # The first line of an UnpicklingError is advice to loosen the reading, which is the one thing not to do.
+    first_line = "" if isinstance(error, pickle.UnpicklingError) else (text.strip().splitlines() or [""])[0][:100]
     reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
     return f"cannot be read, it is truncated or no PyTorch checkpoint ({reason}): download or copy it again"
 

@@ -102,6 +102,13 @@ def test_refuses_what_is_no_checkpoint(tmp_path: Path, content: bytes) -> None:
         load_network(tmp_path / "fake.pth")
 
 
+def test_refuses_safetensors_with_the_way_around(tmp_path: Path) -> None:
+    header = b'{"weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    (tmp_path / "net.pth").write_bytes(len(header).to_bytes(8, "little") + header + b"\x00" * 4)
+    with pytest.raises(CheckpointError, match="safetensors"):
+        load_network(tmp_path / "net.pth")
+
+
 def test_refuses_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "none.pth", tmp_path):
         with pytest.raises(CheckpointError, match="not a file"):
