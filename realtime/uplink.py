@@ -29,7 +29,7 @@ class UplinkConfig:
     """
 
     ping_ms: float = 50.0
-    paused_ping_ms: float = 250.0
+    paused_ping_ms: float = 500.0
     rise_ms: float = 150.0
     missing_ms: float = 160.0
     max_loss: float = 0.2
@@ -75,7 +75,7 @@ class ResumeVideo:
 
 @dataclass(frozen=True, slots=True)
 class LiftLimit:
-    """Let video use its usual bit rate again."""
+    """Let video climb to its usual bit rate again."""
 
 
 Action = SendPing | PauseVideo | ResumeVideo | LiftLimit

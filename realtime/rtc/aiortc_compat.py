@@ -14,11 +14,14 @@ from typing import Any, Protocol, cast
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
+from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket, unpack_remb_fci
 
 from realtime.clock import Clock
 
 TESTED = "1.16"
+# A keyframe takes at most this much of the mean frame's share: an unlimited one fills a narrow link's queue at once.
+MAX_INTRA_PERCENT = 400
 _NTP_FRACTION = 2.0**32
 
 Undo = Callable[[], None]
@@ -199,7 +202,13 @@ def take_packets(receiver: RTCRtpReceiver, on_packet: Callable[[MediaPacket], bo
     original = _private(receiver, RTCRtpReceiver, "__jitter_buffer")
     sink = _PacketSink(receiver, on_packet)
     _set_private(receiver, RTCRtpReceiver, "__jitter_buffer", sink)
-    return lambda: _set_private(receiver, RTCRtpReceiver, "__jitter_buffer", original)
+
+    def undo() -> None:
+        # The old one would wait for all the packets that it did not see.
+        fresh = JitterBuffer(original.capacity, prefetch=original._prefetch, is_video=original._is_video)
+        _set_private(receiver, RTCRtpReceiver, "__jitter_buffer", fresh)
+
+    return undo
 
 
 # --- Outgoing datagrams ----------------------------------------------------------------------------------------------
@@ -274,9 +283,10 @@ class BitrateBounds:
     def request(self, bitrate: int) -> None:
         """Move the target to `bitrate` within the bounds.
 
-        Small moves wait until they add up to +25 % or -15 %, because each one costs a keyframe.
+        Small moves wait until they add up to +25 % or -15 %, because each one costs a keyframe; one move up is at most
+        +60 %, because that keyframe's size follows the rate and must not fill the link.
         """
-        wanted = max(self.minimum, min(bitrate, self.maximum))
+        wanted = max(self.minimum, min(bitrate, self.maximum, int(1.6 * self.target)))
         if wanted > 1.25 * self.target or wanted < 0.85 * self.target or wanted in (self.minimum, self.maximum):
             self.target = wanted
 
@@ -290,7 +300,17 @@ def _bounded(base: type[Any], bounds: BitrateBounds) -> Any:
     def put(encoder: Any, bitrate: int) -> None:
         bounds.request(bitrate)
 
-    return type(f"Bounded{base.__name__}", (base,), {"target_bitrate": property(get, put)})()
+    def get_codec(encoder: Any) -> Any:
+        codec = encoder.__dict__.get("bounded_codec")
+        if codec is not None and not codec.is_open and codec.options and base is Vp8Encoder:
+            codec.options = {**codec.options, "max-intra-rate": str(MAX_INTRA_PERCENT)}
+        return codec
+
+    def put_codec(encoder: Any, codec: Any) -> None:
+        encoder.bounded_codec = codec
+
+    members = {"target_bitrate": property(get, put), "codec": property(get_codec, put_codec)}
+    return type(f"Bounded{base.__name__}", (base,), members)()
 
 
 class VideoSendControl:

@@ -42,9 +42,9 @@ class ReceiveCounters:
 class ReceivedStreams:
     """Receive one audio and one video stream of `pc`. Make it before the remote description is set.
 
-    `on_audio_packet(sequence, timestamp, payload, arrival_ms)` and `on_video_frame(frame, arrival_ms)` are called on the
-    event loop and must not block; `on_video_packet(arrival_ms)` hears of every video packet, `on_end(kind)` of an ended
-    track. `take_frame` is the one-slot mailbox for who would rather poll. Everything else belongs to the event loop too.
+    `on_audio_packet(sequence, timestamp, payload, arrival_ms)` and `on_video_frame(frame, arrival_ms)` are called on
+    the event loop and must not block; `on_video_packet(arrival_ms)` hears of every video packet, `on_end(kind)` of an
+    ended track. `take_frame` is the one-slot mailbox for who would rather poll. Event loop only.
     """
 
     def __init__(

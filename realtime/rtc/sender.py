@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 TICK_S = 0.02
 REPEAT_MS = 100.0
 REPEAT_PAUSED_MS = 300.0
+CLIMB_MS = 1_000.0
 
 
 class CallerPeer:
@@ -50,6 +51,7 @@ class CallerPeer:
         self._change = 0
         self._acked = 0
         self._repeat_ms = 0.0
+        self._climb_ms: float | None = None
         self.pc = RTCPeerConnection(configuration)
         self.video = EngineVideoTrack(zero_ms=zero_ms)
         self.audio = BlockAudioTrack(clock, zero_ms=zero_ms, bitrate=audio_bitrate)
@@ -58,7 +60,7 @@ class CallerPeer:
         audio_sender = self.pc.addTrack(self.audio)
         video_sender = self.pc.addTrack(self.video)
         self._prefer("audio", "audio/opus")
-        self._bounds = bounds or BitrateBounds(50_000, 600_000, 1_500_000)
+        self._bounds = bounds or BitrateBounds(50_000, 600_000, 900_000)
         self._usual_maximum = self._bounds.maximum
         self.control = VideoSendControl(video_sender, self._bounds)
         self._undo: list[Undo] = [
@@ -110,6 +112,8 @@ class CallerPeer:
             self._carry_out(self._watch.tick(now_ms), now_ms)
             if self._acked < self._change and now_ms >= self._repeat_ms:
                 self._tell(now_ms)
+            if self._climb_ms is not None and now_ms >= self._climb_ms:
+                self._climb(now_ms)
 
     def _carry_out(self, actions: list[Action], now_ms: float) -> None:
         for action in actions:
@@ -117,6 +121,7 @@ class CallerPeer:
                 case SendPing():
                     send(self._channel, Control(ControlType.PING, action.number, action.pad))
                 case PauseVideo():
+                    self._climb_ms = None
                     self.control.pause()
                     self._changed(now_ms, action.reason)
                 case ResumeVideo():
@@ -127,7 +132,12 @@ class CallerPeer:
                     self._changed(now_ms, "the uplink has room again")
                 case LiftLimit():
                     self._bounds.maximum = self._usual_maximum
-                    self.control.set_bitrate(self._bounds.initial)
+                    self._climb_ms = now_ms
+
+    def _climb(self, now_ms: float) -> None:
+        # In steps, for each costs a keyframe; up to the usual start, from where REMB leads on.
+        self._bounds.request(self._bounds.initial)
+        self._climb_ms = now_ms + CLIMB_MS if self._bounds.target < self._bounds.initial else None
 
     def _changed(self, now_ms: float, reason: str) -> None:
         log.info("video %s: %s", "paused" if self.control.paused else "resumed", reason)

@@ -118,6 +118,8 @@ async def test_packets_go_to_us_instead_of_the_decoder(call: Call, until: Until)
     assert {p.codec for p in taken} == {"VP8"}
     assert all(p.payload.endswith(p.data) and len(p.payload) > len(p.data) for p in taken)
     undo()
+    while not video.track._queue.empty():  # type: ignore[attr-defined]
+        await video.track.recv()  # decoded before the packets were taken
     original()
     frame = await asyncio.wait_for(video.track.recv(), 5)
     assert isinstance(frame, av.VideoFrame) and frame.width == 160
@@ -179,8 +181,9 @@ async def test_the_encoder_keeps_our_bounds_and_not_aiortcs(call: Call, until: U
     await until(lambda: len(packets) > 3)
     encoder: Any = compat._private(call.video_sender, RTCRtpSender, "__encoder")
     assert encoder.target_bitrate == 60_000 < aiortc.codecs.vpx.MIN_BITRATE
-    encoder.target_bitrate = 5_000_000  # what REMB does
-    assert encoder.target_bitrate == 400_000
+    for expected in (96_000, 153_600, 245_760, 393_216, 400_000):
+        encoder.target_bitrate = 5_000_000  # what REMB does
+        assert encoder.target_bitrate == expected
     encoder.target_bitrate = 380_000  # a small move is not worth a keyframe
     assert encoder.target_bitrate == 400_000
     encoder.target_bitrate = 1_000
