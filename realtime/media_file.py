@@ -116,15 +116,16 @@ def read_video(path: str | Path, fps: float | None = None) -> Iterator[VideoFram
             raise MediaError(f"{path} has no video: give a file that shows a face")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        count, first_s, held = 0, None, None
+        count, first_s, held_s, held = 0, None, 0.0, None
         for frame in _decoded(container, stream, path):
             at_s = frame.time if frame.time is not None else count / rate
             first_s = at_s if first_s is None else first_s
-            # Whatever lies before this frame's time is still the frame before.
-            while held is not None and count / rate < at_s - first_s - 0.5 / rate:
+            # What lies before this frame's time is the frame before; times may tremble by half an interval.
+            slack_s = min(1.0 / rate, max(at_s - held_s, 0.0)) / 2.0
+            while held is not None and count / rate < at_s - first_s - slack_s:
                 yield VideoFrame(held, count * 1000.0 / rate)
                 count += 1
-            held = _upright(frame)
+            held, held_s = _upright(frame), at_s
         if held is None:
             raise MediaError(f"no frame of {path} decodes: the file is damaged, give another copy")
         yield VideoFrame(held, count * 1000.0 / rate)
@@ -181,6 +182,7 @@ class MediaWriter:
         if audio_rate is not None:
             self._audio = self._container.add_stream("aac", rate=audio_rate, layout="mono")
         self._size: tuple[int, int] | None = None
+        self._early: list[NDArray[np.float32]] = []
         self.frames = self.samples = 0
 
     def __enter__(self) -> "MediaWriter":
@@ -200,6 +202,9 @@ class MediaWriter:
         if self._size is None:
             self._size = (height, width)
             self._video.width, self._video.height = width, height
+            early, self._early = self._early, []
+            for samples in early:
+                self.write_audio(samples)
         if self._size != (height, width):
             raise ValueError(f"frame is {width}x{height}, the file {self._size[1]}x{self._size[0]}")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), format="bgr24")
@@ -212,6 +217,10 @@ class MediaWriter:
         if self._audio is None:
             raise ValueError("this file has no sound")
         if not samples.size:
+            return
+        if self._size is None:
+            # The container's header holds the size of the picture, and the first packet of any stream writes it.
+            self._early.append(samples)
             return
         block = np.clip(samples, -1.0, 1.0).astype(np.float32)[None]
         frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
