@@ -20,7 +20,7 @@ from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket
 from realtime.clock import Clock
 
 TESTED = "1.16"
-# A keyframe takes at most this much of the mean frame's share: an unlimited one fills a narrow link's queue at once.
+# Aim a keyframe at no more than this much of a mean frame: an unlimited one fills a narrow link's queue at once.
 MAX_INTRA_PERCENT = 400
 _NTP_FRACTION = 2.0**32
 

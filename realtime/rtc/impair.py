@@ -97,8 +97,9 @@ class LinkTrace:
 class ImpairedLink:
     """Carry datagrams over a scripted link, one direction.
 
-    The queue holds at most `queue_ms` of waiting at the rate of the moment: what finds more ahead of it is dropped, and
-    when the rate falls, what then has more ahead of it is dropped as well (a shaper that bounds time, not bytes).
+    The queue holds at most `queue_ms` at the rate of the moment: a datagram that does not fit is dropped, so small ones
+    still find room when large ones do not; when the rate falls, what then lies beyond the bound is dropped as well (a
+    shaper that bounds time, not bytes).
     Same seed, trace and calls: same result. Times are in ms from the trace's zero.
     """
 
@@ -153,8 +154,9 @@ class ImpairedLink:
         left = ahead + own_bits
         for i in range(self._trace.index(now_ms), len(self._trace.steps)):
             rate = self._trace.steps[i].rate_kbps  # kbit/s equals bit/ms
-            # Bits of ours that are on the wire already do not wait for anything.
-            if rate == 0.0 or max(0.0, left - own_bits) > rate * self._queue_ms:
+            # What is on the wire already, or finds nothing ahead of it, is served whatever its size.
+            waits = left > own_bits
+            if rate == 0.0 or (waits and left > rate * self._queue_ms):
                 return None
             end = self._trace.steps[i + 1].t_ms if i + 1 < len(self._trace.steps) else math.inf
             if rate == math.inf:

@@ -90,9 +90,9 @@ def test_order_is_kept_and_the_seed_decides(script: LinkTrace, sends: list[tuple
 def test_a_slow_link_serves_at_its_rate_and_drops_the_tail() -> None:
     link = ImpairedLink(trace((0, 80)), queue_ms=300)
     arrivals = [link.send(0.0, 972) for _ in range(10)]  # 1000 bytes each on the wire: 100 ms
-    assert arrivals[:4] == [100.0, 200.0, 300.0, 400.0]
-    assert arrivals[4:] == [None] * 6
-    assert link.send(100.5, 972) == 500.0
+    assert arrivals[:3] == [100.0, 200.0, 300.0]
+    assert arrivals[3:] == [None] * 7
+    assert link.send(100.5, 972) == 400.0
 
 
 def test_a_rate_that_changes_in_the_queue_changes_the_service() -> None:
@@ -103,9 +103,19 @@ def test_a_rate_that_changes_in_the_queue_changes_the_service() -> None:
 def test_a_fall_of_the_rate_trims_the_queue() -> None:
     link = ImpairedLink(trace((0, 8000), (1, 80)), queue_ms=300)
     arrivals = [link.send(0.0, 972) for _ in range(50)]
-    # One leaves before the fall; then 300 ms at 80 kbit/s hold three, and a fourth waits just as long as allowed.
-    assert arrivals[:5] == [1.0, 101.0, 201.0, 301.0, 401.0]
-    assert arrivals[5:] == [None] * 45
+    # One leaves before the fall; then 300 ms at 80 kbit/s hold three.
+    assert arrivals[:4] == [1.0, 101.0, 201.0, 301.0]
+    assert arrivals[4:] == [None] * 46
+
+
+def test_small_datagrams_find_room_where_large_ones_do_not() -> None:
+    link = ImpairedLink(trace((0, 80)), queue_ms=300)
+    arrivals = [link.send(0.0, size) for size in (972, 972, 972 - 200, 972, 60)]
+    assert [a is None for a in arrivals] == [False, False, False, True, False]
+
+
+def test_a_large_datagram_passes_an_empty_queue_however_slow() -> None:
+    assert ImpairedLink(trace((0, 10)), queue_ms=300).send(0.0, 1222) == 1000.0
 
 
 def test_an_outage_passes_nothing_and_ends() -> None:
