@@ -25,8 +25,14 @@ _CROSSABLE: Final = 2.0
 
 
 def natural_motion(frames: Sequence[PastFrame]) -> float:
-    """Return the 99th percentile of frame-to-frame `motion` in px within sections, cuts left out; 0 when unknown."""
-    moved = np.array([motion(a.landmarks, b.landmarks) for a, b in pairwise(frames) if a.section == b.section])
+    """Return the 99th percentile of frame-to-frame head motion in px within sections, cuts left out; 0 when unknown."""
+    moved = np.array(
+        [
+            motion(a.landmarks, b.landmarks) if b.moved is None else b.moved
+            for a, b in pairwise(frames)
+            if a.section == b.section
+        ]
+    )
     if not moved.size:
         return 0.0
     # A join of two takes moves the whole face at once, ten times as far as heads do.

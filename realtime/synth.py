@@ -61,6 +61,7 @@ class FaceSynth:
         self._observed_ms: float | None = None
         self._face_ms: float | None = None
         self._reason: str | None = "no face was seen yet"
+        self._last_raw: Landmarks | None = None  # of the frame kept last
         self._last_face: TrackedFace | None = None
         self._outage: _Outage | None = None
         self._overlaid: _Outage | None = None
@@ -200,12 +201,14 @@ class FaceSynth:
         self._observed_ms = media_ms
         if face is None or not face.visible or not face.frontal:
             self.history.interrupt()
+            self._last_raw = None
             self._reason = "the face is not in view" if face is None or not face.visible else "the head is turned away"
             return
         self._face_ms, self._reason = media_ms, None
-        frame = PastFrame(
-            self._real, face.smoothed, media_ms, face.opening, sharpness=face.sharpness, yaw=face.yaw, eyes=face.eyes
-        )
+        frame = PastFrame(self._real, face.smoothed, media_ms, face.opening, face.sharpness, face.yaw, face.eyes)
+        if self._last_raw is not None:
+            frame.moved = motion(self._last_raw, face.landmarks)
+        self._last_raw = face.landmarks
         self.history.add(frame, face.sequence)
 
     def _fit(self, image: Image) -> Image:
