@@ -132,12 +132,13 @@ def random_face(seed: int) -> Face:
     def pick(options: tuple[Colour, ...], weights: list[float] | None = None) -> Colour:
         share = None if weights is None else np.asarray(weights) / sum(weights)
         base = options[int(rng.choice(len(options), p=share))]
-        blue, green, red = (float(np.clip(value * near(0.93, 1.07), 0.03, 0.97)) for value in base)
+        tone = near(0.94, 1.06)
+        blue, green, red = (float(np.clip(value * tone * near(0.975, 1.025), 0.03, 0.97)) for value in base)
         return blue, green, red
 
-    tone = int(rng.integers(len(_SKINS)))
-    light_hair = 1.0 if tone < 4 else 0.08
-    skin = pick(_SKINS[tone : tone + 1])
+    depth = int(rng.integers(len(_SKINS)))
+    light_hair = 1.0 if depth < 4 else 0.08
+    skin = pick(_SKINS[depth : depth + 1])
     style = str(rng.choice(HAIR_STYLES, p=[0.2, 0.19, 0.1, 0.13, 0.13, 0.13, 0.08, 0.04]))
     bearded = style in ("short", "side", "crop", "curly", "bald") and rng.random() < 0.5
     age = float(rng.beta(1.4, 2.6))
@@ -150,7 +151,7 @@ def random_face(seed: int) -> Face:
         iris=pick(_IRISES, [1.5, 1.0, 0.7 * light_hair, 0.8 * light_hair, 0.5 * light_hair]),
         cloth=pick(_CLOTH_COLOURS),
         wall=pick(_WALLS),
-        lip=near(0.2, 0.55) if bearded else near(0.3, 0.95),
+        lip=near(0.5, 0.85) if bearded else near(0.3, 0.95),
         length=near(0.94, 1.06),
         jaw=near(0.96, 1.06) if bearded else near(0.94, 1.06),
         cheek=near(0.0, 1.0),

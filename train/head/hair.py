@@ -96,8 +96,8 @@ def paint_front(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]
     edge = 0.05 * (strand - 0.5) + 0.006 * noise(rng, rho.shape, 0.05 * canvas.scale)
     inner = step(-0.06, 0.06, _hairline(face, canvas) - canvas.y + edge * 1.3)
     low = {"bob": 1.05, "long": 1.6}.get(face.hair_style, 0.16)
-    ends = 1 - step(low - 0.10, low + 0.10, canvas.y + edge * 2)
-    cover = coverage(canvas, outer + edge * 0.35, radius, 2.5) * inner * ends
+    ends = 1 - step(low - 0.10, low + 0.10, canvas.y + edge * 1.3)
+    cover = coverage(canvas, outer + edge * 0.18, radius, 3.0) * inner * ends
     if face.hair_style == "crop":
         cover = cover * (0.62 + 0.36 * step(0.0, 0.2, _hairline(face, canvas) - canvas.y))
     band = np.exp(-(((outer - 0.80 + 0.06 * strand) / 0.10) ** 2)) * step(0.3, -0.5, canvas.y)
@@ -126,7 +126,7 @@ def paint_back(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
         half = half * np.sqrt(np.clip(1 - (np.clip(-canvas.y, 0, 1.3) / 1.3) ** 2, 0, 1))
         strand = _strands(face, canvas, 22, canvas.y, canvas.x * 0.9 + wave, 1.0)
         inside = (half - np.abs(canvas.x) + wave + 0.04 * (strand - 0.5)) * canvas.scale / 3
-        ends = (low - canvas.y + 0.25 * (strand - 0.5)) * canvas.scale / 6
+        ends = (low - canvas.y + 0.14 * (strand - 0.5)) * canvas.scale / 6
         cover = np.clip(np.minimum(inside, ends), 0, 1)
         cover = cover * step(-1.28, -1.12, canvas.y)
     elif face.hair_style == "curly":

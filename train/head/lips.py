@@ -45,9 +45,9 @@ def true_opening(face: Face, shape: MouthShape) -> float:
 def lips_of(face: Face, shape: MouthShape, x: Array) -> Lips:
     """Return the lips' curves at `x` (n,) in face units."""
     rest = 0.335 * face.mouth_width
-    half = rest * (1 + 0.17 * shape.spread - 0.36 * shape.rounding - 0.05 * shape.opening + 0.12 * shape.smile)
+    half = rest * (1 + 0.17 * shape.spread - 0.31 * shape.rounding - 0.05 * shape.opening + 0.12 * shape.smile)
     gap = gap_of(shape)
-    up = 0.26 * gap + 0.024 * shape.lift
+    up = 0.23 * gap + 0.024 * shape.lift
     down = gap - up
     s = x / half
     a = np.clip(np.abs(s), 0, 1)
@@ -72,7 +72,7 @@ def lips_of(face: Face, shape: MouthShape, x: Array) -> Lips:
         across=s,
         gap=gap,
         down=down,
-        jaw=0.80 * WIDEST_GAP * 0.74 * shape.jaw - 0.015 * shape.tuck,
+        jaw=0.95 * WIDEST_GAP * 0.77 * shape.jaw - 0.015 * shape.tuck,
         half=half,
         rest=rest,
     )

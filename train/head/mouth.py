@@ -29,7 +29,7 @@ class MouthPainter:
         red = 0.45 + 0.55 * face.lip
         tone = linear(face.skin) * (1 - red * np.array((0.40, 0.47, 0.16), np.float32))
         self._lip = (tone + face.lip * np.array((0.012, 0.0, 0.07), np.float32)) * lit
-        bright = 0.70 + 0.26 * face.teeth
+        bright = 0.88 + 0.26 * face.teeth
         self._tooth = np.array((bright - 0.16 + 0.06 * face.teeth, bright - 0.05, bright), np.float32) * np.minimum(
             lit, 1.0
         )
@@ -104,8 +104,15 @@ class MouthPainter:
         colour = np.broadcast_to(dark, (len(y), len(x), 3)).copy()
         self._add_lower(colour, lips, shape, y)
         below_lip = np.clip((y - lips.inner_upper) / 0.075, 0, 1)
-        light = (0.52 + 0.48 * below_lip) * (0.40 + 0.60 * self._arch)
-        edge = m + 0.042 * (0.35 + 0.65 * self._arch) - 0.045 * shape.rounding - self._scallop + 0.006 * shape.lift
+        light = (0.62 + 0.38 * below_lip) * (0.40 + 0.60 * self._arch)
+        edge = (
+            m
+            + 0.026 * (0.2 + 0.8 * self._arch)
+            - 0.07 * shape.rounding
+            + 0.03 * shape.tuck
+            - self._scallop
+            + 0.006 * shape.lift
+        )
         tooth = np.clip((edge - y) * (self.canvas.scale / 1.5) + 0.5, 0, 1) * (self._arch > 0.02)
         gum_line = m - 0.115 + 0.02 * self._scallop * 100
         gum = np.clip((gum_line - y) * (self.canvas.scale / 2.0) + 0.5, 0, 1)[..., None]

@@ -108,14 +108,17 @@ def _with_beard(face: Face, canvas: Canvas, albedo: Array) -> Array:
         ax.ravel(), (0, 0.3, 0.42, 0.62, 0.8, 0.93), (mouth + 0.05, mouth, mouth - 0.03, mouth - 0.22, 0.45, 0.1)
     )
     area = step(-0.05, 0.10, canvas.y - cheek.reshape(ax.shape).astype(np.float32) + ragged)
+    under = mouth + 0.15 * face.lip_full
+    bare = np.exp(-(((canvas.y - under) / 0.075) ** 2) - (ax / 0.30) ** 4)
+    area = area * (1 - 0.92 * bare)
     lip = step(nose + 0.05, nose + 0.12, canvas.y + ragged + 0.10 * np.clip(0.1 - ax, 0, 1)) * (
         1 - step(0.26, 0.40, ax + ragged)
     )
     top_lip = mouth - 0.125 * face.lip_full
     lip = lip * (1 - step(top_lip - 0.07, top_lip + 0.01, canvas.y + ragged - 0.25 * ax**2))
     mask = lip if face.beard == "moustache" else np.maximum(lip, area)
-    strength = {"stubble": 0.34, "short": 0.86, "moustache": 0.8}[face.beard]
-    cover = np.clip(mask * (0.6 + 0.55 * hairs(rng, ax.shape, 0.02 * canvas.scale)), 0, 1) * strength
+    strength = {"stubble": 0.34, "short": 0.58, "moustache": 0.6}[face.beard]
+    cover = np.clip(mask * (0.6 + 0.55 * hairs(rng, ax.shape, 0.014 * canvas.scale)), 0, 1) * strength
     shadow = linear(face.hair) * 0.8 + linear(face.skin) * 0.04
     return np.asarray(albedo * (1 - cover[..., None]) + shadow * cover[..., None])
 

@@ -103,9 +103,9 @@ class Light:
             key,
             half / np.linalg.norm(half),
             fill / np.linalg.norm(fill),
-            np.array([1.0 - 0.16 * warm, 1.0, 1.0 + 0.12 * warm], np.float32) * 0.80,
+            np.array([1.0 - 0.16 * warm, 1.0, 1.0 + 0.12 * warm], np.float32) * 0.85,
             np.array([1.0 + 0.12 * warm, 1.0, 1.0 - 0.10 * warm], np.float32) * 0.20,
-            np.array([1.04, 1.0, 0.99], np.float32) * 0.24,
+            np.array([1.04, 1.0, 0.99], np.float32) * 0.20,
         )
 
 

@@ -48,20 +48,20 @@ TARGETS: Final[dict[str, MouthShape]] = {
     **dict.fromkeys("ɪɨᵻ", _shape(0.22, 0.40)),
     "i": _shape(0.17, 0.70),
     "ɒ": _shape(0.46, 0.0, 0.35),
-    "ɔ": _shape(0.40, 0.0, 0.60),
-    "o": _shape(0.31, 0.0, 0.75),
-    **dict.fromkeys("ʊɵ", _shape(0.20, 0.0, 0.65)),
-    **dict.fromkeys("uɯʉ", _shape(0.14, 0.0, 0.95)),
-    **dict.fromkeys("yʏ", _shape(0.14, 0.0, 0.95)),
-    **dict.fromkeys("øœ", _shape(0.28, 0.0, 0.75)),
-    **dict.fromkeys("wɥʍ", _shape(0.08, 0.0, 1.0)),
+    "ɔ": _shape(0.44, 0.0, 0.60),
+    "o": _shape(0.36, 0.0, 0.70),
+    **dict.fromkeys("ʊɵ", _shape(0.25, 0.0, 0.60)),
+    **dict.fromkeys("uɯʉ", _shape(0.20, 0.0, 0.90)),
+    **dict.fromkeys("yʏ", _shape(0.20, 0.0, 0.90)),
+    **dict.fromkeys("øœ", _shape(0.32, 0.0, 0.75)),
+    **dict.fromkeys("wɥʍ", _shape(0.14, 0.0, 0.95)),
     **dict.fromkeys("θð", _shape(0.14, 0.1, 0.0, 1.0)),
     **dict.fromkeys("td", _shape(0.11, 0.15, 0.0, 0.5)),
     **dict.fromkeys("nɲɳ", _shape(0.14, 0.1, 0.0, 0.7)),
     **dict.fromkeys("lɫɬʎ", _shape(0.19, 0.1, 0.0, 1.0)),
     **dict.fromkeys("szɕʑ", _shape(0.08, 0.45, 0.0, 0.0, 0.15)),
-    **dict.fromkeys("ʃʒʂʐ", _shape(0.12, 0.0, 0.60, 0.0, 0.35)),
-    **dict.fromkeys("ɹɻ", _shape(0.14, 0.0, 0.45, 0.3)),
+    **dict.fromkeys("ʃʒʂʐ", _shape(0.15, 0.0, 0.60, 0.0, 0.35)),
+    **dict.fromkeys("ɹɻ", _shape(0.17, 0.0, 0.40, 0.3)),
     **dict.fromkeys("rɾ", _shape(0.16, 0.1, 0.0, 0.6)),
     **dict.fromkeys("jçʝ", _shape(0.15, 0.50)),
     **dict.fromkeys("kɡgŋcɟ", _shape(0.19, 0.1)),
@@ -92,8 +92,8 @@ def targets_of(symbol: str) -> list[MouthShape]:
 class MouthTrack:
     """Hold the mouth of a whole speech as a function of time."""
 
-    def __init__(self, phonemes: Sequence[Phoneme], seed: int = 0, strength: float = 1.12) -> None:
-        """Plan the movement for `phonemes`; `seed` varies how far vowels open, `strength` scales it (1.3 is emphatic)."""
+    def __init__(self, phonemes: Sequence[Phoneme], seed: int = 0, strength: float = 1.25) -> None:
+        """Plan the movement for `phonemes`; `seed` varies how far vowels open, `strength` scales it (1 mumbles)."""
         rng = np.random.default_rng((seed, 0x1195))
         end = phonemes[-1].end_ms if phonemes else 0.0
         self._count = int(end / _GRID_MS) + 2
@@ -150,12 +150,12 @@ class MouthTrack:
             elif phoneme.symbol[:1] in BILABIAL and phoneme.symbol:
                 # Two frames at 25 fps always meet a closure of 45 ms and its ramps at least once.
                 spare = max(45.0 - length, 0.0)
-                gate = self._gate(phoneme.start_ms - spare, max(phoneme.end_ms - 10.0, phoneme.start_ms), 40.0)
+                gate = self._gate(phoneme.start_ms - spare, max(phoneme.end_ms - 10.0, phoneme.start_ms), 80.0)
                 self._values[:, [opening, lift]] *= gate[:, None]
                 self._values[:, jaw] *= 0.35 + 0.65 * gate
             elif phoneme.symbol[:1] in LABIODENTAL and phoneme.symbol:
-                gate = self._gate(phoneme.start_ms + 5.0, max(phoneme.end_ms - 15.0, phoneme.start_ms + 10.0), 40.0)
-                limit = _TUCKED.opening + gate
+                gate = self._gate(phoneme.start_ms + 5.0, max(phoneme.end_ms - 15.0, phoneme.start_ms + 10.0), 80.0)
+                limit = _TUCKED.opening + 0.6 * gate
                 self._values[:, opening] = np.minimum(self._values[:, opening], limit)
                 self._values[:, FIELDS.index("tuck")] = np.maximum(self._values[:, FIELDS.index("tuck")], 1 - gate)
 
