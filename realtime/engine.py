@@ -41,10 +41,19 @@ class Output(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """Set frames out per second and the length of the hand-back in ms."""
+    """Set the picture.
+
+    Attributes:
+        fps: frames out per second.
+        hand_back_ms: length of the hand-back.
+        playout_delay_ms: usual delay of the playout buffer; tells where a picture belongs before any sound does.
+        frames_first: real frames that must have been shown before the first synthetic one.
+    """
 
     fps: float = 25.0
     hand_back_ms: float = 320.0
+    playout_delay_ms: float = 60.0
+    frames_first: int = 10
 
     @property
     def interval_ms(self) -> float:
@@ -83,6 +92,8 @@ class Engine:
         self._frames = RealFrames()
         self._axis = AxisMap()
         self._unseen: deque[VideoFrame] = deque(maxlen=16)
+        self._seen_ms = float("-inf")
+        self._head_ms = 0.0
         self._playout: _Playout | None = None
         self._shown: Image | None = None
         self._shown_ms = 0.0
@@ -90,15 +101,14 @@ class Engine:
         self._target: VideoFrame | None = None
         self._progress = 0.0
         self._synthetic_shown = False
-        self._run_started_ms: float | None = None
+        self._flowing_since_ms: float | None = None
 
     # --- events ------------------------------------------------------------------------------------------------------
 
     def on_video(self, frame: VideoFrame, arrival_ms: float) -> None:
         """Take a decoded real frame; its `media_ms` is the caller's own time."""
         self.link.on_video(arrival_ms)
-        now_media = self.media_ms(arrival_ms)
-        media_ms = self._axis.stamp(frame.media_ms, (now_media or 0.0) + self.config.interval_ms)
+        media_ms = self._axis.stamp(frame.media_ms, self._head_ms + self.config.playout_delay_ms)
         if self._last_real is not None and self.output is Output.REAL and media_ms <= self._last_real.media_ms:
             return
         stamped = VideoFrame(frame.image, media_ms)
@@ -118,6 +128,7 @@ class Engine:
 
         Real frames are offered to the synthesizer now, when their own sound is known.
         """
+        self._head_ms = media_ms
         if source_ms is not None:
             self._axis.anchor(media_ms, source_ms)
         if self._synth is None:
@@ -126,7 +137,8 @@ class Engine:
         while self._unseen and self._unseen[0].media_ms <= media_ms:
             frame = self._unseen.popleft()
             # In the hand-back the renderer is given the frames that are due; earlier ones would confuse its tracker.
-            if self.output is not Output.RETURNING:
+            if self.output is not Output.RETURNING and frame.media_ms > self._seen_ms:
+                self._seen_ms = frame.media_ms
                 self._synth.observe(frame)
 
     def on_playout(self, block: AudioBlock, at_ms: float) -> None:
@@ -169,9 +181,9 @@ class Engine:
         self._frames.drop_until(due.media_ms)
         if self.output is not Output.REAL:
             self._enter_real()
-        if self._run_started_ms is not None:
-            self.stats.time_to_return_ms.append(now_ms - self._run_started_ms)
-            self._run_started_ms = None
+        if self._flowing_since_ms is not None:
+            self.stats.time_to_return_ms.append(now_ms - self._flowing_since_ms)
+            self._flowing_since_ms = None
         self._last_real = due
         offset = self._playout.offset_ms if self._playout else None
         depicted = due.media_ms if offset is None else due.source_ms + offset
@@ -225,7 +237,9 @@ class Engine:
 
     def _hole_at(self, following: float) -> bool:
         """Say whether the picture would stand still at `following` and for longer than a late frame explains."""
-        if self._last_real is None or following < self._followed_ms() - self.config.interval_ms / 2:
+        if self.stats.frames[FrameKind.REAL] < self.config.frames_first or self._last_real is None:
+            return False
+        if following < self._followed_ms() - self.config.interval_ms / 2:
             return False
         coming = self._frames.after(self._last_real.media_ms)
         if coming is None:
@@ -241,7 +255,7 @@ class Engine:
         due = self._frames.due(following + self.config.interval_ms / 2, self.link.run_started_ms)
         if due is None:
             return None
-        self._run_started_ms = self.link.run_started_ms
+        self._flowing_since_ms = self.link.flowing_since_ms
         return due.frame
 
     def _plan_return(self, following: float) -> None:
@@ -265,7 +279,7 @@ class Engine:
     def _enter_real(self) -> None:
         self.output = Output.REAL
         self._synthetic_shown = False
-        self._target = None
+        self._target, self._progress = None, 0.0
         if self._synth is not None:
             self._synth.release()
 

@@ -39,6 +39,7 @@ class LinkConfig:
         return_span_ms: and not all in one burst: first to last at least this.
         slow_frames_per_s: a source that comes back slower may return with this many frames in one second.
         hand_back_ms: length of RETURNING.
+        fall_back_gap_ms: gap that ends RETURNING; frames that wait for their sound bridge it.
         audio_gone_ms: without audio for longer than this nobody is heard.
     """
 
@@ -51,6 +52,7 @@ class LinkConfig:
     return_span_ms: float = 100.0
     slow_frames_per_s: int = 10
     hand_back_ms: float = 320.0
+    fall_back_gap_ms: float = 150.0
     audio_gone_ms: float = 300.0
 
     def __post_init__(self) -> None:
@@ -65,6 +67,7 @@ INTERVAL_RANGE_MS = (10.0, 200.0)
 _GAPS_KEPT = 30
 _SLOW_WINDOW_MS = 1000.0
 _SLOW_GAP_MS = 150.0
+_FLOW_GAP_MS = 500.0
 
 
 class LinkMonitor:
@@ -81,6 +84,8 @@ class LinkMonitor:
         """When the present state began."""
         self.run_started_ms: float | None = None
         """Arrival of the first frame of the present unbroken run of frames; None before any frame."""
+        self.flowing_since_ms: float | None = None
+        """Arrival of the first frame since the last outage began, unless nothing came for half a second after it."""
         self._now = float("-inf")
         self._video: float | None = None
         self._audio: float | None = None
@@ -110,6 +115,8 @@ class LinkMonitor:
         gap = None if self._video is None else self._now - self._video
         self._video = self._now
         self._extend_run(gap)
+        if self.flowing_since_ms is None or (gap is not None and gap > _FLOW_GAP_MS):
+            self.flowing_since_ms = self._now
         if self.state in (LinkState.REAL, LinkState.SUSPECT):
             if gap is not None:
                 self._gaps.append(gap)
@@ -139,7 +146,7 @@ class LinkMonitor:
             return self.state
         gap = self._now - self._video
         if self.state is LinkState.RETURNING:
-            if gap >= self._return_gap_ms:
+            if gap >= max(self.config.fall_back_gap_ms, self._return_gap_ms):
                 self._enter(LinkState.SYNTH)
             elif self._now - self.since_ms >= self.config.hand_back_ms:
                 self._enter(LinkState.REAL)
@@ -156,11 +163,13 @@ class LinkMonitor:
     def _enter(self, state: LinkState) -> None:
         if state is self.state:
             return
-        self.state = state
+        before, self.state = self.state, state
         self.since_ms = self._now
         if state is LinkState.SYNTH:
             # Frames from before the outage say nothing about the link after it.
             self._run.clear()
+            if before is not LinkState.RETURNING:
+                self.flowing_since_ms = None
 
     def _extend_run(self, gap: float | None) -> None:
         if gap is None or gap > max(self._return_gap_ms, _SLOW_GAP_MS) or not self._run:

@@ -13,11 +13,11 @@ from realtime.media import VideoFrame
 class AxisMap:
     """Map the caller's time to media time.
 
-    The offset follows the sound's by at most a quarter of the time that passes, so that a step in the sound makes the
-    picture faster or slower but never stop; only a step of more than a second is taken at once.
+    The offset follows the sound's by at most half of the time that passes, so that a step in the sound makes the
+    picture faster or slower but never stop; the first one, and steps of more than a second, are taken at once.
     """
 
-    SLEW = 0.25
+    SLEW = 0.5
     SNAP_MS = 1000.0
 
     def __init__(self) -> None:
@@ -32,6 +32,8 @@ class AxisMap:
 
     def anchor(self, media_ms: float, source_ms: float) -> None:
         """Learn that the caller's `source_ms` is heard at `media_ms`."""
+        if self._wanted is None:
+            self._offset = None
         self._wanted = media_ms - source_ms
 
     def stamp(self, source_ms: float, fallback_ms: float) -> float:

@@ -1,5 +1,6 @@
 """The node's seat in a room: answers the offers that come over signaling."""
 
+import asyncio
 import logging
 from typing import Protocol
 
@@ -36,6 +37,7 @@ class NodeAgent:
     def __init__(self, client: SignalingClient, node: Node) -> None:
         self._client = client
         self._node = node
+        self._answering: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Serve the room until the connection is closed in good order.
@@ -43,10 +45,21 @@ class NodeAgent:
         Raises:
             SignalingError: the signaling connection broke; calls that run go on, join again and run anew.
         """
+        try:
+            await self._serve()
+        finally:
+            for task in self._answering:
+                task.cancel()
+            await asyncio.gather(*self._answering, return_exceptions=True)
+
+    async def _serve(self) -> None:
         async for message in self._client:
             match message:
                 case Offer():
-                    await self._answer(message)
+                    # An answer may wait (for a caller, for a model to load): the room goes on meanwhile.
+                    task = asyncio.create_task(self._answer(message))
+                    self._answering.add(task)
+                    task.add_done_callback(self._answering.discard)
                 case Candidate():
                     await self._node.add_candidate(message.sender, message.candidate, message.mid)
                 case PeerLeft():
@@ -68,5 +81,5 @@ class NodeAgent:
         try:
             await self._client.send(Answer(sdp, to=offer.sender))
         except SignalingError:
+            # Nobody can take the answer; that signaling broke is told by `run`.
             await self._node.drop(offer.sender)
-            raise

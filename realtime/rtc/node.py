@@ -67,6 +67,8 @@ async def answer(pc: RTCPeerConnection, offer_sdp: str, prepare: Callable[[], No
     Raises:
         NegotiationError: the offer cannot be read or fits nothing we can do.
     """
+    if "m=audio" not in offer_sdp and "m=video" not in offer_sdp:
+        raise NegotiationError("the SDP offer has neither audio nor video: offer at least one of them")
     try:
         await pc.setRemoteDescription(RTCSessionDescription(offer_sdp, "offer"))
         if prepare is not None:

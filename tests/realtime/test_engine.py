@@ -200,10 +200,11 @@ def test_a_pause_signal_starts_before_the_gap() -> None:
 
 
 def test_falling_again_in_the_hand_back_goes_back_without_a_jump() -> None:
-    call = Call(video_gone=((3000.0, 5000.0), (5400.0, 7000.0))).run(9.0)
+    call = Call(video_gone=((3000.0, 5000.0), (5300.0, 7000.0))).run(9.0)
     levels = [int(frame.image[0, 0, 0]) for at, frame in call.out if 4000 < at < 9000]
     jumps = [abs(b - a) for a, b in zip(levels, levels[1:], strict=False)]
     assert max(jumps) <= 150 * 40 / 320 + 2
+    assert call.synth.outages == 1 and SYNTH_LEVEL in levels[30:], "it went all the way back and stayed one outage"
     assert REP not in call.kinds()
 
 

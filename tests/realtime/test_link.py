@@ -81,8 +81,11 @@ def test_falls_back_when_frames_stop_in_the_hand_back() -> None:
     monitor, last = good_link()
     monitor.tick(last + 5000)
     arrive(monitor, last + 5000, 6, 40.0)
-    assert monitor.tick(last + 5200 + 99) is RETURNING
-    assert monitor.tick(last + 5200 + 100) is SYNTH
+    assert monitor.tick(last + 5200 + 149) is RETURNING
+    assert monitor.tick(last + 5200 + 150) is SYNTH
+    arrive(monitor, last + 5400, 6, 40.0)
+    assert monitor.state is RETURNING
+    assert monitor.flowing_since_ms == last + 5000, "a hiccup is no reason to count anew"
 
 
 def test_a_source_that_comes_back_slower_is_accepted_and_kept() -> None:
