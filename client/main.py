@@ -26,7 +26,7 @@ class Command:
 
 COMMANDS = {
     "doctor": Command("client.doctor", "say what this machine can do, what is missing and how to mend it"),
-    "demo": Command("client.demo", "run a call whose link collapses, with and without the filter, and measure both"),
+    "demo": Command("client.demo.command", "show a call whose link collapses, with and without lipline, and measure"),
     "serve": Command("client.serve", "run a signaling server with a lipline node"),
     "call": Command("client.call", "join a room from a file or from camera and microphone"),
     "dub": Command("client.dub", "put the words of any speech on a person in a video"),

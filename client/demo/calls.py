@@ -24,7 +24,7 @@ Show = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class CallPlan:
-    """Say what a call shall be: files, link, length in seconds, model, whether the filter works, and its name."""
+    """Say what a call shall be; `filtered` is with lipline, `seconds` its length, `logs` keeps what processes say."""
 
     name: str
     filtered: bool
@@ -35,6 +35,7 @@ class CallPlan:
     model: str
     provider: str
     work: Path
+    logs: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,7 @@ async def _run(plan: CallPlan, show: Show) -> CallResult:
     async with AsyncExitStack() as stack:
 
         async def start(wanted: Order) -> Peer:
-            peer = await Peer.start(wanted, plan.work / f"{plan.name}-{wanted.role}.log", progress.on_event)
+            peer = await Peer.start(wanted, plan.logs / f"{_slug(plan)}-{wanted.role}.log", progress.on_event)
             stack.push_async_callback(peer.close)
             return peer
 
@@ -239,9 +240,13 @@ async def _watch(progress: _Progress, peers: tuple[Peer, ...]) -> None:
 
 
 def _out(plan: CallPlan, role: str) -> Path:
-    return plan.work / f"{plan.name}-{role}.{'npz' if role == 'viewer' else 'json'}"
+    return plan.work / f"{_slug(plan)}-{role}.{'npz' if role == 'viewer' else 'json'}"
 
 
 def _read(plan: CallPlan, role: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(_out(plan, role).read_text())
     return found
+
+
+def _slug(plan: CallPlan) -> str:
+    return plan.name.replace(" ", "-")

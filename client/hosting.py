@@ -1,0 +1,80 @@
+"""Signaling server and lipline nodes in one process: what `lipline serve` and the demo run."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from realtime.face import MediaPipeTracker
+from realtime.rtc.node import LiplineNode
+from realtime.rtc.plain import PlainNode
+from realtime.synth import FaceSynth
+from signaling.agent import Node, NodeAgent
+from signaling.client import SignalingClient
+from signaling.messages import Role
+from signaling.rooms import Rooms
+from signaling.server import SignalingServer
+
+
+class ClosableNode(Node, Protocol):
+    """A node that ends its connections when it is closed."""
+
+    async def close(self) -> None:
+        """End every connection, task and thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """Tell where to join, and give the node of each room."""
+
+    url: str
+    nodes: dict[str, ClosableNode]
+    agents: list["asyncio.Task[None]"]
+
+
+def filter_node(model: str, provider: str) -> LiplineNode:
+    """Make a node with the filter.
+
+    Raises:
+        ModelError: there is no such model, or the provider does not start.
+    """
+    from models.catalog import open_generator
+
+    # Opened here once, so that a wrong name is told before anybody calls.
+    window = open_generator(model, provider).window
+    return LiplineNode(lambda: FaceSynth(open_generator(model, provider), MediaPipeTracker()), window)
+
+
+def plain_node() -> PlainNode:
+    """Make a node that forwards as it is."""
+    return PlainNode()
+
+
+@asynccontextmanager
+async def hosted(
+    rooms: Sequence[str], token: str, make_node: Callable[[], ClosableNode], *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[Hosted]:
+    """Serve signaling on `host` and `port` (0: a free one) with a node in each of `rooms`; all close at the end.
+
+    The rooms exist from the start, and whoever joins one of them must bring `token`.
+    """
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(SignalingServer(Rooms(), host=host, port=port))
+        reachable = "127.0.0.1" if host in ("0.0.0.0", "") else "[::1]" if host == "::" else host
+        url = f"ws://{reachable}:{server.port}"
+        nodes: dict[str, ClosableNode] = {}
+        agents: list[asyncio.Task[None]] = []
+        for room in rooms:
+            nodes[room] = make_node()
+            stack.push_async_callback(nodes[room].close)
+            client = await stack.enter_async_context(SignalingClient(url, room, token, role=Role.NODE, name="lipline"))
+            agent = asyncio.create_task(NodeAgent(client, nodes[room]).run(), name=f"agent {len(agents)}")
+            agents.append(agent)
+            stack.push_async_callback(_ended, agent)
+        yield Hosted(url, nodes, agents)
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
