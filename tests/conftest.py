@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-# Before numpy and friends start their pools: the tests of a call share two cores.
+# Before numpy and friends start their pools: threads that wait for each other on busy cores cost minutes.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "2")
+    os.environ.setdefault(_name, "1")
 # MediaPipe and TensorFlow Lite write to stderr from C++ otherwise.
 os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -28,4 +28,4 @@ def limit_torch_threads() -> None:
         import torch
     except ModuleNotFoundError:
         return
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)

@@ -20,7 +20,7 @@ class LoopConfig:
         minutes: time budget of this run; the learning rate falls to zero over `steps`, or over the budget when that
             ends first.
         steps: optimiser steps in all, over every resumed run.
-        learning_rate: peak of AdamW's rate, after 200 steps of warm-up; cosine to zero.
+        learning_rate: peak of AdamW's rate, after 200 steps of warm-up (a tenth of a short run); cosine to zero.
         ema: decay of the averaged weights, which are what is kept.
         checkpoint_s: seconds between checkpoints.
         report: called with one line of progress.
@@ -53,7 +53,7 @@ def train(
     while step < config.steps and (elapsed := time.monotonic() - start) < config.minutes * 60:
         done = max(step / config.steps, elapsed / (config.minutes * 60))
         for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * _schedule(step, done)
+            group["lr"] = config.learning_rate * _schedule(step, done, config.steps)
         losses = loss_of(network.train(), next(batches))
         optimiser.zero_grad(set_to_none=True)
         losses["loss"].backward()  # type: ignore[no-untyped-call]
@@ -71,8 +71,8 @@ def train(
     return average
 
 
-def _schedule(step: int, done: float) -> float:
-    warm = min(1.0, (step + 1) / 200)
+def _schedule(step: int, done: float, steps: int) -> float:
+    warm = min(1.0, (step + 1) / max(1, min(200, steps // 10)))
     return warm * 0.5 * (1.0 + float(torch.cos(torch.tensor(min(done, 1.0) * torch.pi))))
 
 

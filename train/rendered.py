@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out = args.out / f"head{seed}__{seed}.npz"
         if out.exists():
             continue
-        clip = make(random_face(seed), *plan(index), seed, None, (640, 480))
+        clip = make(random_face(seed), *plan(index))
         speech = soxr.resample(clip.speech.samples, clip.speech.rate, SAMPLE_RATE).astype(np.float32)
         try:
             prepare(clip.frames(), speech, LiteConfig().size).save(out)

@@ -15,7 +15,10 @@ from models.lite_contract import GAP, LiteConfig
 from train.loop import LoopConfig, train
 from train.shards import FPS, Clip
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+Batch = tuple[Tensor, Tensor]
+
+SILENT = 0.04
+"""Share of training pairs that are made silence: few corpora hold any that is not a breath."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +82,22 @@ def batches(frames: SpeechFrames, size: int, seed: int) -> Iterator[Batch]:
     while True:
         last = torch.multinomial(frames.chance, size, replacement=True, generator=generator)
         pair = torch.stack([last - 1, last], 1)
-        mel = frames.mel[pair]
+        mel, truth = frames.mel[pair], frames.truth[pair]
+        # Whatever the room sounds like, nobody speaking means a closed mouth.
+        silent = torch.rand(size, generator=generator) < SILENT
+        mel[silent], truth[silent] = SILENCE, 0.0
         # The two windows side by side get one and the same voice and noise.
-        joined = augment(torch.cat([mel[:, 0], mel[:, 1]], -1), generator)
-        yield joined, frames.truth[pair], mel.new_empty(0), mel.new_empty(0)
+        yield augment(torch.cat([mel[:, 0], mel[:, 1]], -1), generator), truth
 
 
 def train_voice(
-    clips: Sequence[Clip], basis: NDArray[np.float32], lite: LiteConfig, checkpoint: Path, config: LoopConfig, seed: int
+    clips: Sequence[Clip],
+    basis: NDArray[np.float32],
+    lite: LiteConfig,
+    checkpoint: Path,
+    config: LoopConfig,
+    seed: int,
+    size: int = 128,
 ) -> Voice:
     """Train a `Voice` on `clips` and set its gain so that lips open as wide as the speakers' do."""
     frames = frames_of(clips, basis, lite)
@@ -96,7 +107,7 @@ def train_voice(
     gap_B = basis_t[:, lower, 1] - basis_t[:, upper, 1]
 
     def loss_of(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        mel, truth = batch[0], batch[1]
+        mel, truth = batch
         windows = torch.stack(mel.chunk(2, -1), 1).flatten(0, 1)[:, None]
         said = network(windows).reshape(truth.shape)
         error = (said - truth) / scale.clamp(min=scale.max() * 0.1)
@@ -106,7 +117,7 @@ def train_voice(
         return {"loss": shape + opening + 0.5 * motion, "shape": shape, "opening": opening, "motion": motion}
 
     voice = Voice(lite)
-    trained = train(voice, batches(frames, 128, seed), loss_of, checkpoint, config)
+    trained = train(voice, batches(frames, size, seed), loss_of, checkpoint, config)
     assert isinstance(trained, Voice)
     set_gain(trained, frames)
     return trained
