@@ -11,7 +11,7 @@ from models.generator import Generator, Image
 from models.mel import SAMPLE_RATE
 from realtime.face import FaceTracker, MediaPipeTracker
 from realtime.media import VideoFrame
-from realtime.media_file import MediaError, MediaWriter, probe, read_audio_blocks, read_video
+from realtime.media_file import MediaError, MediaInfo, MediaWriter, probe, read_audio_blocks, read_video
 from realtime.mel import StreamingMel
 from realtime.mel_history import MelHistory
 from realtime.synth import FaceSynth
@@ -47,11 +47,7 @@ def dub(
     Raises:
         MediaError: a file cannot be used, or no face is found in `video`.
     """
-    seen, heard = probe(video), probe(speech)
-    if not seen.has_video:
-        raise MediaError(f"{video} has no video: give a file that shows a face")
-    if not heard.has_audio:
-        raise MediaError(f"{speech} has no audio track: give a file with speech")
+    seen, heard = _probe(video, speech)
     synth = FaceSynth(generator, tracker or MediaPipeTracker())
     try:
         learned_ms = _learn(synth, video, seen.fps)
@@ -66,6 +62,15 @@ def dub(
         return writer.frames
     finally:
         synth.close()
+
+
+def _probe(video: str | Path, speech: str | Path) -> tuple[MediaInfo, MediaInfo]:
+    seen, heard = probe(video), probe(speech)
+    if not seen.has_video:
+        raise MediaError(f"{video} has no video: give a file that shows a face")
+    if not heard.has_audio:
+        raise MediaError(f"{speech} has no audio track: give a file with speech")
+    return seen, heard
 
 
 def _learn(synth: FaceSynth, video: str | Path, fps: float) -> float:

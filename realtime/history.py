@@ -137,7 +137,8 @@ class History:
         near = near or self.last
         if near is None or count < 1:
             return []
-        pool = [frame for frame in self._all() if self._usable(frame)] or [near]
+        typical = self._median(frame.sharpness for frame in self._frames)
+        pool = [frame for frame in self._all() if self._usable(frame, typical)] or [near]
         openings = np.array([frame.opening for frame in pool])
         low, high = float(openings.min()), float(openings.max())
         poor = np.array([self._distance(frame, near) for frame in pool])
@@ -171,8 +172,8 @@ class History:
     def _median(self, values: Iterable[float]) -> float:
         return float(np.median(list(values)))
 
-    def _usable(self, frame: PastFrame) -> bool:
-        typical = self._median(past.sharpness for past in self._frames)
+    @staticmethod
+    def _usable(frame: PastFrame, typical: float) -> bool:
         return frame.sharpness >= _SHARP * typical and abs(frame.yaw) <= _FRONTAL
 
     @staticmethod
@@ -184,7 +185,7 @@ class History:
     def _consider(self, frame: PastFrame) -> None:
         bin_ = self._gallery[int(np.searchsorted(_BIN_EDGES, frame.opening))]
         bin_[:] = [past for past in bin_ if frame.media_ms - past.media_ms <= _GALLERY_MS]
-        if not self._usable(frame):
+        if not self._usable(frame, self._median(past.sharpness for past in self._frames)):
             return
         bin_.append(frame)
         if len(bin_) > _PER_BIN:

@@ -85,7 +85,7 @@ def test_silence_from_the_start_needs_no_mel():
     assert generator.seen[-1][0] == -4.0
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(20, 70), st.floats(0.3, 2.0), st.floats(-25, 25), st.integers(0, 50))
 def test_the_head_never_moves_faster_than_natural_from_switch_to_hand_back(count, speed, shift, ticks):
     faces = [sway(i, speed) for i in range(count)]
