@@ -127,7 +127,7 @@ def render_clip(
     for index in range(count):
         ms = 1000.0 * index / fps
         mouth = track.at(ms)
-        mouth = replace(mouth, smile=0.30 * (1 - mouth.rounding) * (1 - 0.5 * mouth.opening))
+        mouth = replace(mouth, smile=0.45 * (1 - mouth.rounding) * (1 - 0.5 * mouth.opening))
         poses.append(MouthAndPose(mouth, moves.at(ms, track.energy(ms)), index))
     end_ms = 1000.0 * count / fps
     phonemes = tuple(p._replace(end_ms=min(p.end_ms, end_ms)) for p in speech.phonemes if p.start_ms < end_ms)

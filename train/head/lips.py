@@ -55,11 +55,11 @@ def lips_of(face: Face, shape: MouthShape, x: Array) -> Lips:
     bulge = 0.62 + 0.18 * (1 - shape.rounding)
     profile = (1 - inner**2.2) ** bulge
     hang = (1 - inner**2.8) ** bulge
-    corner = face.mouth_y + 0.30 * down * a**2 - (0.095 * shape.smile + 0.036) * a**1.6 + 0.012
+    corner = face.mouth_y + 0.30 * down * a**2 - (0.095 * shape.smile + 0.042) * a**1.6 + 0.012
     tubercle = 0.013 * np.exp(-((s / 0.22) ** 2)) - 0.012 * np.exp(-(((a - 0.45) / 0.25) ** 2))
     seam = corner - 0.012 + tubercle - 0.02 * shape.tuck * profile
     thin = (1 - 0.45 * shape.press) * (1 - 0.20 * shape.opening) * (1 + 0.22 * shape.rounding - 0.08 * shape.spread)
-    upper = 0.108 * face.lip_full * thin
+    upper = 0.108 * face.lip_full * thin * (1 - 0.25 * shape.press)
     lower = 0.132 * face.lip_full * thin * (1 - 0.45 * shape.tuck)
     bow = 0.86 + 0.16 * np.exp(-(((a - 0.28) / 0.16) ** 2)) - 0.11 * np.exp(-((a / 0.13) ** 2))
     inner_upper = seam - up * profile

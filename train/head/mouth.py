@@ -38,7 +38,7 @@ class MouthPainter:
         arch = np.arcsin(np.clip(np.abs(self.x) / 0.36, 0, 1)) * 0.36
         nearest = np.abs(arch[:, None] - _TEETH[None]).min(axis=1)
         self._split = (1 - 0.30 * np.exp(-((nearest / 0.0075) ** 2))).astype(np.float32)
-        self._scallop = (0.010 * np.exp(-((nearest / 0.014) ** 2))).astype(np.float32)
+        self._scallop = (0.005 * np.exp(-((nearest / 0.014) ** 2))).astype(np.float32)
         self._arch = np.clip(1 - (np.abs(self.x) / 0.34) ** 2.4, 0, 1).astype(np.float32)
 
     def paint(self, texture: NDArray[np.uint8], shape: MouthShape) -> None:
@@ -114,7 +114,7 @@ class MouthPainter:
             + 0.006 * shape.lift
         )
         tooth = np.clip((edge - y) * (self.canvas.scale / 1.5) + 0.5, 0, 1) * (self._arch > 0.02)
-        gum_line = m - 0.115 + 0.02 * self._scallop * 100
+        gum_line = m - 0.115 + 4.0 * self._scallop
         gum = np.clip((gum_line - y) * (self.canvas.scale / 2.0) + 0.5, 0, 1)[..., None]
         enamel = self._tooth * (self._split * light * (0.93 + 0.07 * np.clip((edge - y) / 0.1, 0, 1)))[..., None]
         shown = enamel * (1 - gum) + gum * self._gum * light[..., None]
