@@ -24,8 +24,9 @@ _FRONTAL: Final = 25.0  # degrees
 _CROSSABLE: Final = 2.0
 
 
-def natural_motion(frames: Sequence[PastFrame]) -> float:
+def natural_motion(frames: Iterable[PastFrame]) -> float:
     """Return the 99th percentile of frame-to-frame head motion in px within sections, cuts left out; 0 when unknown."""
+    frames = list(frames)
     moved = np.array(
         [
             motion(a.landmarks, b.landmarks) if b.moved is None else b.moved
@@ -118,16 +119,34 @@ class History:
         """
         if not self._frames:
             raise LookupError("history is empty: no face was seen yet")
-        frames = list(self._frames)
-        limit = natural_motion(frames)
-        start = len(frames) - 1
-        first = start
-        while first > 0 and self._joined(frames[first - 1], frames[first], _CROSSABLE * limit):
-            first -= 1
-        stretch = frames[first:]
+        first, last = self._stretches()[-1]
+        return self._path(first, last, last, seed)
+
+    def detour(self, shortest: int, seed: int = 0) -> PosePath | None:
+        """Return a path over the longest other stretch, beginning where its pose is nearest to the newest frame.
+
+        It does not join the newest frame: whoever takes it must bridge the difference. None when no other stretch has
+        `shortest` frames or more.
+        """
+        others = [(last - first + 1, first, last) for first, last in self._stretches()[:-1]]
+        if not others or max(others)[0] < shortest:
+            return None
+        _, first, last = max(others)
+        newest = self._frames[-1].landmarks
+        near = min(range(first, last + 1), key=lambda index: motion(self._frames[index].landmarks, newest))
+        return self._path(first, last, near, seed)
+
+    def _stretches(self) -> list[tuple[int, int]]:
+        """Return first and last index of each run of frames that a path may walk, oldest run first."""
+        limit = _CROSSABLE * natural_motion(self._frames)
+        cuts = [i for i, (a, b) in enumerate(pairwise(self._frames), 1) if not self._joined(a, b, limit)]
+        return [(first, end - 1) for first, end in pairwise([0, *cuts, len(self._frames)])]
+
+    def _path(self, first: int, last: int, begin: int, seed: int) -> PosePath:
+        stretch = [self._frames[index] for index in range(first, last + 1)]
         times = np.array([frame.media_ms for frame in stretch])
         interval = float(np.median(np.diff(times))) if len(stretch) > 1 else 40.0
-        return PosePath(stretch, self._costs(stretch), self._blinks(stretch), interval, seed)
+        return PosePath(stretch, self._costs(stretch), self._blinks(stretch), interval, seed, begin - first)
 
     def references(self, count: int, near: PastFrame | None = None) -> list[PastFrame]:
         """Return up to `count` frames with mouth openings spread over what was seen, most closed first.

@@ -29,8 +29,9 @@ class PosePath:
         blinks: NDArray[np.bool_],
         interval_ms: float,
         seed: int = 0,
+        begin: int | None = None,
     ) -> None:
-        """Start at the last frame of `stretch`.
+        """Start at frame `begin` of `stretch`, its last one by default.
 
         Args:
             stretch: the frames, oldest first, at least one.
@@ -38,6 +39,7 @@ class PosePath:
             blinks: (n,) whether the eyes are closed.
             interval_ms: usual time between two frames.
             seed: varies the turning points.
+            begin: index of the first frame to show.
         """
         length = len(stretch)
         if length < 1:
@@ -45,14 +47,17 @@ class PosePath:
         self._stretch, self._interval = stretch, max(interval_ms, 1.0)
         self._costs, self._blinks = costs, blinks
         self._random = np.random.default_rng(seed)
-        self._place = self._from = float(length - 1)
-        self._goal = length - 1
+        self._goal = length - 1 if begin is None else begin
+        self._place = self._from = float(self._goal)
         self._rest = 1
         self._last_ms: float | None = None
         self._turns = self._turn_costs()
         # Frames that were blurred right before the outage are left once and not entered again.
         good = np.flatnonzero(costs <= np.median(costs) + 0.5)
         self._end = max(int(good[-1]), 1)
+
+    def __len__(self) -> int:
+        return len(self._stretch)
 
     def step(self, media_ms: float) -> PastFrame:
         """Return the frame for `media_ms`; the first call gives the last real frame."""

@@ -13,7 +13,7 @@ from models.landmarks import eye_distance
 from realtime.badge import PAUSED, Badge
 from realtime.compose import Compositor
 from realtime.face import FaceTracker, TrackedFace
-from realtime.handback import HandBack, head_offset, paced
+from realtime.handback import HandBack, head_offset, paced, smoothstep
 from realtime.history import History, natural_motion
 from realtime.morph import melt, move_face
 from realtime.pastframe import PastFrame, motion
@@ -23,6 +23,10 @@ _FACE_AGE_MS: Final = 400.0  # a face unseen for longer when the video stops is 
 _CLOSING: Final = 0.5  # of the way to a closed mouth, per frame
 _OPENING_FRAMES: Final = 3  # over which the last real mouth becomes the generated one
 _STRAY_MS: Final = 400.0  # real frames that came this long ago were strays, not the return
+_SHORT: Final = 25  # frames: a walk over fewer would be seen to repeat; where there is one of 40, it goes on there
+_LONG: Final = 40
+_SETTLED: Final = 8  # frames shown before the walk moves to another stretch
+_CROSS: Final = 12  # frames over which one stretch melts into the other
 _MEL_BINS: Final = 80
 
 
@@ -33,6 +37,8 @@ class _Outage:
     shown: Image
     why_paused: str | None = None
     path: PosePath | None = None
+    detour: PosePath | None = None  # where the walk goes on when `path` is too short
+    left: tuple[Image, Landmarks] | None = None  # the frame shown last before the detour
     limit_px: float = 0.0
     references: list[Any] = field(default_factory=list)
     points: Landmarks | None = None
@@ -109,6 +115,8 @@ class FaceSynth:
         if outage.why_paused is not None:
             return
         outage.path = self.history.path(seed=self._outages)
+        if len(outage.path) < _SHORT:
+            outage.detour = self.history.detour(_LONG, seed=self._outages)
         outage.limit_px = natural_motion(self.history.frames)
         outage.points = self.history.frames[-1].landmarks
         wanted = self._generator.references_wanted
@@ -129,12 +137,18 @@ class FaceSynth:
         outage.hand_back = None
         if outage.path is None:
             return self._paused_badge.draw(outage.shown)
+        if outage.detour is not None and outage.rendered == _SETTLED and outage.points is not None:
+            outage.path, outage.detour, outage.left = outage.detour, None, (outage.shown, outage.points)
         pose = outage.path.step(media_ms)
         image, points = self._speak(outage, pose, mel_window, speech)
         outage.rendered += 1
         if outage.rendered <= _OPENING_FRAMES:
             image, points = _ease_in(pose, image, points, outage.rendered / (_OPENING_FRAMES + 1.0))
         image, points = _lead_head(outage, image, points, media_ms)
+        if outage.left is not None:
+            weight = smoothstep((outage.rendered - _SETTLED) / (_CROSS + 1.0))
+            image = melt(*outage.left, image, points, points, weight)
+            outage.left = outage.left if weight < 1.0 else None
         outage.shown, outage.points = image, points
         return self._badge.draw(image)
 

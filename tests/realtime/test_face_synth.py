@@ -246,3 +246,22 @@ def test_an_overlay_speaks_over_live_frames_and_runs_on_when_they_end():
     # The generated mouth goes on at once: no easing from the real one.
     assert np.abs(synth._outage.points - mouth)[list(LIPS_OUTER)].max() < 1.0
     assert np.abs(following.astype(int) - image).mean() < 0.5
+
+
+def test_a_walk_too_short_to_repeat_melts_into_a_longer_one():
+    track = [sway(i) for i in range(80)]
+    synth = FaceSynth(LoudnessMouth(), ScriptedTracker([*track[:70], None, *track[70:]]))
+    for i in range(81):
+        synth.observe(draw(track[min(i, 79)]), 40.0 * i)
+    assert len(synth.history.path()) == 10
+    limit = max(natural_motion(synth.history.frames), 0.004 * 60.0)
+    synth.start(3240.0)
+    before, images, poses = synth._outage.points, [], set()
+    for i in range(60):
+        images.append(synth.render(LOUD, 3240.0 + 40 * i, speech=True).astype(int))
+        assert motion(before, synth._outage.points) <= limit + 1e-2
+        before = synth._outage.points
+        poses.add(synth._outage.path.step(3240.0 + 40 * i).section)
+    assert len(poses) == 2 and synth._outage.left is None
+    steps = [np.abs(b - a)[30:110].mean() for a, b in pairwise(images)]
+    assert max(steps) < 3.0 * np.percentile(steps[25:], 90)

@@ -201,3 +201,16 @@ def test_heard_speech_is_kept_with_the_frames_around_it():
 def test_cuts_do_not_count_as_natural_motion():
     track = [(160 + (50 if i >= 60 else 0) + 0.5 * np.sin(i), 90.0) for i in range(120)]
     assert natural_motion(filled(track).frames) < 1.0
+
+
+def test_a_detour_begins_at_the_nearest_pose_of_the_longest_other_stretch():
+    history = filled([(160.0 + 0.5 * i, 90.0) for i in range(60)])
+    assert history.detour(40) is None
+    history.interrupt()
+    for i in range(5):
+        history.add(past(2400.0 + 40 * i, face_at(170.2, 90.0)))
+    assert len(history.path()) == 5 and history.detour(61) is None
+    detour = history.detour(40)
+    assert len(detour) == 60
+    assert detour.step(0.0) is history.frames[20]
+    assert {detour.step(40.0 * i).section for i in range(1, 300)} == {0}
