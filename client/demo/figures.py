@@ -65,7 +65,7 @@ def at_most(high: float, digits: int = 0) -> Target:
 
 def aim(target: Target, name: str, value: float, unit: str, note: str, plain: float = NAN) -> Figure:
     """Judge `value` by `target`; what could not be measured (NaN) is missed."""
-    return Figure(name, value, unit, target.words, target.low <= value <= target.high, note, plain)
+    return Figure(name, float(value), unit, target.words, bool(target.low <= value <= target.high), note, float(plain))
 
 
 def figures(filtered: Evidence, plain: Evidence, clip: Clip, known: Truth) -> list[Figure]:

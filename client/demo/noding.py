@@ -44,7 +44,7 @@ async def node(order: Order, wire: Wire) -> None:
                     wire.say("state", state=said)
             record = recorded(made.timeline(), made.snapshot(), zero_ms)
         await asyncio.to_thread(Path(order.out).write_text, json.dumps(record))
-    wire.say("done")
+        wire.say("done")
 
 
 def recorded(entries: list[TimelineEntry], stats: dict[str, object], zero_ms: float) -> dict[str, Any]:

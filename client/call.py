@@ -1,0 +1,83 @@
+"""`lipline call`: join a room from a file or from camera and microphone, as caller, viewer or both."""
+
+import argparse
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from client.errors import UsageError
+
+DESCRIPTION = """\
+Join a room of `lipline serve`. With --clip or --camera you are the caller: mono Opus at 24 kbit/s,
+and video that steps aside when the uplink cannot carry both. With --view you watch and record."""
+
+EXAMPLES = """\
+examples:
+  lipline call ws://127.0.0.1:8765 --token SECRET --clip me.mp4
+  lipline call ws://127.0.0.1:8765 --token SECRET --camera /dev/video0 --microphone default
+  lipline call ws://127.0.0.1:8765 --token SECRET --view seen.mp4 --seconds 30
+  lipline call ws://127.0.0.1:8765 --token SECRET --clip me.mp4 --trace link.json   over a bad uplink
+
+Ctrl-C leaves the room; a recording is finished first."""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `lipline call`."""
+    parser = subparsers.add_parser(
+        "call",
+        help="join a room from a file or from camera and microphone",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("url", metavar="URL", help="of the signaling server, ws:// or wss://")
+    parser.add_argument("--room", default="lipline", metavar="NAME", help="room to join (lipline)")
+    parser.add_argument("--token", required=True, help="what `lipline serve` printed")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--clip", type=Path, metavar="FILE", help="send this video with its sound, over and over")
+    source.add_argument("--camera", metavar="DEV", help="send this camera, such as /dev/video0")
+    parser.add_argument("--microphone", metavar="DEV", default="default", help="ALSA or Pulse device (default)")
+    parser.add_argument("--view", type=Path, metavar="OUT.mp4", help="record what the node sends")
+    parser.add_argument("--trace", type=Path, metavar="FILE", help="impair what you send by this script")
+    parser.add_argument("--seconds", type=float, metavar="N", help="leave after so many seconds")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Take part until Ctrl-C, the end of `--seconds`, or the end of the room."""
+    if not (options.clip or options.camera or options.view):
+        raise UsageError("nothing to send and nothing to record: add --clip FILE, --camera DEV or --view OUT.mp4")
+    if options.clip and not options.clip.is_file():
+        raise UsageError(f"there is no file {options.clip}: check the path")
+    if options.view and options.view.suffix.lower() != ".mp4":
+        raise UsageError(f"{options.view} does not end in .mp4: name the recording like seen.mp4")
+    asyncio.run(_take_part(options))
+    return 0
+
+
+async def _take_part(options: argparse.Namespace) -> None:
+    from client.parts import Part, record, send
+    from signaling.client import SignalingError
+
+    parts: list[Part] = []
+    try:
+        async with AsyncExitStack() as stack:
+            if options.view:
+                parts.append(await record(stack, options))
+            if options.clip or options.camera:
+                parts.append(await send(stack, options))
+            print("In the call; Ctrl-C leaves it.", flush=True)
+            tasks = [asyncio.create_task(part.run()) for part in parts]
+            try:
+                async with asyncio.timeout(options.seconds):
+                    await asyncio.gather(*tasks)
+            except TimeoutError:
+                pass
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+    except SignalingError as error:
+        raise UsageError(str(error)) from error
+    for part in parts:
+        print(part.summary())

@@ -1,0 +1,78 @@
+"""`lipline serve`: a signaling server with a lipline node in each of its rooms, in one process."""
+
+import argparse
+import asyncio
+import logging
+import secrets
+import sys
+
+from client.errors import UsageError
+
+DEFAULT_PORT = 8765
+
+DESCRIPTION = """\
+Run rooms for calls, each with a lipline node that filters its caller. Peers join with
+`lipline call`. Logs hold no names, faces, words or tokens."""
+
+EXAMPLES = """\
+examples:
+  lipline serve                                  one room, "lipline", on this machine only
+  lipline serve --host 0.0.0.0 --token SECRET    for others as well; put TLS in front of it
+  lipline serve --room a --room b --model wav2lip.onnx --provider cuda
+  lipline serve --no-filter                      forward as it is, to compare"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `lipline serve`."""
+    parser = subparsers.add_parser(
+        "serve",
+        help="run a signaling server with a lipline node",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"port to listen on, 0 for any ({DEFAULT_PORT})")
+    parser.add_argument("--room", action="append", metavar="NAME", help="room with a node; repeatable (lipline)")
+    parser.add_argument("--token", help="what peers must bring; made up and printed when left out")
+    parser.add_argument("--model", default="lite", metavar="NAME|FILE.onnx", help="bundled name or file (lite)")
+    parser.add_argument("--provider", choices=("cpu", "cuda"), default="cpu", help="where the model runs (cpu)")
+    parser.add_argument("--no-filter", action="store_true", help="forward the caller as it is")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until Ctrl-C."""
+    if not 0 <= options.port <= 65535:
+        raise UsageError(f"there is no port {options.port}: use --port 0 to 65535")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    asyncio.run(_serve(options))
+    return 0
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    from client.hosting import ClosableNode, filter_node, hosted, plain_node
+    from models.errors import ModelError
+    from signaling.client import SignalingError
+    from signaling.messages import MessageError
+
+    def make() -> ClosableNode:
+        return plain_node() if options.no_filter else filter_node(options.model, options.provider)
+
+    rooms = options.room or ["lipline"]
+    token = options.token or secrets.token_urlsafe(12)
+    try:
+        async with hosted(rooms, token, make, host=options.host, port=options.port) as here:
+            for room in rooms:
+                print(f"join with: lipline call {here.url} --room {room} --token {token}", flush=True)
+            print("Ctrl-C ends it.", file=sys.stderr)
+            done, _ = await asyncio.wait(here.agents, return_when=asyncio.FIRST_COMPLETED)
+            for agent in done:
+                agent.result()
+    except ModelError as error:
+        raise UsageError(str(error)) from error
+    except (SignalingError, MessageError) as error:
+        raise UsageError(f"the node lost its own room: {error}") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(f"cannot listen on {options.host}:{options.port} ({reason}): use another --port") from error
