@@ -59,9 +59,8 @@ def _hairline(face: Face, canvas: Canvas) -> Array:
     line = high + 0.10 * np.clip(ax - 0.35, 0, 1) + 1.25 * np.clip(ax - 0.66, 0, 1) ** 1.4
     line += 4.5 * np.clip(ax - 0.86, 0, 1)
     if face.hair_style in ("side", "bob", "long"):
-        lean = np.where(canvas.x > face.hair_part, 1.0, -1.0)
         reach = np.abs(canvas.x - face.hair_part)
-        line = line + 0.20 * np.clip(1 - reach / 1.3, 0, 1) * (np.clip(reach / 0.35, 0, 1) - 0.8) + 0.0 * lean
+        line = line + 0.20 * np.clip(1 - reach / 1.3, 0, 1) * (np.clip(reach / 0.35, 0, 1) - 0.8)
     if face.hair_style == "short" and face.seed % 2:
         line = line + 0.17 * np.exp(-((ax / 0.6) ** 4)) + 0.05 * np.sin(canvas.x * 4 + face.seed)
     if face.hair_style == "bob" and face.seed % 2:

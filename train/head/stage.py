@@ -18,7 +18,7 @@ OVERSAMPLING = 1.5
 PIVOT_Y = 1.7
 """The head turns about this point of the neck, in face units below the eyes."""
 
-_FINE, _COARSE = 1.0, 0.25
+_COARSE = 0.25
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,7 @@ class Stage:
 
     def _lit(self, colour: Array, y: float, reach: float) -> Array:
         """Return how much of white light the skin around height `y` gives back, (3,)."""
-        _, part = self.canvas.part(-0.3, y - reach, 0.3, y + reach)
         rows, columns = self.canvas.part(-0.3, y - reach, 0.3, y + reach)[0]
-        del part
         bare = np.median(colour[rows, columns].reshape(-1, 3), axis=0) / linear(self.face.skin)
         return np.asarray(np.clip(0.5 * bare + 0.5 * bare.mean(), 0.35, 1.15), np.float32)
 
