@@ -94,7 +94,7 @@ class FaceSynth:
             return self._face_ms is not None
         face = self._see(image, media_ms)
         if self._outage and face is not None:
-            self._outage.real_points, self._outage.real_ms = face.landmarks, media_ms
+            self._outage.real_points, self._outage.real_ms = face.smoothed, media_ms
         self._remember(face, media_ms)
         return face is not None
 
@@ -170,7 +170,7 @@ class FaceSynth:
             return real_image
         if outage.hand_back is None:
             outage.hand_back = HandBack(outage.shown, outage.points, outage.limit_px)
-        frame = outage.hand_back.frame(self._real, face.landmarks if face else None, progress)
+        frame = outage.hand_back.frame(self._real, face.smoothed if face else None, progress)
         return (self._badge if outage.why_paused is None else self._paused_badge).draw(frame)
 
     def overlay(
