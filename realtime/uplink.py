@@ -25,13 +25,14 @@ class UplinkConfig:
 
     The link is bad when two pongs running took `rise_ms` above the floor, when the oldest open ping is `missing_ms`
     above it, or when a report says more than `max_loss`. It is good again when for `settle_ms` all pongs were within
-    `near_ms` of the floor and `probes` padded pings took at most `probe_rise_ms` more (600 bytes: about 165 kbit/s).
+    `near_ms` of the floor and `probes` padded pings took at most `probe_rise_ms` more (600 bytes: about 165 kbit/s);
+    one that took twice that, or more than `probes` between the two, mean that it is not.
     """
 
     ping_ms: float = 50.0
     paused_ping_ms: float = 500.0
     rise_ms: float = 150.0
-    missing_ms: float = 160.0
+    missing_ms: float = 200.0
     max_loss: float = 0.2
     near_ms: float = 50.0
     settle_ms: float = 1_000.0
@@ -48,7 +49,7 @@ class UplinkConfig:
     trial_backoff_max_ms: float = 30_000.0
     forgive_ms: float = 10_000.0
     floor_window_ms: float = 10_000.0
-    stall_ms: float = 60.0
+    stall_ms: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class UplinkWatch:
         self._calm_since_ms: float | None = None
         self._not_before_ms = 0.0
         self._good_probes = 0
+        self._unclear_probes = 0
         self._since_ms = 0.0
         self._probe_backoff_ms = self._config.probe_backoff_ms
         self._trial_backoff_ms = self._config.trial_backoff_ms
@@ -198,7 +200,7 @@ class UplinkWatch:
         calm = self._calm_since_ms is not None and now_ms - self._calm_since_ms >= self._config.settle_ms
         if self.state is UplinkState.PAUSED and calm and now_ms >= self._not_before_ms:
             self._enter(UplinkState.PROBING, now_ms)
-            self._good_probes = 0
+            self._good_probes = self._unclear_probes = 0
             return self._config.pad_bytes
         waiting = any(pad for _, pad in self._open.values())
         if self.state is UplinkState.PROBING and not waiting and now_ms >= self._not_before_ms:
@@ -208,10 +210,14 @@ class UplinkWatch:
     def _judge_probe(self, rtt_ms: float, now_ms: float) -> list[Action]:
         if self.state is not UplinkState.PROBING:
             return []
-        if rtt_ms - (self.floor_ms or 0.0) > self._config.probe_rise_ms:
+        rise_ms = rtt_ms - (self.floor_ms or 0.0)
+        unclear = rise_ms > self._config.probe_rise_ms
+        self._unclear_probes += unclear
+        # Twice the limit is no noise of a busy machine any more.
+        if rise_ms > 2.0 * self._config.probe_rise_ms or self._unclear_probes > self._config.probes:
             self._probe_failed(now_ms)
             return []
-        self._good_probes += 1
+        self._good_probes += not unclear
         self._not_before_ms = now_ms + self._config.probe_gap_ms
         if self._good_probes < self._config.probes:
             return []

@@ -192,3 +192,10 @@ def test_whatever_comes_pause_and_resume_alternate_and_pings_rise(events: list[t
                 flows = True
         assert flows == (watch.state in (UplinkState.SENDING, UplinkState.TRIAL))
     assert watch.floor_ms is None or math.isfinite(watch.floor_ms)
+
+
+@pytest.mark.parametrize(("rate", "returns"), [(60, False), (100, False), (400, True), (1000, True)])
+def test_probes_tell_a_narrow_link_from_a_wide_one(rate: float, returns: bool) -> None:
+    sim = simulate((0, 2000), (3000, 0), (4000, rate), jitter=10.0)
+    sim.run(20_000)
+    assert bool(sim.events(ResumeVideo)) == returns
