@@ -50,6 +50,7 @@ class UplinkConfig:
     forgive_ms: float = 10_000.0
     floor_window_ms: float = 10_000.0
     stall_ms: float = 30.0
+    tick_ms: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,9 @@ class UplinkWatch:
         if gap_ms < 0.0:
             raise ValueError("time went back")
         if gap_ms > self._config.stall_ms:
-            self._open = {n: (sent + gap_ms, pad) for n, (sent, pad) in self._open.items()}
+            # Only the excess: with every tick late, an open ping must still grow old.
+            excess_ms = gap_ms - self._config.tick_ms
+            self._open = {n: (sent + excess_ms, pad) for n, (sent, pad) in self._open.items()}
         self._now_ms = now_ms
 
     def _missing(self, now_ms: float) -> bool:

@@ -166,7 +166,8 @@ class SignalingServer:
         # What is already queued (usually the error that explains the close) is sent first, for at most a second.
         if not writer.done():
             try:
-                await asyncio.wait_for(connection.outbox.join(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await connection.outbox.join()
             except TimeoutError:
                 log.info("a peer took no messages while it was closed")
         writer.cancel()
@@ -187,7 +188,8 @@ class SignalingServer:
         while True:
             timeout = None if connection.peer_id else max(0.0, deadline - time.monotonic())
             try:
-                text = await asyncio.wait_for(connection.socket.recv(), timeout)
+                async with asyncio.timeout(timeout):
+                    text = await connection.socket.recv()
             except TimeoutError:
                 self._post(connection, Error(ErrorCode.TIMEOUT, f'no "join" in {self._limits.join_timeout_s:g} s'))
                 return

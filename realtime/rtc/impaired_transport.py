@@ -99,7 +99,8 @@ class ImpairedSend:
             if wait_ms > 0.0:
                 # Woken early when an earlier datagram (reordering) came in.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), wait_ms / 1000.0)
+                    async with asyncio.timeout(wait_ms / 1000.0):
+                        await self._wake.wait()
                 continue
             arrival_ms, _, datagram, forward = heapq.heappop(self._heap)
             self.counters.delivered[_bin(arrival_ms), datagram_kind(datagram)] += len(datagram) + IP_UDP_BYTES

@@ -135,8 +135,10 @@ class BlockAudioTrack(MediaStreamTrack):
             wait_ms = self._due_ms - self._clock.now_ms()
             if wait_ms <= 0.0:
                 return None
+            # asyncio.wait_for of Python 3.11 loses a cancellation that meets the event: the sender would never stop.
             try:
-                await asyncio.wait_for(self._filled.wait(), wait_ms / 1000.0)
+                async with asyncio.timeout(wait_ms / 1000.0):
+                    await self._filled.wait()
             except TimeoutError:
                 return None
         return None

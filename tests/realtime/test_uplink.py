@@ -199,3 +199,19 @@ def test_probes_tell_a_narrow_link_from_a_wide_one(rate: float, returns: bool) -
     sim = simulate((0, 2000), (3000, 0), (4000, rate), jitter=10.0)
     sim.run(20_000)
     assert bool(sim.events(ResumeVideo)) == returns
+
+
+def test_a_loop_that_is_always_late_still_sees_an_outage() -> None:
+    watch = UplinkWatch()
+    now, actions = 0.0, []
+    for i in range(200):
+        now += 45.0
+        actions = watch.tick(now)
+        if i < 20:
+            for action in actions:
+                if isinstance(action, SendPing):
+                    watch.pong(action.number, now + 1.0)
+                    now += 1.0
+        if watch.state is UplinkState.PAUSED:
+            break
+    assert watch.state is UplinkState.PAUSED and i < 40

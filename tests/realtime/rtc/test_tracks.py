@@ -116,3 +116,16 @@ def test_control_garbage_is_ignored(message: object) -> None:
 )
 def test_almost_control_messages_are_ignored(text: str) -> None:
     assert decode(text) is None
+
+
+async def test_a_cancellation_that_meets_a_block_is_not_lost() -> None:
+    track = BlockAudioTrack(CLOCK, zero_ms=0.0, patience_ms=1000.0)
+    track.put(AudioBlock(tone(1), 0.0))
+    await track.recv()
+    reader = asyncio.create_task(track.recv())
+    await asyncio.sleep(0.01)
+    track.put(AudioBlock(tone(1), 20.0))
+    await asyncio.sleep(0)  # the wait is over, its reader has not run yet
+    reader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
