@@ -125,7 +125,6 @@ async def test_a_cancellation_that_meets_a_block_is_not_lost() -> None:
     reader = asyncio.create_task(track.recv())
     await asyncio.sleep(0.01)
     track.put(AudioBlock(tone(1), 20.0))
-    await asyncio.sleep(0)  # the wait is over, its reader has not run yet
-    reader.cancel()
+    reader.cancel()  # the wait is over, but its reader has not run yet
     with pytest.raises(asyncio.CancelledError):
         await reader
