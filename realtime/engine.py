@@ -101,6 +101,7 @@ class Engine:
         self._target: VideoFrame | None = None
         self._progress = 0.0
         self._synthetic_shown = False
+        self._foreseen = False
         self._flowing_since_ms: float | None = None
 
     # --- events ------------------------------------------------------------------------------------------------------
@@ -225,6 +226,7 @@ class Engine:
         if self.output is Output.REAL and self._hole_at(following):
             self.output = Output.SYNTH
         if self.output is Output.REAL:
+            self._foresee()
             return
         if self.output is Output.SYNTH and self._synthetic_shown:
             self._target = self._return_target(following)
@@ -234,6 +236,17 @@ class Engine:
             self._plan_return(following)
         else:
             self._request(following)
+
+    def _foresee(self) -> None:
+        """Let the synthesizer get ready while the last real frames are still on their way out."""
+        if self._synth is None or self.stats.frames[FrameKind.REAL] < self.config.frames_first:
+            return
+        given_up = self.link.state is LinkState.SYNTH
+        if given_up and not self._foreseen:
+            self._synth.begin(self._followed_ms())
+        elif self._foreseen and not given_up:
+            self._synth.release()
+        self._foreseen = given_up
 
     def _hole_at(self, following: float) -> bool:
         """Say whether the picture would stand still at `following` and for longer than a late frame explains."""
@@ -278,7 +291,7 @@ class Engine:
 
     def _enter_real(self) -> None:
         self.output = Output.REAL
-        self._synthetic_shown = False
+        self._synthetic_shown = self._foreseen = False
         self._target, self._progress = None, 0.0
         if self._synth is not None:
             self._synth.release()

@@ -68,6 +68,9 @@ class Synthesizer(Protocol):
     def hear(self, media_ms: float, level_db: float) -> None:
         """Tell how loud the speech at `media_ms` is, dB relative to full scale; before the frames of that time."""
 
+    def begin(self, media_ms: float) -> None:
+        """Get ready for an outage whose first frame is for about `media_ms`; `release` takes it back."""
+
     def request(self, job: SynthJob) -> None:
         """Ask for the frame of `job`; a job still waiting is replaced; the first after `release` starts an outage."""
 

@@ -28,6 +28,8 @@ class SynthWorker:
         self._changed = threading.Condition()
         self._frame: VideoFrame | None = None
         self._job: SynthJob | None = None
+        self._begin_ms: float | None = None
+        self._rendered = False
         self._levels: deque[tuple[float, float]] = deque(maxlen=64)
         self._results: deque[SynthResult] = deque(maxlen=self.RESULTS_KEPT)
         self._outage = 0
@@ -56,6 +58,12 @@ class SynthWorker:
         with self._changed:
             self._levels.append((media_ms, level_db))
 
+    def begin(self, media_ms: float) -> None:
+        """Get ready for an outage whose first frame is for about `media_ms`, after the real frame that still waits."""
+        with self._changed:
+            self._begin_ms = media_ms
+            self._changed.notify()
+
     def request(self, job: SynthJob) -> None:
         """Ask for the frame of `job`; a job still waiting is replaced."""
         with self._changed:
@@ -77,7 +85,7 @@ class SynthWorker:
         """End the outage: jobs and results still waiting are dropped."""
         with self._changed:
             self._outage += 1
-            self._job = None
+            self._job = self._begin_ms = None
             self._results.clear()
             self._changed.notify()
 
@@ -95,28 +103,38 @@ class SynthWorker:
                 if self._closed:
                     break
                 outage = self._outage
-                frame, job = self._choose()
+                frame, job, begin_ms = self._choose()
             if self._running is not None and self._running != outage:
                 self._running = None
                 self._guard(self._renderer.stop, outage)
             if frame is not None:
                 self._guard(partial(self._observe, frame), outage)
+            if begin_ms is not None:
+                self._guard(partial(self._start, begin_ms, outage), outage)
             if job is not None:
                 self._guard(partial(self._render, job, outage), outage)
         self._guard(self._renderer.close, self._outage)
 
     def _has_work(self) -> bool:
         ended = self._running is not None and self._running != self._outage
-        return self._closed or ended or self._frame is not None or self._job is not None
+        return self._closed or ended or self._frame is not None or self._job is not None or self._begin_ms is not None
 
-    def _choose(self) -> tuple[VideoFrame | None, SynthJob | None]:
+    def _choose(self) -> tuple[VideoFrame | None, SynthJob | None, float | None]:
         """Take one piece of work; the newest real frame goes before an outage begins, a job before it afterwards."""
-        begun = self._running is not None and self._running == self._outage
-        if self._job is not None and (begun or self._frame is None):
-            job, self._job = self._job, None
-            return None, job
-        frame, self._frame = self._frame, None
-        return frame, None
+        shown = self._running is not None and self._running == self._outage and self._rendered
+        if self._job is not None and (shown or self._frame is None):
+            job, self._job, self._begin_ms = self._job, None, None
+            return None, job, None
+        if self._frame is not None:
+            frame, self._frame = self._frame, None
+            return frame, None, None
+        begin_ms, self._begin_ms = self._begin_ms, None
+        return None, None, begin_ms
+
+    def _start(self, media_ms: float, outage: int) -> None:
+        if self._running is None:
+            self._renderer.start(media_ms)
+            self._running, self._rendered = outage, False
 
     def _observe(self, frame: VideoFrame) -> None:
         with self._changed:
@@ -124,14 +142,17 @@ class SynthWorker:
             self._levels.clear()
         for media_ms, level_db in levels:
             self._renderer.hear(media_ms, level_db)
+        if self._running is not None and not self._rendered:
+            # One more real frame: the outage will begin after this one.
+            self._running = None
+            self._renderer.stop()
         self.frames_observed += 1
         self.faces_found += self._renderer.observe(frame.image, frame.media_ms)
 
     def _render(self, job: SynthJob, outage: int) -> None:
         began = time.monotonic()
-        if self._running is None:
-            self._renderer.start(job.media_ms)
-            self._running = outage
+        self._start(job.media_ms, outage)
+        self._rendered = True
         if job.returning_to is not None:
             image = self._renderer.hand_back(job.returning_to.image, job.media_ms, job.progress)
         else:

@@ -42,7 +42,8 @@ class PlainNode:
     async def accept_viewer(self, offer_sdp: str, peer_id: str = "viewer") -> str:
         """Answer a viewer's offer; raises NegotiationError when it is not usable or no caller comes."""
         try:
-            await asyncio.wait_for(self._ready.wait(), self._patience_s)
+            async with asyncio.timeout(self._patience_s):
+                await self._ready.wait()
         except TimeoutError as error:
             raise NegotiationError("there is no caller to forward: let the caller join first") from error
         await self.drop(peer_id)

@@ -26,6 +26,7 @@ class FakeSynthesizer:
         self.paused = False
         self.observed: list[float] = []
         self.levels: list[tuple[float, float]] = []
+        self.begun: list[tuple[float, float]] = []
         self.jobs: list[SynthJob] = []
         self.outages = 0
         self._waiting: list[tuple[float, SynthJob]] = []
@@ -37,6 +38,9 @@ class FakeSynthesizer:
 
     def hear(self, media_ms: float, level_db: float) -> None:
         self.levels.append((media_ms, level_db))
+
+    def begin(self, media_ms: float) -> None:
+        self.begun.append((self.clock.now_ms(), media_ms))
 
     def request(self, job: SynthJob) -> None:
         self.outages += not self._in_outage

@@ -233,6 +233,13 @@ def test_real_frames_are_observed_once_and_in_order() -> None:
     assert max(t for t in call.synth.observed if t < first) >= first - 60, "the last real frame is known at the switch"
 
 
+def test_the_synthesizer_is_told_before_the_first_job() -> None:
+    call = outage()
+    (at, _), first = call.synth.begun[0], next(at for at, frame in call.out if frame.kind is S)
+    assert len(call.synth.begun) == 1
+    assert at <= first - 2 * 40
+
+
 def test_nothing_comes_out_before_the_first_picture() -> None:
     call = Call(video_gone=((0.0, 2000.0),)).run(4.0)
     assert min(at for at, _ in call.out) >= 2000

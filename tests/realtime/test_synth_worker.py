@@ -67,6 +67,27 @@ def test_an_outage_from_start_to_stop(worker: SynthWorker, renderer: FakeRendere
     assert renderer.threads == {worker._thread.ident} != {threading.get_ident()}
 
 
+def test_an_outage_foreseen_is_ready_and_begins_after_the_newest_real_frame(
+    worker: SynthWorker, renderer: FakeRenderer
+) -> None:
+    worker.begin(40.0)
+    until(lambda: names(renderer) == ["start"])
+    worker.observe(VideoFrame(picture(1), 20.0))
+    until(lambda: names(renderer) == ["start", "stop", "observe"])
+    worker.begin(60.0)
+    until(lambda: names(renderer)[-1] == "start")
+    worker.request(SynthJob(60.0))
+    take(worker, 60.0)
+    assert names(renderer) == ["start", "stop", "observe", "start", "render"]
+
+
+def test_a_false_alarm_is_taken_back(worker: SynthWorker, renderer: FakeRenderer) -> None:
+    worker.begin(40.0)
+    until(lambda: names(renderer) == ["start"])
+    worker.release()
+    until(lambda: names(renderer) == ["start", "stop"])
+
+
 def test_a_slow_renderer_skips_and_never_queues(worker: SynthWorker, renderer: FakeRenderer) -> None:
     renderer.gate.clear()
     worker.request(SynthJob(0.0))
