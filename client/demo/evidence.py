@@ -120,8 +120,9 @@ def evidence(result: CallResult, clip: Clip, known: Truth, seconds: float) -> Ev
     small = (
         np.stack([_small(frame) for frame in seen.luma]) if len(seen.frames) else np.zeros((0, *SMALL[::-1]), np.uint8)
     )
-    late = picture_delay(seen.frame_ms, small, known.times_ms, known.small)
-    late[kinds == "synth"] = np.nan
+    late = np.full(len(small), np.nan)
+    real = np.flatnonzero(kinds != "synth")
+    late[real] = picture_delay(seen.frame_ms[real], small[real], known.times_ms, known.small)
     return Evidence(
         result=result,
         states=spans([(float(time), str(state)) for time, state in result.node["states"]], seconds * 1000.0),

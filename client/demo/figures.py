@@ -131,12 +131,13 @@ def _sync(filtered: Evidence, plain: Evidence) -> list[Figure]:
     seen, plain_seen = (percentile(np.abs(call.skew_ms), 95.0) for call in (filtered, plain))
     return [
         aim(at_most(40), "|avSkewMs| p95", skew, "ms", "picture against sound as the node sent them"),
-        Figure(
+        aim(
+            at_most(40),
             "|avSkewMs| p95, seen",
             seen,
             "ms",
-            note="real pictures against the sound heard with them, both recognised by content at the viewer",
-            plain=plain_seen,
+            "real pictures against the sound heard with them, both recognised by content at the viewer",
+            plain_seen,
         ),
     ]
 

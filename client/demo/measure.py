@@ -17,6 +17,15 @@ Floats = NDArray[np.float64]
 STILL_LEVELS = 0.5
 """Mean luma difference below which a 16 x 16 px block counts as unchanged: less than any camera's noise."""
 
+MIN_DIFFERENCE = 0.05
+"""Mean squared luma difference under which two frames of the clip cannot be told apart."""
+
+MIN_LEAD = 0.3
+"""Share of that difference by which the best delay must fit better than those two frames off."""
+
+DELAY_STEP_MS = 5.0
+"""Spacing of the delays that are tried."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -169,28 +178,59 @@ def mouth_correlation(
 
 
 def picture_delay(
-    seen_ms: Floats, seen: NDArray[np.uint8], source_ms: Floats, source: NDArray[np.uint8], max_delay_ms: float = 1500.0
+    seen_ms: Floats,
+    seen: NDArray[np.uint8],
+    source_ms: Floats,
+    source: NDArray[np.uint8],
+    max_delay_ms: float = 1500.0,
+    window: int = 13,
 ) -> Floats:
-    """Return how late each seen picture is, by finding the clip's frame that it shows; NaN where that is not clear.
+    """Return how late the pictures around each one are, by finding the frames of the clip that they show.
+
+    A single picture of a calm head fits several frames; a window of them fits one delay. Where that is not clear, or
+    where pictures are missing, the result is NaN.
 
     Args:
-        seen_ms: arrival of each picture.
+        seen_ms: arrival of each picture, rising.
         seen: (n, h, w) uint8 small luma.
-        source_ms: time of each frame of the clip.
+        source_ms: time of each frame of the clip, evenly spaced.
         source: (m, h, w) uint8 small luma, same size.
         max_delay_ms: no picture is looked for further back than this.
+        window: pictures that are taken together, odd.
     """
     result = np.full(len(seen_ms), np.nan)
-    for row, time in enumerate(seen_ms):
-        near = np.flatnonzero((source_ms <= time) & (source_ms > time - max_delay_ms))
-        if len(near) < 6:
+    interval = float(source_ms[1] - source_ms[0])
+    errors, apart = _distances(seen, source), _distances(source, source)
+    delays = np.arange(0.0, max_delay_ms + 1.0, DELAY_STEP_MS)
+    reach = round(2 * interval / DELAY_STEP_MS)
+    for middle in range(window // 2, len(seen_ms) - window // 2):
+        rows = np.arange(middle - window // 2, middle + window // 2 + 1)
+        if seen_ms[rows[-1]] - seen_ms[rows[0]] > 1.5 * window * interval:
             continue
-        errors = ((source[near].astype(np.int32) - seen[row].astype(np.int32)) ** 2).mean(axis=(1, 2))
-        best = int(np.argmin(errors))
-        others = errors[np.abs(np.arange(len(near)) - best) > 1]
-        if len(others) and others.min() > 1.15 * errors[best] + 0.05:
-            result[row] = time - source_ms[near[best]]
+        frames = np.rint((seen_ms[rows, None] - delays[None, :] - source_ms[0]) / interval).astype(int)
+        valid = (frames >= 0).all(axis=0) & (frames < len(source) - 2).all(axis=0)
+        if not valid.any():
+            continue
+        curve = errors[rows[:, None], np.clip(frames, 0, len(source) - 1)].mean(axis=0)
+        curve[~valid] = np.inf
+        best = float(curve.min())
+        # One frame fits for as long as it lasts: the middle of the best stretch.
+        place = int(np.median(np.flatnonzero(curve <= best * 1.0001)))
+        motion = float(apart[frames[:, place], frames[:, place] + 2].mean())
+        lead = min(curve[max(0, place - reach)], curve[min(len(curve) - 1, place + reach)]) - best
+        if motion > MIN_DIFFERENCE and lead > MIN_LEAD * motion:
+            result[middle] = delays[place]
     return result
+
+
+def _distances(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Floats:
+    """Return (n, m): mean squared differences of all pictures of `a` and `b`."""
+    if not len(a) or not len(b):
+        return np.zeros((len(a), len(b)))
+    left, right = (pictures.reshape(len(pictures), -1).astype(np.float64) for pictures in (a, b))
+    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None, :] - 2.0 * left @ right.T
+    distances: Floats = squares / left.shape[1]
+    return distances
 
 
 def percentile(values: Floats, share: float) -> float:

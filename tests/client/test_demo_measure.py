@@ -135,11 +135,20 @@ def test_speech_lost_counts_the_hole_and_only_speech() -> None:
     assert speech_lost(heard, source, delay, Span("later", 5500.0, 8000.0))[0] == 0.0
 
 
-def test_picture_delay_recognises_frames_and_owns_up_to_doubt() -> None:
-    source = np.random.default_rng(3).integers(0, 255, (100, 12, 16), dtype=np.uint8)
+def test_picture_delay_recognises_frames_through_coding_noise() -> None:
+    random = np.random.default_rng(3)
+    source = np.cumsum(random.normal(0, 2, (100, 12, 16)), axis=0).clip(-100, 100) + 120
     source_ms = np.arange(100) * 40.0
-    seen_ms = source_ms[50:80] + 133.0
-    late = picture_delay(seen_ms, source[50:80], source_ms, source)
-    assert late == pytest.approx(133.0)
-    still = np.repeat(source[:1], 100, axis=0)
-    assert np.isnan(picture_delay(seen_ms, still[50:80], source_ms, still)).all()
+    coded = (source + random.normal(0, 3, source.shape)).clip(0, 255).astype(np.uint8)
+    late = picture_delay(source_ms[50:80] + 133.0, coded[50:80], source_ms, source.astype(np.uint8))
+    assert np.isfinite(late).sum() == 30 - 12
+    assert np.abs(late[np.isfinite(late)] - 133.0).max() <= 10.0
+
+
+def test_picture_delay_owns_up_to_doubt() -> None:
+    source_ms = np.arange(100) * 40.0
+    still = np.full((100, 12, 16), 90, np.uint8)
+    assert np.isnan(picture_delay(source_ms[50:80] + 100.0, still[50:80], source_ms, still)).all()
+    moving = np.random.default_rng(3).integers(0, 255, (100, 12, 16), dtype=np.uint8)
+    sparse = source_ms[20:80:4] + 100.0
+    assert np.isnan(picture_delay(sparse, moving[20:80:4], source_ms, moving)).all()
