@@ -22,6 +22,8 @@ class SynthWorker:
     """
 
     RESULTS_KEPT = 4
+    REHEARSE_AT = 12
+    """Faces seen before the rehearsal; about half a second of the call."""
 
     def __init__(self, renderer: FaceRenderer, name: str = "synth") -> None:
         self._renderer = renderer
@@ -30,6 +32,7 @@ class SynthWorker:
         self._job: SynthJob | None = None
         self._begin_ms: float | None = None
         self._rendered = False
+        self._rehearsed = False
         self._levels: deque[tuple[float, float]] = deque(maxlen=64)
         self._results: deque[SynthResult] = deque(maxlen=self.RESULTS_KEPT)
         self._outage = 0
@@ -148,6 +151,18 @@ class SynthWorker:
             self._renderer.stop()
         self.frames_observed += 1
         self.faces_found += self._renderer.observe(frame.image, frame.media_ms)
+        if self.faces_found >= self.REHEARSE_AT and not self._rehearsed:
+            self._rehearsed = True
+            self._rehearse(frame)
+
+    def _rehearse(self, frame: VideoFrame) -> None:
+        """Render once in good times for nobody: the first run of every part is slow, and would be seen as a pause."""
+        try:
+            self._renderer.start(frame.media_ms)
+            self._renderer.render(None, frame.media_ms, speech=False)
+            self._renderer.hand_back(frame.image, frame.media_ms, 0.5)
+        finally:
+            self._renderer.stop()
 
     def _render(self, job: SynthJob, outage: int) -> None:
         began = time.monotonic()

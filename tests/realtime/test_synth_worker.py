@@ -88,6 +88,16 @@ def test_a_false_alarm_is_taken_back(worker: SynthWorker, renderer: FakeRenderer
     until(lambda: names(renderer) == ["start", "stop"])
 
 
+def test_rehearses_once_in_good_times_for_nobody(worker: SynthWorker, renderer: FakeRenderer) -> None:
+    for i in range(30):
+        worker.observe(VideoFrame(picture(1), i * 40.0))
+        until(lambda i=i: ("observe", i * 40.0) in renderer.calls)  # type: ignore[misc]
+    at = names(renderer).index("start")
+    assert names(renderer)[at : at + 4] == ["start", "render", "hand_back", "stop"]
+    assert names(renderer).count("start") == 1 and names(renderer).count("observe") == 30
+    assert worker.take(1e9) is None and worker.errors == 0
+
+
 def test_a_slow_renderer_skips_and_never_queues(worker: SynthWorker, renderer: FakeRenderer) -> None:
     renderer.gate.clear()
     worker.request(SynthJob(0.0))
