@@ -45,13 +45,11 @@ class EngineConfig:
 
     Attributes:
         fps: frames out per second.
-        hand_back_ms: length of the hand-back.
         playout_delay_ms: usual delay of the playout buffer; tells where a picture belongs before any sound does.
         frames_first: real frames that must have been shown before the first synthetic one.
     """
 
     fps: float = 25.0
-    hand_back_ms: float = 320.0
     playout_delay_ms: float = 60.0
     frames_first: int = 10
 
@@ -272,7 +270,7 @@ class Engine:
         return due.frame
 
     def _plan_return(self, following: float) -> None:
-        step = self.config.interval_ms / self.config.hand_back_ms
+        step = self.config.interval_ms / self.link.config.hand_back_ms
         fallen = self.link.state is LinkState.SYNTH
         self._progress += -step if fallen else step
         if self._progress >= 1.0 - 1e-9:

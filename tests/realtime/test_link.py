@@ -67,7 +67,7 @@ def test_return_needs_steady_frames_and_lasts_the_hand_back() -> None:
     for t in range(6, 13):
         monitor.on_video(back + t * 40)
     assert monitor.tick(began + 319) is RETURNING
-    assert monitor.tick(began + 320) is REAL
+    assert monitor.tick(began + monitor.config.hand_back_ms) is REAL
 
 
 def test_a_burst_or_a_trickle_is_no_return() -> None:
