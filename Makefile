@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.for-calls
 DEV := $(VENV)/.for-tests
-# PyPI's torch for Linux brings gigabytes of CUDA; this index has the same release for the CPU.
-TORCH := --extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0
+# PyPI's torch for Linux brings gigabytes of CUDA; this index has the same release for the CPU. Its needs come from PyPI.
+TORCH := --no-deps --extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0
 # mediapipe brings an OpenCV that wants libGL; where that is missing, the headless build of the same release takes its place.
 HEADLESS := opencv-contrib-python-headless==4.11.0.86
 CODE := realtime models train client signaling benchmarks tests

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from client.demo.calls import CallResult
 from client.demo.clip import FPS, Clip
 from client.demo.measure import Floats, Span, changed, picture_delay, spans
-from client.demo.sound import AudioDelay, audio_delay
+from client.demo.sound import AudioDelay, audio_delay, speaking
 from models.facemesh import POINTS, FaceMesh
 from models.generator import Image
 from models.landmarks import mouth_opening
@@ -20,6 +20,9 @@ SMALL = (48, 36)
 
 SWITCH_TAIL = 2
 """Pictures after the first one of a new state that still belong to the switch."""
+
+NEAR_MS = 600.0
+"""A sound recognised within this time says how late the sound is now."""
 
 HAND_BACK_MS = 400.0
 """No less than the engine takes to hand back."""
@@ -49,7 +52,8 @@ class Evidence:
         opening: (n,) mouth opening, NaN without a face.
         differs: (n,) whether the picture differs from the one before it.
         delay: how late the sound was.
-        skew_ms: (n,) how much later than the sound heard with it each recognised picture was; NaN for others.
+        skew_ms: (n,) how much later than the sound heard with it each recognised picture was; NaN for others and while
+            nobody speaks.
         seconds: length of the call.
     """
 
@@ -122,6 +126,7 @@ def evidence(result: CallResult, clip: Clip, known: Truth, seconds: float) -> Ev
     )
     late = np.full(len(small), np.nan)
     real = np.flatnonzero(kinds != "synth")
+    heard = delay.at(seen.frame_ms, NEAR_MS)
     late[real] = picture_delay(seen.frame_ms[real], small[real], known.times_ms, known.small)
     return Evidence(
         result=result,
@@ -131,7 +136,8 @@ def evidence(result: CallResult, clip: Clip, known: Truth, seconds: float) -> Ev
         opening=_openings(points),
         differs=changed(seen.luma),
         delay=delay,
-        skew_ms=late - delay.at(seen.frame_ms),
+        # A face at rest is coded by leaving it as it was, and nobody sees its skew.
+        skew_ms=np.where(speaking(clip.samples, seen.frame_ms - heard), late - heard, np.nan),
         seconds=seconds,
     )
 

@@ -136,7 +136,7 @@ def _sync(filtered: Evidence, plain: Evidence) -> list[Figure]:
             "|avSkewMs| p95, seen",
             seen,
             "ms",
-            "real pictures against the sound heard with them, both recognised by content at the viewer",
+            "real pictures against the speech heard with them, both recognised by content at the viewer",
             plain_seen,
         ),
     ]

@@ -188,7 +188,7 @@ def picture_delay(
     """Return how late the pictures around each one are, by finding the frames of the clip that they show.
 
     A single picture of a calm head fits several frames; a window of them fits one delay. Where that is not clear, where
-    less moves than usual in the clip, or where pictures are missing, the result is NaN.
+    much less moves than usual in the clip, or where pictures are missing, the result is NaN.
 
     Args:
         seen_ms: arrival of each picture, rising.
@@ -202,7 +202,7 @@ def picture_delay(
     interval = float(source_ms[1] - source_ms[0])
     errors, apart = _distances(seen, source), _distances(source, source)
     # Where hardly anything moves, an encoder leaves blocks as they were and the picture does show an older frame.
-    enough = max(MIN_DIFFERENCE, float(np.median(np.diagonal(apart, 2))))
+    enough = max(MIN_DIFFERENCE, float(np.percentile(np.diagonal(apart, 2), 30)))
     delays = np.arange(0.0, max_delay_ms + 1.0, DELAY_STEP_MS)
     reach = round(2 * interval / DELAY_STEP_MS)
     for middle in range(window // 2, len(seen_ms) - window // 2):

@@ -24,12 +24,18 @@ class AudioDelay:
     centre_ms: Floats
     delay_ms: Floats
 
-    def at(self, times_ms: Floats) -> Floats:
-        """Return the delay at `times_ms`, from the nearest places where it is known; NaN when it never is."""
+    def at(self, times_ms: Floats, within_ms: float = np.inf) -> Floats:
+        """Return the delay at `times_ms`, between the places where it is known.
+
+        NaN where none of them lies within `within_ms`.
+        """
         known = np.isfinite(self.delay_ms)
         if not known.any():
             return np.full(len(times_ms), np.nan)
-        return np.interp(times_ms, self.centre_ms[known], self.delay_ms[known])
+        centres = self.centre_ms[known]
+        delays = np.interp(times_ms, centres, self.delay_ms[known])
+        distance = np.abs(times_ms[:, None] - centres[None, :]).min(axis=1) if len(times_ms) else np.zeros(0)
+        return np.where(distance <= within_ms, delays, np.nan)
 
 
 def audio_delay(
@@ -67,6 +73,16 @@ def speech_lost(heard: Samples, source: Samples, delay: AudioDelay, span: Span) 
     rows = np.flatnonzero(speech & span.holds(due))
     lost = sum(_heard_level(arrived, due[row]) < spoken[row] - _LOST_DB for row in rows)
     return lost * 20.0, len(rows) * 20.0
+
+
+def speaking(source: Samples, times_ms: Floats) -> NDArray[np.bool_]:
+    """Say at which `times_ms` of the clip somebody speaks: within 100 ms of a block of speech."""
+    levels = _levels(source)
+    if not len(levels):
+        return np.zeros(len(times_ms), np.bool_)
+    speech = np.convolve(levels > np.percentile(levels, 95) - _SPEECH_DB, np.ones(11), mode="same") > 0
+    rows = np.nan_to_num(times_ms / 20.0, nan=-1.0).astype(int)
+    return np.where((rows >= 0) & (rows < len(speech)), speech[np.clip(rows, 0, len(speech) - 1)], False)
 
 
 def _lowered(samples: Samples) -> Floats:

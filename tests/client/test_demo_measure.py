@@ -12,7 +12,7 @@ from client.demo.measure import (
     seen_freezes,
     spans,
 )
-from client.demo.sound import AUDIO_RATE, audio_delay, speech_lost
+from client.demo.sound import AUDIO_RATE, audio_delay, speaking, speech_lost
 from models.landmarks import STABLE
 
 
@@ -119,6 +119,12 @@ def test_audio_that_never_came_has_no_delay() -> None:
     found = audio_delay(speech(6.0, seed=2), speech(6.0, seed=1))
     assert not np.isfinite(found.delay_ms).any()
     assert np.isnan(found.at(np.array([100.0]))).all()
+
+
+def test_speaking_is_where_speech_is() -> None:
+    samples = np.concatenate([np.zeros(AUDIO_RATE, np.int16), speech(1.0), np.zeros(AUDIO_RATE, np.int16)])
+    found = speaking(samples, np.array([500.0, 1500.0, 2500.0, -10.0, 9000.0, np.nan]))
+    assert found.tolist() == [False, True, False, False, False, False]
 
 
 def test_speech_lost_counts_the_hole_and_only_speech() -> None:
