@@ -64,10 +64,11 @@ def test_return_needs_steady_frames_and_lasts_the_hand_back() -> None:
     assert arrive(monitor, back, 6, 40.0) == [SYNTH] * 5 + [RETURNING]
     assert monitor.run_started_ms == back
     began = monitor.since_ms
-    for t in range(6, 13):
+    hand_back = monitor.config.hand_back_ms
+    for t in range(6, 6 + int(hand_back / 40)):
         monitor.on_video(back + t * 40)
-    assert monitor.tick(began + 319) is RETURNING
-    assert monitor.tick(began + monitor.config.hand_back_ms) is REAL
+    assert monitor.tick(began + hand_back - 1) is RETURNING
+    assert monitor.tick(began + hand_back) is REAL
 
 
 def test_a_burst_or_a_trickle_is_no_return() -> None:
