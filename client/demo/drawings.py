@@ -37,15 +37,16 @@ def timeline(filtered: Evidence, plain: Evidence, trace: LinkTrace) -> str:
         ("link monitor of the node", filtered.states),
         ("what the viewer saw with lipline", _kind_spans(filtered)),
     ]
+    # Bursts of a stock sender reach ten times the link; what matters happens below its capacity.
+    capacities = [step.rate_kbps for step in trace.steps if math.isfinite(step.rate_kbps)]
+    top = _round_up(1.25 * max(capacities, default=2000.0))
     for title, call in (("with lipline: uplink", filtered), ("without: uplink", plain)):
         rates = {
             (way, kind): _rates(call, way, kind, seconds)
             for way in ("offered", "delivered")
             for kind in ("video", "audio")
         }
-        # Bursts of a stock sender reach ten times the link; what matters happens below it.
-        most = min(max(max(row) for row in rates.values()), 1.25 * max(step.rate_kbps for step in trace.steps))
-        panel = Panel(title, "kbit/s", seconds, _round_up(most))
+        panel = Panel(title, "kbit/s", seconds, top)
         centres = (np.arange(len(rates["offered", "video"])) + 0.5) * BIN_MS
         panel.bars(rates["delivered", "video"], BIN_MS, "area video")
         panel.bars(rates["delivered", "audio"], BIN_MS, "area audio")
