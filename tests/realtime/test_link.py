@@ -65,7 +65,7 @@ def test_return_needs_steady_frames_and_lasts_the_hand_back() -> None:
     assert monitor.run_started_ms == back
     began = monitor.since_ms
     hand_back = monitor.config.hand_back_ms
-    for t in range(6, 6 + int(hand_back / 40)):
+    for t in range(6, 5 + int(hand_back / 40)):
         monitor.on_video(back + t * 40)
     assert monitor.tick(began + hand_back - 1) is RETURNING
     assert monitor.tick(began + hand_back) is REAL
