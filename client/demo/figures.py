@@ -86,7 +86,7 @@ def _continuity(filtered: Evidence, plain: Evidence) -> list[Figure]:
     arrived, moved = seen_freezes(filtered.frame_ms, filtered.differs, end)
     plain_arrived, plain_moved = seen_freezes(plain.frame_ms, plain.differs, end)
 
-    rate, plain_rate = frame_rate(filtered.frame_ms), frame_rate(plain.frame_ms)
+    rate, plain_rate = frame_rate(filtered.frame_ms, end), frame_rate(plain.frame_ms, end)
     count, total = "freezeCount", "totalFreezesDuration"
     still = "a picture that shows no change counts as not arrived"
     w3c = "gaps between pictures at the viewer, W3C webrtc-stats"
@@ -95,7 +95,14 @@ def _continuity(filtered: Evidence, plain: Evidence) -> list[Figure]:
         aim(NONE, total, arrived.totalFreezesDuration, "s", w3c, plain_arrived.totalFreezesDuration),
         aim(NONE, f"{count}, still", moved.freezeCount, "", still, plain_moved.freezeCount),
         aim(NONE, f"{total}, still", moved.totalFreezesDuration, "s", still, plain_moved.totalFreezesDuration),
-        aim(RATE, "framesPerSecond", rate, "1/s", "pictures at the viewer", plain_rate),
+        aim(
+            RATE,
+            "framesPerSecond",
+            rate,
+            "1/s",
+            "pictures at the viewer, from the first to the end of the call",
+            plain_rate,
+        ),
     ]
 
 

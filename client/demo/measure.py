@@ -60,11 +60,11 @@ def seen_freezes(frame_ms: Floats, differs: NDArray[np.bool_], end_ms: float) ->
     return freezes(frame_ms, end_ms), freezes(frame_ms[differs], end_ms)
 
 
-def frame_rate(frame_ms: Floats) -> float:
-    """Return pictures per second between the first and the last; 0 with fewer than two."""
-    if len(frame_ms) < 2 or frame_ms[-1] <= frame_ms[0]:
+def frame_rate(frame_ms: Floats, end_ms: float) -> float:
+    """Return pictures per second from the first one to the end of watching; 0 without any."""
+    if not len(frame_ms) or end_ms <= frame_ms[0]:
         return 0.0
-    return float((len(frame_ms) - 1) / (frame_ms[-1] - frame_ms[0]) * 1000.0)
+    return float(len(frame_ms) / (end_ms - frame_ms[0]) * 1000.0)
 
 
 def motion(points: NDArray[np.float32], which: Sequence[int]) -> Floats:

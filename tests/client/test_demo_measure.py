@@ -68,9 +68,11 @@ def test_changed_sees_one_moving_block_and_ignores_coding_noise() -> None:
     assert changed(pictures).tolist() == [True, False, False, True]
 
 
-def test_frame_rate() -> None:
-    assert frame_rate(np.arange(26) * 40.0) == pytest.approx(25.0)
-    assert frame_rate(np.array([1.0])) == 0.0
+def test_frame_rate_counts_the_time_without_pictures() -> None:
+    times = 100.0 + np.arange(25) * 40.0
+    assert frame_rate(times, 1100.0) == pytest.approx(25.0)
+    assert frame_rate(times, 2100.0) == pytest.approx(12.5)
+    assert frame_rate(times[:0], 1000.0) == 0.0
 
 
 def test_motion_is_in_eye_distances_and_unknown_without_a_face() -> None:
