@@ -45,11 +45,13 @@ class EngineConfig:
 
     Attributes:
         fps: frames out per second.
+        hand_back_extra_ms: how much longer a hand-back lasts, at most, for a head that is not home at its natural pace.
         playout_delay_ms: usual delay of the playout buffer; tells where a picture belongs before any sound does.
         frames_first: real frames that must have been shown before the first synthetic one.
     """
 
     fps: float = 25.0
+    hand_back_extra_ms: float = 240.0
     playout_delay_ms: float = 60.0
     frames_first: int = 10
 
@@ -98,6 +100,8 @@ class Engine:
         self._last_real: RealFrame | None = None
         self._target: VideoFrame | None = None
         self._progress = 0.0
+        self._settled = True
+        self._extra_ms = 0.0
         self._synthetic_shown = False
         self._foreseen = False
         self._flowing_since_ms: float | None = None
@@ -195,6 +199,7 @@ class Engine:
         if result is None:
             return None
         self.stats.model.add(result.render_ms)
+        self._settled = result.settled
         if not self._synthetic_shown:
             self._synthetic_shown = True
             late = t - self._followed_ms()
@@ -229,7 +234,7 @@ class Engine:
         if self.output is Output.SYNTH and self._synthetic_shown:
             self._target = self._return_target(following)
             if self._target is not None:
-                self.output, self._progress = Output.RETURNING, 0.0
+                self.output, self._progress, self._extra_ms = Output.RETURNING, 0.0, 0.0
         if self.output is Output.RETURNING:
             self._plan_return(following)
         else:
@@ -273,7 +278,10 @@ class Engine:
         step = self.config.interval_ms / self.link.config.hand_back_ms
         fallen = self.link.state is LinkState.SYNTH
         self._progress += -step if fallen else step
-        if self._progress >= 1.0 - 1e-9:
+        if self._progress >= 1.0 - 1e-9 and not self._settled and self._extra_ms < self.config.hand_back_extra_ms:
+            self._progress = 1.0 - step / 2.0
+            self._extra_ms += self.config.interval_ms
+        elif self._progress >= 1.0 - 1e-9:
             # Real frames follow from the next tick on; the one now due is left in the queue for it.
             self._enter_real()
             return

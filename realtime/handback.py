@@ -11,8 +11,10 @@ from models.landmarks import eye_distance
 from realtime.morph import fit_similarity, melt
 from realtime.pastframe import motion
 
-_PIXELS_BY: Final = 0.7  # progress at which all pixels are real ones; what is left is their place
+_PIXELS_BY: Final = 0.4  # progress at which all pixels are real ones (five frames); longer shows two heads of hair
 _MOUTH_BY: Final = 0.5  # progress at which lips and jaw have their real shape
+_PACE: Final = 0.6  # of the natural limit: landmarks err, codecs smear, and what the eye sees is the sum
+_CATCH_UP: Final = 0.2  # of the natural limit, on top of the real head's own step
 _FLOOR: Final = 0.004  # eye distances a frame: a caller who sat still still moves this much unseen
 
 
@@ -31,10 +33,21 @@ def head_offset(landmarks: Landmarks, place: Landmarks) -> NDArray[np.float64]:
     return np.asarray(landmarks.astype(np.float64) @ head[:, :2].T + head[:, 2] - landmarks)
 
 
-def paced(shown: Landmarks, landmarks: Landmarks, wanted: NDArray[np.float64], limit_px: float) -> NDArray[np.float64]:
-    """Return the head offset for `landmarks` as near to `wanted` as one step of `limit_px` from `shown` allows."""
+def step_limit(natural_px: float, landmarks: Landmarks) -> float:
+    """Return how far a led head may go in one frame, px, when natural motion reaches `natural_px`."""
+    return max(_PACE * natural_px, _FLOOR * eye_distance(landmarks))
+
+
+def paced(
+    shown: Landmarks, landmarks: Landmarks, wanted: NDArray[np.float64], limit_px: float, own_px: float = 0.0
+) -> NDArray[np.float64]:
+    """Return the head offset for `landmarks` as near to `wanted` as one step from `shown` allows.
+
+    A step is at most 0.6 of `limit_px`, the natural limit per frame, or a little more than `own_px`, which the head of
+    the picture moves by itself, up to that limit: it must be able to catch up with a head that does not hold still.
+    """
     stay = head_offset(landmarks, shown)
-    limit = max(limit_px, _FLOOR * eye_distance(landmarks))
+    limit = max(step_limit(limit_px, landmarks), min(own_px + _CATCH_UP * limit_px, limit_px))
     # `stay` is no motion at all, so some part of the way is always within the limit.
     for part in np.linspace(1.0, 0.0, 33):
         offset = stay + part * (wanted - stay)
@@ -55,8 +68,11 @@ class HandBack:
         self._image, self._landmarks = image, landmarks
         self._limit = limit_px
         self._shown = landmarks
+        self._real: Landmarks | None = None
         self.remaining_px = 0.0
         """Mean distance of the head from its real place in the frame returned last."""
+        self.settled = True
+        """Whether that distance is no more than one natural step."""
 
     def frame(self, real: Image, landmarks: Landmarks | None, progress: float) -> Image:
         """Return the frame at `progress` (0..1) for the real frame `real` with its face, None when it has none."""
@@ -65,9 +81,12 @@ class HandBack:
         if self._landmarks is None or self._shown is None or landmarks is None:
             return dissolve(self._image, real, smoothstep(progress))
         whole = head_offset(landmarks, self._landmarks)
-        offset = paced(self._shown, landmarks, whole * (1.0 - progress), self._limit)
+        own = 0.0 if self._real is None else motion(self._real, landmarks)
+        self._real = landmarks
+        offset = paced(self._shown, landmarks, whole * (1.0 - progress), self._limit, own)
         shape = (self._landmarks - landmarks - whole) * (1.0 - smoothstep(progress / _MOUTH_BY))
         self.remaining_px = float(np.linalg.norm(offset, axis=1).mean())
+        self.settled = self.remaining_px <= step_limit(self._limit, landmarks)
         self._shown = (landmarks + offset).astype(np.float32)
         at = (landmarks + offset + shape).astype(np.float32)
         return melt(self._image, self._landmarks, real, landmarks, at, smoothstep(progress / _PIXELS_BY))

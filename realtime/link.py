@@ -38,8 +38,8 @@ class LinkConfig:
         return_gap_ms: none further apart than this (2 intervals for slow sources),
         return_span_ms: and not all in one burst: first to last at least this.
         slow_frames_per_s: a source that comes back slower may return with this many frames in one second.
-        hand_back_ms: length of RETURNING and of the hand-back: 12 frames keep a head that moved 0.2 eye distances unseen
-            within its natural motion, 8 do not.
+        hand_back_ms: length of RETURNING and of the hand-back: 12 frames keep a head that moved 0.2 eye distances
+            unseen within its natural motion, 8 do not.
         fall_back_gap_ms: gap that ends RETURNING; frames that wait for their sound bridge it.
         audio_gone_ms: without audio for longer than this nobody is heard.
     """

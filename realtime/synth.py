@@ -40,6 +40,7 @@ class _Outage:
     detour: PosePath | None = None  # where the walk goes on when `path` is too short
     left: tuple[Image, Landmarks] | None = None  # the frame shown last before the detour
     limit_px: float = 0.0
+    pose_points: Landmarks | None = None
     references: list[Any] = field(default_factory=list)
     points: Landmarks | None = None
     mel: NDArray[np.float32] | None = None
@@ -77,6 +78,11 @@ class FaceSynth:
     def paused(self) -> str | None:
         """Why the outage shows a still marked "Video paused" instead of a talking face; None while it does not."""
         return self._outage.why_paused if self._outage else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether a hand-back may end: the head is where the real one is, or none is led there."""
+        return self._outage is None or self._outage.hand_back is None or self._outage.hand_back.settled
 
     @property
     def remaining_px(self) -> float:
@@ -286,6 +292,8 @@ def _lead_head(outage: _Outage, image: Image, points: Landmarks, media_ms: float
     """
     if outage.real_points is not None and media_ms - outage.real_ms > _STRAY_MS:
         outage.real_points = None
+    own_px = 0.0 if outage.pose_points is None else motion(outage.pose_points, points)
+    outage.pose_points = points
     if outage.points is None:
         return image, points
     if outage.real_points is None and not outage.drifted and motion(outage.points, points) <= outage.limit_px:
@@ -293,7 +301,7 @@ def _lead_head(outage: _Outage, image: Image, points: Landmarks, media_ms: float
     wanted = np.zeros(points.shape)
     if outage.real_points is not None:
         wanted = head_offset(points, outage.real_points)
-    offset = paced(outage.points, points, wanted, outage.limit_px)
+    offset = paced(outage.points, points, wanted, outage.limit_px, own_px)
     outage.drifted = float(np.abs(offset).max()) > 0.1
     at = (points + offset).astype(np.float32)
     return move_face(image, points, at), at

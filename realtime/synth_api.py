@@ -51,12 +51,14 @@ class SynthResult:
         media_ms: that of its job.
         render_ms: time spent on it.
         paused: whether it is a still that says so, because no talking face may be shown.
+        settled: whether a hand-back may end after it, because the head is where the real one is.
     """
 
     image: Image
     media_ms: float
     render_ms: float
     paused: bool = False
+    settled: bool = True
 
 
 class Synthesizer(Protocol):
@@ -105,6 +107,10 @@ class FaceRenderer(Protocol):
 
     def stop(self) -> None:
         """End the outage."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether a hand-back may end: the head is where the real one is, or none is led there."""
 
     @property
     def paused(self) -> str | None:

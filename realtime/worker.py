@@ -173,7 +173,7 @@ class SynthWorker:
         else:
             image = self._renderer.render(job.mel, job.media_ms, speech=job.speech)
         spent_ms = (time.monotonic() - began) * 1000.0
-        result = SynthResult(image, job.media_ms, spent_ms, self._renderer.paused is not None)
+        result = SynthResult(image, job.media_ms, spent_ms, self._renderer.paused is not None, self._renderer.settled)
         with self._changed:
             if outage == self._outage:
                 self._results.append(result)

@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         basis = lite.basis_BV.numpy()
         for speaker in sorted({clip.speaker for clip in held_out}):
             frames = frames_of([clip for clip in held_out if clip.speaker == speaker], basis, config)
-            print(f"held out, {speaker}: {json.dumps(measure_voice(lite.voice, frames, basis))}")
+            print(f"held out, {speaker}: {json.dumps(measure_voice(lite.voice, frames, basis, config.window))}")
     difference = export_onnx(lite, contract(config), args.out, {CONFIG_KEY: json.dumps(config.to_json())})
     print(f"{args.out}: ONNX equals torch to {difference:.1e}")
     return 0

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.alignment import SILENCE
+from models.alignment import COLUMN_MS, SILENCE, MelWindow
 from models.lite import Voice
 from models.lite_contract import GAP, LiteConfig
 from train.loop import LoopConfig, train
@@ -136,8 +136,12 @@ def set_gain(voice: Voice, frames: SpeechFrames, most: float = 1.8) -> None:
     voice.gain.copy_(ratio.clamp(1.0, most))
 
 
-def measure_voice(voice: Voice, frames: SpeechFrames, basis: NDArray[np.float32]) -> dict[str, float]:
+def measure_voice(
+    voice: Voice, frames: SpeechFrames, basis: NDArray[np.float32], window: MelWindow
+) -> dict[str, float]:
     """Return correlation and ratio of standard deviations of the lip gap inside speech, and the best lag in ms.
+
+    "loudness" is the control: the correlation of a mouth that opens as far as the speech around the frame is loud.
 
     Truth and prediction are both taken from the basis; frames are compared speaker by speaker where the caller wants
     that by passing one speaker's frames.
@@ -149,8 +153,12 @@ def measure_voice(voice: Voice, frames: SpeechFrames, basis: NDArray[np.float32]
     real, inside = frames.truth.numpy() @ gap_B, frames.speech
     lags = {lag: _correlation(np.roll(said, lag)[inside], real[inside]) for lag in range(-5, 6)}
     best = max(lags, key=lambda lag: lags[lag])
+    now = round(-window.offset_ms / COLUMN_MS)
+    loud = frames.mel[:, :, now : now + 4].mean((1, 2)).numpy()
+    control = _correlation(loud[inside], real[inside])
     spread = float(said[inside].std() / real[inside].std())
-    return {"correlation": lags[0], "spread": spread, "lag_ms": -best * 1000.0 / FPS}
+    lag_ms = -best * 1000.0 / FPS
+    return {"correlation": lags[0], "loudness": control, "spread": spread, "lag_ms": lag_ms}
 
 
 def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -24,6 +24,7 @@ class FakeSynthesizer:
         self.clock = clock
         self.render_ms = render_ms
         self.paused = False
+        self.settled = True
         self.observed: list[float] = []
         self.levels: list[tuple[float, float]] = []
         self.begun: list[tuple[float, float]] = []
@@ -59,7 +60,7 @@ class FakeSynthesizer:
         self._waiting = [(done, job) for done, job in self._waiting if job not in ready]
         best = ready[-1]
         level = SYNTH_LEVEL + best.progress * (REAL_LEVEL - SYNTH_LEVEL)
-        return SynthResult(picture(round(level)), best.media_ms, self.render_ms, self.paused)
+        return SynthResult(picture(round(level)), best.media_ms, self.render_ms, self.paused, self.settled)
 
     def release(self) -> None:
         self._in_outage = False
@@ -78,6 +79,7 @@ class FakeRenderer:
         self.gate.set()
         self.rendering = threading.Event()
         self.paused: str | None = None
+        self.settled = True
 
     def _note(self, name: str, media_ms: float) -> None:
         self.calls.append((name, media_ms))

@@ -2,7 +2,9 @@
 
 import heapq
 import random
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,10 +15,11 @@ from synth_fakes import REAL_LEVEL, SYNTH_LEVEL, FakeSynthesizer, picture
 from models.alignment import MelWindow
 from realtime.audio import SpeechPath, hold_for
 from realtime.clock import FakeClock
-from realtime.engine import Engine, EngineConfig
+from realtime.engine import Engine, EngineConfig, Output
 from realtime.link import LinkMonitor, LinkSignal, LinkState
 from realtime.media import FrameKind, OutputFrame, VideoFrame
 from realtime.stats import freezes
+from realtime.synth_api import SynthResult
 
 WINDOW = MelWindow.for_lookahead(80.0)
 R, S, REP = FrameKind.REAL, FrameKind.SYNTH, FrameKind.REPEATED
@@ -43,9 +46,11 @@ class Call:
     out: list[tuple[float, OutputFrame]] = field(default_factory=list)
     states: list[tuple[float, LinkState]] = field(default_factory=list)
 
-    def run(self, seconds: float) -> "Call":
+    def run(self, seconds: float, take: Callable[[FakeSynthesizer, float], SynthResult | None] | None = None) -> "Call":
         self.clock = FakeClock()
         self.synth = FakeSynthesizer(self.clock, self.render_ms)
+        if take is not None:
+            self.synth.take = partial(take, self.synth)  # type: ignore[method-assign]
         self.path = SpeechPath(WINDOW, hold_for(WINDOW, 40.0))
         self.engine = Engine(self.path, self.synth if self.synthesize else None, link=LinkMonitor())
         for at, _, kind, value in self._events(seconds * 1000):
@@ -141,6 +146,25 @@ def test_the_hand_back_rises_step_by_step_to_the_real_frame() -> None:
     assert back[back.index(REAL_LEVEL) :] == [REAL_LEVEL] * len(back[back.index(REAL_LEVEL) :])
     returning = [job for job in call.synth.jobs if job.returning_to is not None]
     assert all(abs(job.media_ms - job.returning_to.media_ms) <= 40 for job in returning if job.returning_to)
+
+
+@pytest.mark.parametrize("settled_after", [1, 4, 99])
+def test_the_hand_back_waits_a_bounded_while_for_a_head_that_is_not_home(settled_after: int) -> None:
+    call = Call(video_gone=((3000, 8000),))
+    waited: list[float] = []
+
+    def result_of(synth: FakeSynthesizer, media_ms: float) -> SynthResult | None:
+        result = FakeSynthesizer.take(synth, media_ms)
+        if result is not None and synth.jobs[-1].progress > 0.95:
+            waited.append(media_ms)
+        return None if result is None else replace(result, settled=len(waited) >= settled_after)
+
+    call.run(12.0, take=result_of)
+    stats = call.engine.stats
+    most = EngineConfig().hand_back_extra_ms / 40
+    assert len(stats.time_to_return_ms) == 1 and stats.time_to_return_ms[0] <= 1000
+    assert abs(len(waited) - min(settled_after, most)) <= 1
+    assert call.engine.output is Output.REAL
 
 
 def test_jobs_carry_the_window_of_their_frame() -> None:

@@ -113,8 +113,9 @@ def test_the_voice_learns_a_planted_relation_and_its_gain(tmp_path: Path) -> Non
     loop = LoopConfig(2.0, 60, learning_rate=4e-3, report=lambda line: None)
     learned = voice.train_voice(clips, basis, CONFIG, tmp_path / "voice.pt", loop, seed=0, size=8)
     frames = voice.frames_of([planted_clip("new", seed=9)], basis, CONFIG)
-    figures = voice.measure_voice(learned, frames, basis)
+    figures = voice.measure_voice(learned, frames, basis, CONFIG.window)
     assert figures["correlation"] > 0.6
+    assert figures["loudness"] > 0.9
     assert 0.5 < figures["spread"] < 1.5
     assert 1.0 <= float(learned.gain.min()) <= float(learned.gain.max()) <= 1.8
 
