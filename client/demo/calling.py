@@ -10,7 +10,7 @@ from typing import Any
 from aiortc import RTCPeerConnection
 
 from client.demo.clip import load
-from client.demo.peers import Order, Wire
+from client.demo.order import Order, Wire
 from client.demo.playing import ClipAudio, ClipVideo, Start, push
 from client.joining import offer_to_node, until_connected
 from realtime.clock import MonotonicClock

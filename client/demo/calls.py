@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from client.demo.peers import LEAD_MS, Order
+from client.demo.order import LEAD_MS, Order
 from client.demo.seeing import Seen
 from client.errors import UsageError
 from realtime.rtc.impair import LinkTrace

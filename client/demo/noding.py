@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from client.demo.peers import Order, Wire
+from client.demo.order import Order, Wire
 from client.hosting import filter_node, hosted, plain_node
 from realtime.rtc.callpath import TimelineEntry
 from realtime.rtc.node import LiplineNode
