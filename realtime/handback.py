@@ -15,6 +15,7 @@ _PIXELS_BY: Final = 0.4  # progress at which all pixels are real ones (five fram
 _MOUTH_BY: Final = 0.5  # progress at which lips and jaw have their real shape
 _PACE: Final = 0.6  # of the natural limit: landmarks err, codecs smear, and what the eye sees is the sum
 _CATCH_UP: Final = 0.2  # of the natural limit, on top of the real head's own step
+_HOME: Final = 0.5  # of a step: nearer than that the head is home
 _FLOOR: Final = 0.004  # eye distances a frame: a caller who sat still still moves this much unseen
 
 
@@ -72,7 +73,7 @@ class HandBack:
         self.remaining_px = 0.0
         """Mean distance of the head from its real place in the frame returned last."""
         self.settled = True
-        """Whether that distance is no more than one natural step."""
+        """Whether that distance is so small that the last step home is lost in the head's own motion."""
 
     def frame(self, real: Image, landmarks: Landmarks | None, progress: float) -> Image:
         """Return the frame at `progress` (0..1) for the real frame `real` with its face, None when it has none."""
@@ -86,7 +87,7 @@ class HandBack:
         offset = paced(self._shown, landmarks, whole * (1.0 - progress), self._limit, own)
         shape = (self._landmarks - landmarks - whole) * (1.0 - smoothstep(progress / _MOUTH_BY))
         self.remaining_px = float(np.linalg.norm(offset, axis=1).mean())
-        self.settled = self.remaining_px <= step_limit(self._limit, landmarks)
+        self.settled = self.remaining_px <= _HOME * step_limit(self._limit, landmarks)
         self._shown = (landmarks + offset).astype(np.float32)
         at = (landmarks + offset + shape).astype(np.float32)
         return melt(self._image, self._landmarks, real, landmarks, at, smoothstep(progress / _PIXELS_BY))

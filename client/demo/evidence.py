@@ -14,6 +14,7 @@ from client.demo.sound import AudioDelay, audio_delay, speaking
 from models.facemesh import POINTS, FaceMesh
 from models.generator import Image
 from models.landmarks import mouth_opening
+from realtime.link import LinkConfig
 
 SMALL = (48, 36)
 """Size in px of the pictures by which frames of the clip are recognised."""
@@ -24,8 +25,8 @@ SWITCH_TAIL = 2
 NEAR_MS = 600.0
 """A sound recognised within this time says how late the sound is now."""
 
-HAND_BACK_MS = 400.0
-"""No less than the engine takes to hand back."""
+HAND_BACK_MS = LinkConfig().hand_back_ms
+"""What the engine takes to hand back, when the head has not far to go."""
 
 Points = NDArray[np.float32]
 
@@ -96,7 +97,7 @@ class Evidence:
         return self._rows(first, first + 1 + SWITCH_TAIL)
 
     def hand_back(self, span: Span) -> NDArray[np.bool_]:
-        """Return which pictures make the switch out of `span`: its last 400 ms and the first three real ones."""
+        """Return which pictures make the switch out of `span`: its hand-back and the first three real ones."""
         after = int(np.searchsorted(self.frame_ms, span.end_ms))
         return self._rows(int(np.searchsorted(self.frame_ms, span.end_ms - HAND_BACK_MS)), after + 1 + SWITCH_TAIL)
 
