@@ -54,5 +54,5 @@ class Generator(Protocol):
     def generate(self, mel: NDArray[np.float32], pose: Any, references: Sequence[Any]) -> Patch:
         """Return the mouth for `mel` (80, window.columns) on the prepared `pose`, teeth and lips from `references`.
 
-        `references` holds 1 to `references_wanted` prepared past frames with different mouth openings, most closed first.
+        `references` holds 1 to `references_wanted` prepared past frames with different mouth openings, closed first.
         """

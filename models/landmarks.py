@@ -75,10 +75,17 @@ def aligned_matrix(landmarks: Landmarks, size: int) -> Matrix:
 
     Eyes, nose bridge and nose wings land on fixed places, so that between two crops of one person only what speech
     moves differs; the crop reaches 1.65 eye distances below the eyes, which holds the chin of an open mouth.
-    Least squares over the STABLE points (S. Umeyama, IEEE TPAMI 13(4), 1991).
+    Least squares over the STABLE points.
     """
-    source = landmarks[list(STABLE)].astype(np.float64)
     target = _TEMPLATE * ALIGNED_EYES * size + np.array(ALIGNED_ORIGIN) * size
+    return similarity(landmarks[list(STABLE)].astype(np.float64), target)
+
+
+def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> Matrix:
+    """Return the similarity that maps `source` (n, 2) to `target` with least squares.
+
+    Source: S. Umeyama, IEEE TPAMI 13(4), 1991.
+    """
     mean_s, mean_t = source.mean(0), target.mean(0)
     s, t = source - mean_s, target - mean_t
     # A 2-D similarity is multiplication by a complex number: x' = a x - b y, y' = b x + a y.

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.generator import Image, Landmarks
-from models.landmarks import eye_distance
-from realtime.morph import fit_similarity, melt
+from models.landmarks import eye_distance, similarity
+from realtime.morph import melt
 from realtime.pastframe import motion
 
 _PIXELS_BY: Final = 0.4  # progress at which all pixels are real ones (five frames); longer shows two heads of hair
@@ -30,7 +30,7 @@ def head_offset(landmarks: Landmarks, place: Landmarks) -> NDArray[np.float64]:
 
     Only the skull counts: a similarity over eyes and nose. What the mouth does stays as it is in `landmarks`.
     """
-    head = fit_similarity(_rigid(landmarks), _rigid(place))
+    head = similarity(_rigid(landmarks), _rigid(place))
     return np.asarray(landmarks.astype(np.float64) @ head[:, :2].T + head[:, 2] - landmarks)
 
 

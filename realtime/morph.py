@@ -7,24 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.generator import Image, Landmarks
-from models.landmarks import FACE_OVAL, LIPS_INNER, LIPS_OUTER, NOSE_BASE, STABLE, eye_distance
+from models.landmarks import FACE_OVAL, LIPS_INNER, LIPS_OUTER, NOSE_BASE, STABLE, eye_distance, similarity
 
 _CONTROL: Final = sorted({*FACE_OVAL[::2], *LIPS_INNER, *LIPS_OUTER, *NOSE_BASE, *STABLE, 70, 105, 107, 336, 334, 300})
 _REACH: Final = 0.22  # eye distances over which a point pulls its surroundings along
 _STIFF: Final = 0.02
 _FIELD_EYES: Final = 7.0  # nodes of the displacement grid per eye distance
 _STILL_PX: Final = 0.05
-
-
-def fit_similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the similarity (2, 3) that maps `source` (n, 2) to `target` with least squares (Umeyama 1991)."""
-    mean_s, mean_t = source.mean(0), target.mean(0)
-    s, t = source - mean_s, target - mean_t
-    energy = max(float((s * s).sum()), 1e-9)
-    a = float((s * t).sum()) / energy
-    b = float((s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum()) / energy
-    linear = np.array([[a, -b], [b, a]])
-    return np.hstack([linear, (mean_t - linear @ mean_s)[:, None]])
 
 
 def move_face(image: Image, source: Landmarks, target: Landmarks) -> Image:
@@ -79,7 +68,7 @@ def _displacement(
     grid: NDArray[np.float64], old: NDArray[np.float64], new: NDArray[np.float64], eyes: float, fade: float
 ) -> NDArray[np.float64]:
     """Return for points of the output (n, 2) how far away in the input their pixel lies."""
-    back = fit_similarity(new, old)
+    back = similarity(new, old)
     rest = old - (new @ back[:, :2].T + back[:, 2])
     reach = 2.0 * (_REACH * eyes) ** 2
     # OpenCV's solver and einsum keep to this thread: BLAS would wake all cores for a matrix of this size and wait for

@@ -96,7 +96,8 @@ class Peer:
             RuntimeError: the process ended or was silent; holds the end of its log.
         """
         try:
-            return await asyncio.wait_for(asyncio.shield(self._future(name)), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.shield(self._future(name))
         except TimeoutError as error:
             raise RuntimeError(
                 f"the {self.role} did not say {name!r} within {timeout_s:g} s\n{self._tail()}"
@@ -107,7 +108,8 @@ class Peer:
         if self._process.returncode is None:
             for end in (self._process.terminate, self._process.kill):
                 try:
-                    await asyncio.wait_for(self._process.wait(), 3.0)
+                    async with asyncio.timeout(3.0):
+                        await self._process.wait()
                     break
                 except TimeoutError:
                     end()
