@@ -117,6 +117,8 @@ def _complain(text: str) -> int:
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     """Leave through the same door as Ctrl-C, so that `finally` blocks and context managers run."""
+    # A second one would cut the goodbye short: connections and threads would be left to the interpreter's end.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
