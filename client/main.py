@@ -116,10 +116,14 @@ def _complain(text: str) -> int:
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    """Leave through the same door as Ctrl-C, so that `finally` blocks and context managers run."""
+    """Leave through the same door as Ctrl-C, so that `finally` blocks and context managers run.
+
+    asyncio's own handler of that signal cancels the main task first; an exception raised here would make it cancel all
+    tasks at once, and closing a connection would wait for one that is no more.
+    """
     # A second one would cut the goodbye short: connections and threads would be left to the interpreter's end.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 if __name__ == "__main__":

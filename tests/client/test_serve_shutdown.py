@@ -1,0 +1,41 @@
+"""`lipline serve` ends cleanly when it is told to, in mid-call too."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-u", "-m", "client.main", *arguments]
+    root = Path(__file__).resolve().parents[2]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=root)
+
+
+def wait_for(process: "subprocess.Popen[str]", text: str) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return line
+    raise AssertionError(f"the process ended without saying {text!r}")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_mid_call_ends_it_without_a_trace(how: signal.Signals, caller_clip: Path) -> None:
+    serve = start("serve", "--port", "0", "--token", "tok", "--no-filter")
+    call = None
+    try:
+        url = wait_for(serve, "join with").split()[4]
+        call = start("call", url, "--token", "tok", "--clip", str(caller_clip), "--seconds", "60")
+        wait_for(call, "In the call")
+        serve.send_signal(how)
+        rest, _ = serve.communicate(timeout=60)
+        assert serve.returncode == 130
+        assert "Traceback" not in rest and "stopped" in rest
+    finally:
+        for process in (serve, call):
+            if process is not None:
+                process.kill()
+                process.communicate()
