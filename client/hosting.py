@@ -43,7 +43,12 @@ def filter_node(model: str, provider: str) -> LiplineNode:
 
     # Opened here once, so that a wrong name is told before anybody calls.
     window = open_generator(model, provider).window
-    return LiplineNode(lambda: FaceSynth(open_generator(model, provider), MediaPipeTracker()), window)
+
+    def renderer() -> FaceSynth:
+        # One thread: beside two codecs on two cores a second one is waited for more often than it helps.
+        return FaceSynth(open_generator(model, provider, threads=1), MediaPipeTracker())
+
+    return LiplineNode(renderer, window)
 
 
 def plain_node() -> PlainNode:
