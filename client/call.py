@@ -56,10 +56,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _take_part(options: argparse.Namespace) -> None:
-    from client.parts import Part, record, send
+    from client.parts import Joined, record, send
     from signaling.client import SignalingError
 
-    parts: list[Part] = []
+    parts: list[Joined] = []
     try:
         async with AsyncExitStack() as stack:
             if options.view:
@@ -80,4 +80,4 @@ async def _take_part(options: argparse.Namespace) -> None:
     except SignalingError as error:
         raise UsageError(str(error)) from error
     for part in parts:
-        print(part.summary())
+        print(part.part.summary())

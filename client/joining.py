@@ -5,7 +5,7 @@ import asyncio
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from client.errors import UsageError
-from signaling.client import SignalingClient
+from signaling.client import SignalingClient, SignalingError
 from signaling.messages import Answer, Error, Offer, PeerLeft, Role
 
 
@@ -44,6 +44,21 @@ async def until_connected(pc: RTCPeerConnection, *, timeout_s: float = 15.0) -> 
         pass
     if pc.connectionState != "connected":
         raise UsageError(f"the media connection is {pc.connectionState}: let UDP between the two machines through")
+
+
+async def until_node_left(client: SignalingClient, node: str) -> None:
+    """Wait until the node is gone; run it beside the call, so that nobody speaks to an empty room.
+
+    Raises:
+        UsageError: the node left, or the server did.
+    """
+    try:
+        while True:
+            message = await client.receive()
+            if isinstance(message, PeerLeft) and message.peer_id == node:
+                raise UsageError("the lipline node left the call: join again when it is back")
+    except SignalingError as error:
+        raise UsageError(f"the server is gone ({error}): join again when it is back") from error
 
 
 async def _find_node(client: SignalingClient) -> str:

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 from collections import deque
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from client.errors import UsageError
-from client.joining import offer_to_node, until_connected
+from client.joining import offer_to_node, until_connected, until_node_left
 from models.generator import Image
 from realtime.clock import Clock, MonotonicClock
 from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES, AudioBlock, VideoFrame
@@ -43,7 +44,35 @@ class Part(Protocol):
         """Return one line about what was done."""
 
 
-async def send(stack: AsyncExitStack, options: argparse.Namespace) -> "Sending":
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Hold a part, and through whom it reaches which node."""
+
+    part: Part
+    client: SignalingClient
+    node: str
+
+    async def run(self) -> None:
+        """Play the part until it ends or is cancelled.
+
+        Raises:
+            UsageError: the node or the server is gone.
+        """
+        tasks = [
+            asyncio.create_task(self.part.run()),
+            asyncio.create_task(until_node_left(self.client, self.node)),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def send(stack: AsyncExitStack, options: argparse.Namespace) -> "Joined":
     """Join as the caller and connect; `stack` closes it all."""
     clock = MonotonicClock()
     tracks = _clip_tracks(options.clip) if options.clip else _device_tracks(options.camera, options.microphone)
@@ -57,14 +86,14 @@ async def send(stack: AsyncExitStack, options: argparse.Namespace) -> "Sending":
         on_video=lambda flows, why: print(f"video {'resumed' if flows else 'paused'}: {why}", flush=True),
     )  # fmt: skip
     stack.push_async_callback(peer.close)
-    await offer_to_node(client, peer.pc)
+    node = await offer_to_node(client, peer.pc)
     await until_connected(peer.pc)
     peer.start()
     if options.trace:
         link = ImpairedLink(await asyncio.to_thread(read_trace, options.trace), seed=1)
         uplink = ImpairedSend(peer.pc, link, clock, zero_ms=clock.now_ms())
         stack.push_async_callback(uplink.close)
-    return Sending(peer, *tracks, clock, live=not options.clip)
+    return Joined(Sending(peer, *tracks, clock, live=not options.clip), client, node)
 
 
 class Sending:
@@ -140,7 +169,7 @@ def _device_tracks(camera: str, microphone: str) -> tuple[MediaStreamTrack, Medi
     raise UsageError(f"cannot open the microphone {microphone}; `lipline doctor` lists sound cards")
 
 
-async def record(stack: AsyncExitStack, options: argparse.Namespace) -> "Recording":
+async def record(stack: AsyncExitStack, options: argparse.Namespace) -> "Joined":
     """Join as a viewer and connect; `stack` closes it all and finishes the file."""
     client = await stack.enter_async_context(
         SignalingClient(options.url, options.room, options.token, role=Role.VIEWER)
@@ -154,9 +183,9 @@ async def record(stack: AsyncExitStack, options: argparse.Namespace) -> "Recordi
     streams = ReceivedStreams(pc, clock, on_audio_packet=recording.hear, on_video_frame=recording.see)
     stack.push_async_callback(streams.close)
     stack.push_async_callback(recording.finish)
-    await offer_to_node(client, pc)
+    node = await offer_to_node(client, pc)
     await until_connected(pc)
-    return recording
+    return Joined(recording, client, node)
 
 
 class Recording:

@@ -34,6 +34,9 @@ def test_a_signal_in_mid_call_ends_it_without_a_trace(how: signal.Signals, calle
         rest, _ = serve.communicate(timeout=60)
         assert serve.returncode == 130
         assert "Traceback" not in rest and "stopped" in rest
+        told, _ = call.communicate(timeout=60)
+        assert call.returncode == 2
+        assert "join again when it is back" in told and "Traceback" not in told
     finally:
         for process in (serve, call):
             if process is not None:
