@@ -25,11 +25,6 @@ class AxisMap:
         self._offset: float | None = None
         self._newest = float("-inf")
 
-    @property
-    def anchored(self) -> bool:
-        """Say whether any sound has told where the axes lie."""
-        return self._wanted is not None
-
     def anchor(self, media_ms: float, source_ms: float) -> None:
         """Learn that the caller's `source_ms` is heard at `media_ms`."""
         if self._wanted is None:

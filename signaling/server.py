@@ -122,12 +122,6 @@ class SignalingServer:
         await self._server.wait_closed()
         self._server = None
 
-    async def serve_forever(self) -> None:
-        """Serve until cancelled."""
-        if self._server is None:
-            raise RuntimeError("enter the server first: async with SignalingServer(...)")
-        await self._server.wait_closed()
-
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         path = request.path.partition("?")[0]
         if path == "/health":

@@ -39,15 +39,18 @@ class Clip:
     @property
     def gaps(self) -> NDArray[np.float32]:
         """(T,) gap between the inner lips in eye distances."""
-        upper, lower = GAP
-        return np.asarray(np.linalg.norm(self.shapes[:, lower] - self.shapes[:, upper], axis=-1), dtype=np.float32)
+        return gaps_of(self.shapes)
+
+
+def gaps_of(shapes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the gap (T,) between the inner lips of `shapes` (T, 55, 2), in eye distances."""
+    upper, lower = GAP
+    return np.asarray(np.linalg.norm(shapes[:, lower] - shapes[:, upper], axis=-1), dtype=np.float32)
 
 
 def closed_shape(shapes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the median of the tenth of `shapes` (T, 55, 2) whose mouth is most closed (at least 3)."""
-    upper, lower = GAP
-    gaps = np.linalg.norm(shapes[:, lower] - shapes[:, upper], axis=-1)
-    order = np.argsort(gaps)[: max(3, len(gaps) // 10)]
+    order = np.argsort(gaps_of(shapes))[: max(3, len(shapes) // 10)]
     return np.asarray(np.median(shapes[order], axis=0), dtype=np.float32)
 
 

@@ -29,7 +29,6 @@ class SpeechFrames:
     truth: Tensor
     gaps: NDArray[np.float32]
     speech: NDArray[np.bool_]
-    follows: Tensor
     chance: Tensor
 
 
@@ -52,7 +51,6 @@ def frames_of(clips: Sequence[Clip], basis: NDArray[np.float32], config: LiteCon
         torch.from_numpy(np.concatenate(truth).astype(np.float32)),
         np.concatenate(gaps),
         np.concatenate(speech),
-        torch.tensor(follows),
         torch.from_numpy(chance),
     )
 
@@ -90,6 +88,13 @@ def batches(frames: SpeechFrames, size: int, seed: int) -> Iterator[Batch]:
         yield augment(torch.cat([mel[:, 0], mel[:, 1]], -1), generator), truth
 
 
+def gap_of_basis(basis: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how far each coefficient of `basis` (B, 110) opens the inner lips, (B,) in eye distances."""
+    upper, lower = GAP
+    table = basis.reshape(len(basis), -1, 2)
+    return np.asarray(table[:, lower, 1] - table[:, upper, 1])
+
+
 def train_voice(
     clips: Sequence[Clip],
     basis: NDArray[np.float32],
@@ -102,9 +107,7 @@ def train_voice(
     """Train a `Voice` on `clips` and set its gain so that lips open as wide as the speakers' do."""
     frames = frames_of(clips, basis, lite)
     scale = frames.truth[torch.from_numpy(frames.speech)].std(0)
-    basis_t = torch.from_numpy(basis).reshape(len(basis), -1, 2)
-    upper, lower = GAP
-    gap_B = basis_t[:, lower, 1] - basis_t[:, upper, 1]
+    gap_B = torch.from_numpy(gap_of_basis(basis))
 
     def loss_of(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         mel, truth = batch
@@ -146,9 +149,7 @@ def measure_voice(
     Truth and prediction are both taken from the basis; frames are compared speaker by speaker where the caller wants
     that by passing one speaker's frames.
     """
-    upper, lower = GAP
-    table = torch.from_numpy(basis).reshape(len(basis), -1, 2)
-    gap_B = (table[:, lower, 1] - table[:, upper, 1]).numpy()
+    gap_B = gap_of_basis(basis)
     said = (hear(voice.eval(), frames.mel) * voice.gain).numpy() @ gap_B
     real, inside = frames.truth.numpy() @ gap_B, frames.speech
     lags = {lag: _correlation(np.roll(said, lag)[inside], real[inside]) for lag in range(-5, 6)}

@@ -79,7 +79,7 @@ class BlockAudioTrack(MediaStreamTrack):
         self._clock = clock
         self._zero_ms = zero_ms
         self._encoder = OpusEncoder(bitrate)
-        self._queue: deque[AudioBlock] = deque()
+        self._blocks: deque[AudioBlock] = deque()
         self._queue_blocks = queue_blocks
         self._patience_ms = patience_ms
         self._filled = asyncio.Event()
@@ -91,10 +91,10 @@ class BlockAudioTrack(MediaStreamTrack):
 
     def put(self, block: AudioBlock) -> None:
         """Queue a block; the oldest one goes if the queue is full. Never blocks."""
-        if len(self._queue) >= self._queue_blocks:
-            self._queue.popleft()
+        if len(self._blocks) >= self._queue_blocks:
+            self._blocks.popleft()
             self.blocks_dropped += 1
-        self._queue.append(block)
+        self._blocks.append(block)
         self._filled.set()
 
     async def recv(self) -> "av.Packet[Any]":
@@ -123,8 +123,8 @@ class BlockAudioTrack(MediaStreamTrack):
 
     async def _next_block(self) -> AudioBlock | None:
         while self.readyState == "live":
-            while self._queue:
-                block = self._queue.popleft()
+            while self._blocks:
+                block = self._blocks.popleft()
                 if self._next_pts is None or self._pts(block) > self._next_pts - BLOCK_SAMPLES:
                     return block
                 self.blocks_late += 1  # silence has gone out in its place

@@ -25,7 +25,7 @@ class VideoDecoder:
     def __init__(self, *, on_image: Callable[[NDArray[np.uint8], int], None], on_error: Callable[[], None]) -> None:
         self._on_image = on_image
         self._on_error = on_error
-        self._queue: queue.Queue[EncodedFrame | None] = queue.Queue(QUEUE_FRAMES)
+        self._frames: queue.Queue[EncodedFrame | None] = queue.Queue(QUEUE_FRAMES)
         self._codec: VideoCodecContext | None = None
         self._codec_name = ""
         self._thread = threading.Thread(target=self._run, name="video-decoder", daemon=True)
@@ -34,7 +34,7 @@ class VideoDecoder:
     def put(self, frame: EncodedFrame) -> bool:
         """Queue a frame without blocking; return False if the queue was full (then go on with a keyframe)."""
         try:
-            self._queue.put_nowait(frame)
+            self._frames.put_nowait(frame)
         except queue.Full:
             return False
         return True
@@ -43,7 +43,7 @@ class VideoDecoder:
         """End the thread and wait for it, for about one frame's time. Idempotent; blocks, so call it off the loop."""
         while self._thread.is_alive():
             try:
-                self._queue.put(None, timeout=0.05)
+                self._frames.put(None, timeout=0.05)
             except queue.Full:
                 self._drain()
                 continue
@@ -52,19 +52,19 @@ class VideoDecoder:
     def _drain(self) -> None:
         try:
             while True:
-                self._queue.get_nowait()
+                self._frames.get_nowait()
         except queue.Empty:
             return
 
     def _run(self) -> None:
-        while (frame := self._queue.get()) is not None:
+        while (frame := self._frames.get()) is not None:
             try:
                 pictures = self._decode(frame)
             except (av.FFmpegError, ValueError):
                 self._codec = None  # a keyframe follows; begin with a clean decoder
                 self._on_error()
                 continue
-            if pictures and self._queue.qsize() < 2:
+            if pictures and self._frames.qsize() < 2:
                 self._on_image(pictures[-1].to_ndarray(format="bgr24").astype(np.uint8, copy=False), frame.timestamp)
 
     def _decode(self, frame: EncodedFrame) -> list[av.VideoFrame]:
