@@ -15,9 +15,9 @@ from models.export import export_onnx
 from models.lite import Lite
 from models.lite_contract import LiteConfig
 from models.lite_onnx import CONFIG_KEY, contract
-from train.loop import LoopConfig
+from train.npz import Clip, fit_basis, load
+from train.oldloop import LoopConfig
 from train.picture import train_picture
-from train.shards import Clip, fit_basis, load
 from train.voice import frames_of, measure_voice, train_voice
 
 

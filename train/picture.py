@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from models.landmarks import JAW, LIPS_INNER, LIPS_OUTER
 from models.lite import Lite, LiteOutput, mixture, sample
 from models.lite_contract import LiteConfig
-from train.loop import LoopConfig, train
-from train.shards import Clip
+from train.npz import Clip
+from train.oldloop import LoopConfig, train
 
 APART = 4
 """Frames between the target and any source: nearer ones would hold the answer."""

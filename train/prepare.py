@@ -19,7 +19,7 @@ from models.lite_contract import LiteConfig
 from models.lite_onnx import aligned_crops
 from models.mel import SAMPLE_RATE
 from realtime.media_file import MediaError, read_audio, read_video
-from train.shards import FPS
+from train.npz import FPS
 
 SHORTEST = 25
 """Frames a clip must have: closed and open mouths must both be in it."""

@@ -1,113 +1,237 @@
-"""Clips that a generator learns from, in memory: aligned crops, mouth shapes, mel; split by clip, never by frame."""
+"""Prepared clips on disk: tar files that a trainer streams, in the layout of WebDataset.
 
-import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+One sample is four members of a tar with the same key: `KEY.json` (SampleInfo), `KEY.jpg` (the aligned crops one above
+the other), `KEY.landmarks.npy` and `KEY.wav`. Ordinary tools open all of them.
+"""
+
+import io
+import json
+import tarfile
+import wave
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.lite_contract import GAP, LiteConfig, shape_of
-from models.mel import melspectrogram
+from models.mel import SAMPLE_RATE
 
-FPS = 25.0
+FRAME_SAMPLES: Final = SAMPLE_RATE // 25
+"""Samples of speech that belong to one frame."""
+
+LIMIT_BYTES: Final = 256 << 20
+_TALLEST: Final = 65_500  # px that a JPEG can be high
+_JPEG: Final = (cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+
+
+class ShardError(ValueError):
+    """Say which shard cannot be read or written, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
-    """Hold one clip of one speaker at 25 fps.
+class SampleInfo:
+    """Describe one clip.
 
     Attributes:
-        speaker: who; splits and neutral shapes go by it.
-        name: file stem.
-        crops: (T, S, S, 3) uint8 BGR aligned crops.
-        shapes: (T, 55, 2) float32 mouth shapes (models.lite_contract.shape_of).
-        neutral: (55, 2) float32 shape with the mouth closed, in this clip.
-        mel: (80, M) float32.
-        speech: (T,) bool, frames inside the spoken part.
+        speaker: who speaks.
+        source: stem of the video's file name.
+        source_sha256: of the video's content.
+        start_s: where the clip begins in the video.
+        frames: length at 25 fps.
+        size: side of the crops, px.
+        offset_ms: audio-visual offset that was found and corrected; None when it was not measured.
+        confidence: of that offset (LSE-C); None likewise.
+        sharpness: median variance of the Laplacian over the mouth.
+        yaw: largest absolute turn of the head, degrees.
     """
 
     speaker: str
-    name: str
+    source: str
+    source_sha256: str
+    start_s: float
+    frames: int
+    size: int
+    offset_ms: float | None
+    confidence: float | None
+    sharpness: float
+    yaw: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Hold one clip; frame i shows sample 640 i of the speech.
+
+    Attributes:
+        key: unique in its corpus, without a dot.
+        crops: (T, S, S, 3) uint8 BGR aligned crops.
+        landmarks: (T, 468, 2) float32 px of the crop.
+        speech: (n,) int16 mono at 16 kHz.
+    """
+
+    key: str
+    info: SampleInfo
     crops: NDArray[np.uint8]
-    shapes: NDArray[np.float32]
-    neutral: NDArray[np.float32]
-    mel: NDArray[np.float32]
-    speech: NDArray[np.bool_]
-
-    @property
-    def gaps(self) -> NDArray[np.float32]:
-        """(T,) gap between the inner lips in eye distances."""
-        return gaps_of(self.shapes)
+    landmarks: NDArray[np.float32]
+    speech: NDArray[np.int16]
 
 
-def gaps_of(shapes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the gap (T,) between the inner lips of `shapes` (T, 55, 2), in eye distances."""
-    upper, lower = GAP
-    return np.asarray(np.linalg.norm(shapes[:, lower] - shapes[:, upper], axis=-1), dtype=np.float32)
-
-
-def closed_shape(shapes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the median of the tenth of `shapes` (T, 55, 2) whose mouth is most closed (at least 3)."""
-    order = np.argsort(gaps_of(shapes))[: max(3, len(shapes) // 10)]
-    return np.asarray(np.median(shapes[order], axis=0), dtype=np.float32)
-
-
-def spoken(mel: NDArray[np.float32], frames: int) -> NDArray[np.bool_]:
-    """Say which of `frames` lie between the first and the last sound of the clip, from its mel loudness."""
-    loud = mel.mean(0)
-    floor, peak = np.percentile(loud, 10), np.percentile(loud, 95)
-    voiced = np.flatnonzero(loud > floor + 0.3 * (peak - floor))
-    inside = np.zeros(frames, dtype=bool)
-    if voiced.size:
-        first, last = (int(round(column * 12.5 / 1000 * FPS)) for column in (voiced[0], voiced[-1]))
-        inside[first : last + 1] = True
-    return inside
-
-
-def read_clip(path: Path, config: LiteConfig) -> Clip:
-    """Read a clip that `train.prepare` wrote (`SPEAKER__NAME.npz`, no pickled content)."""
-    with np.load(path, allow_pickle=False) as file:
-        crops, landmarks, samples = file["crops"], file["landmarks"], file["speech"]
-    speaker, _, name = path.stem.partition("__")
-    shapes = shape_of(landmarks, config.size)
-    mel = melspectrogram(samples.astype(np.float32) / 32768.0)
-    return Clip(speaker, name, crops, shapes, closed_shape(shapes), mel, spoken(mel, len(crops)))
-
-
-def held_out(name: str, share: float = 0.06) -> bool:
-    """Say by the clip's name alone whether it is kept from training."""
-    digest = hashlib.sha256(name.encode()).digest()
-    return int.from_bytes(digest[:4], "big") < share * 2**32
-
-
-def load(folder: Path, config: LiteConfig, speakers: Iterable[str] | None = None) -> tuple[list[Clip], list[Clip]]:
-    """Read every clip of `speakers` (all of them when None) and return (training, held out).
+def encode_sample(sample: Sample) -> dict[str, bytes]:
+    """Return the members of a sample by their endings.
 
     Raises:
-        FileNotFoundError: the folder holds no clip; says how to make some.
+        ShardError: the key has a dot or slash, or frames times size exceeds 65,500 px (10 s at 256 px fit).
     """
-    wanted = None if speakers is None else set(speakers)
-    paths = [p for p in sorted(folder.glob("*__*.npz")) if wanted is None or p.stem.partition("__")[0] in wanted]
-    if not paths:
-        raise FileNotFoundError(
-            f"no clips in {folder}: make them with `python -m train.prepare --out {folder} VIDEO...`"
-        )
-    clips = [read_clip(path, config) for path in paths]
-    return [c for c in clips if not held_out(c.name)], [c for c in clips if held_out(c.name)]
+    frames, size = sample.crops.shape[:2]
+    if "." in sample.key or "/" in sample.key:
+        raise ShardError(f"the key {sample.key!r} has a dot or a slash: WebDataset would cut it there")
+    if frames * size > _TALLEST:
+        raise ShardError(f"{sample.key}: {frames} crops of {size} px make no JPEG: cut shorter clips or smaller crops")
+    done, strip = cv2.imencode(".jpg", sample.crops.reshape(frames * size, size, 3), _JPEG)
+    if not done:
+        raise ShardError(f"{sample.key}: its crops cannot be written as JPEG")
+    points, sound = io.BytesIO(), io.BytesIO()
+    np.save(points, sample.landmarks.astype(np.float32), allow_pickle=False)
+    with wave.open(sound, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(sample.speech.astype("<i2").tobytes())
+    info = json.dumps(asdict(sample.info), sort_keys=True).encode()
+    return {"json": info, "jpg": strip.tobytes(), "landmarks.npy": points.getvalue(), "wav": sound.getvalue()}
 
 
-def fit_basis(clips: Sequence[Clip], coefficients: int) -> NDArray[np.float32]:
-    """Return the orthonormal basis (coefficients, 110) of mouth motion around each clip's neutral shape (PCA).
+def sample_info(key: str, members: Mapping[str, bytes]) -> SampleInfo:
+    """Return the description among a sample's members; raises ShardError when it is missing or damaged."""
+    try:
+        return SampleInfo(**json.loads(members["json"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ShardError(f"the sample {key} is damaged ({error}): prepare its corpus again") from error
 
-    Every speaker counts the same, however much there is of them.
+
+def decode_sample(key: str, members: Mapping[str, bytes]) -> Sample:
+    """Undo `encode_sample`.
+
+    Raises:
+        ShardError: a member is missing or damaged.
     """
-    second = np.zeros((110, 110))
-    for speaker in sorted({clip.speaker for clip in clips}):
-        moves = np.concatenate(
-            [(c.shapes - c.neutral).reshape(len(c.shapes), -1) for c in clips if c.speaker == speaker]
-        )
-        second += moves.T @ moves / len(moves)
-    _, vectors = np.linalg.eigh(second)
-    return np.ascontiguousarray(vectors[:, ::-1][:, :coefficients].T, dtype=np.float32)
+    info = sample_info(key, members)
+    try:
+        strip = cv2.imdecode(np.frombuffer(members["jpg"], dtype=np.uint8), cv2.IMREAD_COLOR)
+        crops = np.asarray(strip, dtype=np.uint8).reshape(info.frames, info.size, info.size, 3)
+        landmarks = np.load(io.BytesIO(members["landmarks.npy"]), allow_pickle=False).reshape(info.frames, 468, 2)
+        with wave.open(io.BytesIO(members["wav"])) as file:
+            speech = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
+    except (KeyError, TypeError, ValueError, EOFError, wave.Error) as error:
+        raise ShardError(f"the sample {key} is damaged ({error}): prepare its corpus again") from error
+    return Sample(key, info, crops, landmarks.astype(np.float32), speech.astype(np.int16))
+
+
+class ShardWriter:
+    """Write samples into NAME-000000.tar and so on; a shard gets its name when it is complete. Not thread-safe."""
+
+    def __init__(self, folder: Path, name: str, limit_bytes: int = LIMIT_BYTES) -> None:
+        """Write into `folder`, which is made; a new shard begins when one holds `limit_bytes`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._name, self._limit = folder, name, limit_bytes
+        self._count = self._bytes = 0
+        self._tar: tarfile.TarFile | None = None
+
+    def write(self, sample: Sample) -> None:
+        """Add a sample; raises ShardError as `encode_sample` does."""
+        self.write_members(sample.key, encode_sample(sample))
+
+    def write_members(self, key: str, members: Mapping[str, bytes]) -> None:
+        """Add a sample that is encoded already."""
+        if self._tar is None:
+            self._tar = tarfile.open(self._partial, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - stays open over calls
+        for ending, content in members.items():
+            # Times and owners stay zero, so that equal samples make equal shards.
+            entry = tarfile.TarInfo(f"{key}.{ending}")
+            entry.size = len(content)
+            self._tar.addfile(entry, io.BytesIO(content))
+            self._bytes += len(content)
+        if self._bytes >= self._limit:
+            self.close()
+
+    def close(self) -> None:
+        """Finish the shard that is being written."""
+        if self._tar is None:
+            return
+        self._tar.close()
+        self._partial.replace(self._folder / f"{self._name}-{self._count:06d}.tar")
+        self._tar, self._bytes = None, 0
+        self._count += 1
+
+    @property
+    def _partial(self) -> Path:
+        return self._folder / f"{self._name}-{self._count:06d}.tar.partial"
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        # After an error the last shard is not whole, and must not look so.
+        if kind is None:
+            self.close()
+        elif self._tar is not None:
+            self._tar.close()
+            self._partial.unlink(missing_ok=True)
+
+
+def shard_paths(folders: Sequence[Path]) -> list[Path]:
+    """Return the shards in `folders` (or the shards named), sorted within each.
+
+    Raises:
+        ShardError: a folder holds none.
+    """
+    paths: list[Path] = []
+    for folder in folders:
+        found = [folder] if folder.is_file() else sorted(folder.glob("*.tar"))
+        if not found:
+            raise ShardError(f"no shards in {folder}: make them with `lipline prepare VIDEO... --out {folder}`")
+        paths += found
+    return paths
+
+
+def read_members(
+    path: Path, endings: Sequence[str] = ("json", "jpg", "landmarks.npy", "wav")
+) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Yield (key, members) of a shard in the order they lie in it, reading only the `endings` asked for.
+
+    Raises:
+        ShardError: the file is no tar or ends too early.
+    """
+    key, members = "", dict[str, bytes]()
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for entry in tar:
+                name, _, ending = Path(entry.name).name.partition(".")
+                if name != key and members:
+                    yield key, members
+                    members = {}
+                key = name
+                content = tar.extractfile(entry) if ending in endings else None
+                if content is not None:
+                    members[ending] = content.read()
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ShardError(f"{path} cannot be read ({error}): prepare it again") from error
+    if members:
+        yield key, members
+
+
+def read_samples(path: Path) -> Iterator[Sample]:
+    """Yield the samples of a shard; raises ShardError when it is damaged."""
+    for key, members in read_members(path):
+        yield decode_sample(key, members)
+
+
+def read_infos(path: Path) -> Iterator[tuple[str, SampleInfo]]:
+    """Yield key and description of every sample of a shard without decoding it."""
+    for key, members in read_members(path, ("json",)):
+        yield key, sample_info(key, members)

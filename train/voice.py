@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from models.alignment import COLUMN_MS, SILENCE, MelWindow
 from models.lite import Voice
 from models.lite_contract import GAP, LiteConfig
-from train.loop import LoopConfig, train
-from train.shards import FPS, Clip
+from train.npz import FPS, Clip
+from train.oldloop import LoopConfig, train
 
 Batch = tuple[Tensor, Tensor]
 

@@ -11,10 +11,10 @@ from models.alignment import SILENCE
 from models.lite import Lite, LiteOutput, Voice
 from models.lite_contract import GAP, POINTS, LiteConfig
 from train import picture, voice
-from train.loop import LoopConfig, train
+from train.oldloop import LoopConfig, train
 from train.picture import APART, Weights, mirrored_points, pick_sources, picture_loss
 from train.prepare import FaceLostError, prepare
-from train.shards import Clip, closed_shape, fit_basis, held_out, load, spoken
+from train.npz import Clip, closed_shape, fit_basis, held_out, load, spoken
 
 CONFIG = LiteConfig(width=8, coefficients=3)
 

@@ -1,0 +1,90 @@
+"""Configurations of training runs: TOML files read into checked values."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from train.clips import Split
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class ConfigError(ValueError):
+    """Say which entry of which file is wrong, and what is expected."""
+
+
+class Config(BaseModel):
+    """Base of all configurations: they never change and know all their keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(Config):
+    """Say which clips are used.
+
+    Attributes:
+        by: what the split keeps apart, "speaker" or "clip" (train.clips.Split).
+        test: share held out.
+        judge: share for the sync expert alone.
+        speakers: only these; none means all.
+        memory_gb: decoded clips held at once; a larger corpus is streamed.
+    """
+
+    by: Literal["speaker", "clip"] = "speaker"
+    test: float = 0.06
+    judge: float = 0.0
+    speakers: tuple[str, ...] = ()
+    memory_gb: float = 6.0
+
+    @property
+    def split(self) -> Split:
+        """The split these entries describe."""
+        return Split(self.by, self.test, self.judge)
+
+
+def read_config(path: Path, model: type[T], changes: Sequence[str] = ()) -> T:
+    """Read a TOML file into `model`.
+
+    Args:
+        path: the file.
+        model: what it must describe.
+        changes: "section.key=value" entries that replace the file's, values in TOML's notation (a bare word is a
+            string).
+
+    Raises:
+        ConfigError: the file is missing, is no TOML, or has an entry that `model` does not know or take.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}): give a file like those in train/configs"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no TOML: {error}") from error
+    for change in changes:
+        _change(values, change)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:3])
+        raise ConfigError(f"{path}: {told}") from error
+
+
+def _change(values: dict[str, Any], change: str) -> None:
+    place, equals, text = change.partition("=")
+    if not equals:
+        raise ConfigError(f"{change!r} sets nothing: write section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, key = place.strip().split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{change!r}: {section} is no section")
+    values[key] = value

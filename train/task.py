@@ -1,0 +1,51 @@
+"""What the trainer's loop needs to know of what it trains."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor, nn
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Hold what held-out clips say about a network.
+
+    Attributes:
+        figures: by name, for the log and TensorBoard.
+        pictures: by name, (N, 3, H, W) pictures or (N, T, 3, H, W) films, RGB 0..1.
+    """
+
+    figures: dict[str, float]
+    pictures: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """Bring networks, data and losses together. One thread calls it."""
+
+    networks: dict[str, nn.Module]
+    """What is trained, "model" first; each has an optimiser of its own and they take turns in this order."""
+
+    def batch(self, step: int, rank: int, world: int) -> Batch:
+        """Return the batch of a step, on the CPU.
+
+        It depends on the seed, the step and the rank alone, so that the order of data needs no state to be resumed.
+        """
+
+    def losses(self, name: str, nets: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
+        """Return the losses of network `name`: "loss" is minimised, the others are shown.
+
+        `nets` are the networks to call (wrapped for a distributed run). What the next network needs of this one may be
+        put into `batch`.
+        """
+
+    def evaluate(self, average: nn.Module) -> Evaluation:
+        """Measure the averaged model, in evaluation mode, on what is held out; may change schedules."""
+
+    def state(self) -> dict[str, float]:
+        """Return what `evaluate` has changed, for the checkpoint."""
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Take back what `state` returned."""
