@@ -101,7 +101,7 @@ def train(
         if config.schedule == "cosine":
             rate *= 0.5 * (1.0 + float(torch.cos(torch.tensor(min(done, 1.0) * torch.pi))))
         batch = task.batch(step, 0, 1)
-        shown = {}
+        shown: dict[str, float] = {}
         for name, net in nets.items():
             for group in optimisers[name].param_groups:
                 group["lr"] = rate
