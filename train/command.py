@@ -1,0 +1,84 @@
+"""`lipline train`: train a network from prepared shards."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from train.kinds import KINDS, Options, find_run
+
+DESCRIPTION = """\
+Train a network from shards that `lipline prepare` wrote, by a configuration (train/configs has examples).
+The run's folder keeps checkpoints and TensorBoard's events; the same command again goes on where it stopped."""
+
+EXAMPLES = """\
+examples:
+  lipline train expert --config train/configs/expert.toml --shards SHARDS --run runs/expert --out expert.onnx
+  lipline train lite --config train/configs/lite.toml --shards SHARDS --run runs/lite --out lite.onnx \\
+      --time-budget 60 --set loop.bf16=true
+  torchrun --nproc-per-node 4 -m client.main train lite --config ...     one process per GPU, or several on a CPU
+  tensorboard --logdir runs"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `train` to the subcommands of `lipline` (what `ArgumentParser.add_subparsers` returned)."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a network from prepared shards",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    kinds = "; ".join(f"{name}: {kind.help}" for name, kind in KINDS.items())
+    parser.add_argument("kind", choices=list(KINDS), metavar="KIND", help=kinds)
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="what to train and how, in TOML")
+    parser.add_argument(
+        "--shards", type=Path, nargs="+", required=True, metavar="DIR", help="folders that `lipline prepare` wrote"
+    )
+    parser.add_argument(
+        "--run", type=Path, required=True, metavar="DIR", dest="folder", help="folder of this run; resumed if it exists"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the trained network's file")
+    parser.add_argument(
+        "--time-budget",
+        type=float,
+        metavar="MIN",
+        help="minutes this run may take in all, resumed parts included; the learning rate falls in time for its end",
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same run (default: 1)")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="changes",
+        help="replace entries of the configuration, such as loop.steps=2000",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of one process on the CPU (default: all)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train what `args` asks for and return the exit code.
+
+    Raises:
+        ValueError: with the reason and the remedy in one line.
+    """
+    _check(args)
+    import torch
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    budget = None if args.time_budget is None else args.time_budget * 60.0
+    options = Options(args.seed, budget, tuple(args.changes))
+    return find_run(args.kind)(args.config, args.shards, args.folder, args.out, options)
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.time_budget is not None and args.time_budget <= 0:
+        raise ValueError("--time-budget is in minutes and more than 0: leave it out for no limit")
+    if args.threads is not None and args.threads < 1:
+        raise ValueError("--threads is at least 1: leave it out to use every core")
+    if not args.out.resolve().parent.is_dir():
+        raise ValueError(f"there is no folder {args.out.parent} for --out: make it first")
