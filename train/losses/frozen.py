@@ -1,0 +1,108 @@
+"""Losses that a frozen network gives: the sync expert's, and distances between its features."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_NEVER = 1e-6
+
+
+class Expert(Protocol):
+    """A sync expert: mel (N, 1, 80, columns) and stacked lower faces (N, 3 Tv, H, W) to unit embeddings (N, E) each."""
+
+    def __call__(self, mel: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
+        """Return audio and video embeddings."""
+
+
+class Frozen(nn.Module):
+    """Hold a network that never learns: no parameter takes gradients, and it stays in evaluation mode.
+
+    The network is kept out of `modules()` and `state_dict()`, so that neither an optimiser nor a checkpoint of what
+    uses the loss ever meets it.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        # In a tuple, where torch does not look for submodules.
+        self._held = (network.requires_grad_(False).eval(),)
+
+    @property
+    def network(self) -> nn.Module:
+        """The network, in evaluation mode whatever has been done to it outside."""
+        return self._held[0].eval()
+
+    def to_device(self, device: torch.device) -> None:
+        """Bring the network to where its inputs are."""
+        self._held[0].to(device)
+
+
+class SyncLoss(Frozen):
+    """Ask a frozen expert whether mouths say what is heard.
+
+    BCE of the cosine of both embeddings against 1, as Wav2Lip trains (Prajwal et al. 2020, E_sync); gradients reach the
+    faces and nothing else.
+    """
+
+    def forward(self, mel: Tensor, faces: Tensor, speech: Tensor | None = None) -> Tensor:
+        """Return the mean over windows with speech; 0, still joined to `faces`, when there are none.
+
+        Args:
+            mel: (N, 1, 80, columns), exactly the sound of the windows' frames.
+            faces: (N, 3 Tv, H, W) as the expert takes them (`stack_lower`).
+            speech: (N,) bool, windows that count. In silence an expert has no opinion, and a generator that must
+                please it draws what is not there.
+        """
+        if speech is not None:
+            if not bool(speech.any()):
+                return faces.sum() * 0.0
+            mel, faces = mel[speech], faces[speech]
+        audio, video = self.network(mel, faces)
+        cosine = F.cosine_similarity(audio, video)
+        # An expert that is not rectified may say less than 0, where the logarithm ends.
+        return F.binary_cross_entropy(cosine.clamp(_NEVER, 1.0), torch.ones_like(cosine))
+
+
+class FeatureLoss(Frozen):
+    """Compare pictures by the activations of a frozen encoder, such as the expert's face encoder.
+
+    It sees what the expert learned to see: mouth shapes, not identity or grain, so it goes with a loss on texture
+    (`train.losses.pictures.structure_loss`), not in its place. Activations are normalised over channels at every
+    place, as in R. Zhang et al., "The Unreasonable Effectiveness of Deep Features", 2018; the distance is L2, averaged
+    over places and layers.
+    """
+
+    def __init__(self, encoder: nn.Sequential, layers: Sequence[int]) -> None:
+        """Compare what comes out of `layers` (indices of the encoder's stages).
+
+        Raises:
+            ValueError: no layers, or one that the encoder lacks.
+        """
+        super().__init__(encoder)
+        if not layers or not all(0 <= layer < len(encoder) for layer in layers):
+            raise ValueError(f"layers {list(layers)} are not among the encoder's {len(encoder)}")
+        self._layers = frozenset(layers)
+
+    def forward(self, made: Tensor, truth: Tensor) -> Tensor:
+        """Return the distance of what the encoder takes, (N, C, H, W); 0 for equal pictures, at most 2."""
+        total = made.new_zeros(())
+        x, y = made, truth
+        for index, layer in enumerate(self.network.children()):
+            x, y = layer(x), layer(y)
+            if index in self._layers:
+                total = total + (_directions(x) - _directions(y)).square().sum(1).mean()
+            if index == max(self._layers):
+                break
+        return total / len(self._layers)
+
+
+def _directions(features: Tensor) -> Tensor:
+    # With a floor under the root: the gradient of a norm at zero is not a number.
+    return features / (features.square().sum(1, keepdim=True) + 1e-10).sqrt()
+
+
+def stack_lower(frames_NTCHW: Tensor) -> Tensor:
+    """Stack the lower halves of windows (N, T, 3, H, W) as channels, first frame first: (N, 3 T, H/2, W)."""
+    return frames_NTCHW[..., frames_NTCHW.shape[-2] // 2 :, :].flatten(1, 2)
