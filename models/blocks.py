@@ -85,17 +85,19 @@ def build_chain(width_in: int, stages: Iterable[Stage]) -> nn.Sequential:
     return nn.Sequential(*blocks)
 
 
-def audio_stages(deep_residual: int) -> tuple[Stage, ...]:
-    """Return the audio encoder's table: mel (N, 1, 80, 16) to (N, 512, 1, 1).
+def audio_stages(deep_residual: int, strides: tuple[int, int] = (3, 2)) -> tuple[Stage, ...]:
+    """Return the audio encoder's table: mel (N, 1, 80, T) to (N, 512, 1, 1).
 
     Args:
         deep_residual: residual blocks at width 256: 1 in the generator, 2 in the expert.
+        strides: of its third and fourth stage in time, so that T columns become three: (3, 2) for 16.
     """
+    third, fourth = strides
     return (
         Stage(32, residual=2),
         Stage(64, stride=(3, 1), residual=2),
-        Stage(128, stride=3, residual=2),
-        Stage(256, stride=(3, 2), residual=deep_residual),
+        Stage(128, stride=(3, third), residual=2),
+        Stage(256, stride=(3, fourth), residual=deep_residual),
         Stage(512, padding=0),
         Stage(512, kernel=1, padding=0),
     )
