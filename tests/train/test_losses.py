@@ -9,13 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.patch_discriminator import PatchDiscriminator
-from train.losses.adversarial import (
-    discriminator_loss,
-    frozen,
-    hinge_discriminator_loss,
-    hinge_real_loss,
-    real_loss,
-)
+from train.losses.adversarial import discriminator_loss, hinge_discriminator_loss, hinge_real_loss, real_loss
 from train.losses.frozen import FeatureLoss, SyncLoss, stack_lower
 from train.losses.lips import landmark_weights, normalised, outline_weights
 from train.losses.motion import correlation_loss, temporal_loss
@@ -270,22 +264,25 @@ def test_the_frozen_expert_moves_faces_and_never_itself() -> None:
 
 
 def test_sync_loss_is_the_bce_of_the_cosine_over_windows_with_speech() -> None:
-    def known(mel: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
-        cosine = face[:, 0, 0, 0]
-        video = torch.stack([cosine, (1.0 - cosine**2).clamp(min=0.0).sqrt()], 1)
-        return torch.tensor([[1.0, 0.0]]).expand(len(mel), 2), video
-
     class Known(nn.Module):
+        """The first pixel is the cosine."""
+
         def forward(self, mel: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
-            return known(mel, face)
+            cosine = face[:, 0, 0, 0]
+            video = torch.stack([cosine, (1.0 - cosine**2 + 1e-12).sqrt()], 1)
+            return torch.tensor([[1.0, 0.0]]).expand(len(mel), 2), video
 
     sync = SyncLoss(Known())
     mel = torch.zeros(3, 1, 80, 16)
     faces = torch.tensor([1.0, 0.5, 0.25])[:, None, None, None].expand(3, 15, 4, 4)
     assert float(sync(mel[:1], faces[:1])) == pytest.approx(0.0, abs=1e-5)
-    assert float(sync(mel, faces)) == pytest.approx((math.log(2) + math.log(4)) / 3, rel=1e-4)
-    assert float(sync(mel, faces, torch.tensor([False, True, False]))) == pytest.approx(math.log(2), rel=1e-4)
+    assert float(sync(mel, faces)) == pytest.approx((math.log(2) + math.log(4)) / 3, rel=1e-3)
+    assert float(sync(mel, faces, torch.tensor([False, True, False]))) == pytest.approx(math.log(2), rel=1e-3)
     silent = faces.clone().requires_grad_()
+    orthogonal = torch.zeros(1, 15, 4, 4, requires_grad=True)
+    sync(mel[:1], orthogonal).backward()
+    assert orthogonal.grad is not None and torch.isfinite(orthogonal.grad).all()
+    assert float(orthogonal.grad[0, 0, 0, 0]) < 0.0
     none = sync(mel, silent, torch.zeros(3, dtype=torch.bool))
     none.backward()
     assert float(none.detach()) == 0.0 and silent.grad is not None and not bool(silent.grad.any())
@@ -341,17 +338,10 @@ def test_hinge_stops_at_the_margin() -> None:
     assert float(hinge_real_loss(score)) == -2.0
 
 
-def test_a_discriminator_that_is_lent_gets_no_gradient_and_is_given_back() -> None:
-    torch.manual_seed(0)
-    judge = PatchDiscriminator(width=4)
-    made = torch.rand(2, 3, 16, 24, requires_grad=True)
-    wrapped = nn.Module()
-    wrapped.module = judge
-    with frozen(wrapped) as lent:
-        assert lent is judge
-        hinge_real_loss(lent(made)).backward()
-    assert made.grad is not None and bool((made.grad != 0).any())
-    assert all(parameter.grad is None and parameter.requires_grad for parameter in judge.parameters())
+def test_quality_losses_take_half_precision_probabilities() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = discriminator_loss(torch.full((2, 1), 0.9).bfloat16(), torch.ones(2, 1).bfloat16())
+    assert loss.dtype == torch.float32 and bool(torch.isfinite(loss))
 
 
 def test_patch_discriminator_is_small_and_local_and_learns_to_tell_blur() -> None:

@@ -1,10 +1,10 @@
-"""Losses between a generator and the discriminator of its pictures."""
+"""Losses between a generator and the discriminator of its pictures.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+The trainers' loop keeps the gradient of one network's loss out of the others' parameters.
+"""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 
@@ -13,7 +13,7 @@ def real_loss(probability: Tensor) -> Tensor:
 
     In the Wav2Lip code this is the "perceptual" term (Prajwal et al. 2020, L_gen).
     """
-    return F.binary_cross_entropy(probability, torch.ones_like(probability))
+    return _cross_entropy(probability, 1.0)
 
 
 def discriminator_loss(real: Tensor, made: Tensor) -> Tensor:
@@ -21,7 +21,14 @@ def discriminator_loss(real: Tensor, made: Tensor) -> Tensor:
 
     Both are probabilities (0..1); 2 log 2 is a discriminator that cannot tell.
     """
-    return real_loss(real) + F.binary_cross_entropy(made, torch.zeros_like(made))
+    return real_loss(real) + _cross_entropy(made, 0.0)
+
+
+def _cross_entropy(probability: Tensor, label: float) -> Tensor:
+    # In bfloat16 a probability rounds to 1 and its loss to infinity; torch refuses to try.
+    with torch.autocast(probability.device.type, enabled=False):
+        sure = probability.float()
+        return F.binary_cross_entropy(sure, torch.full_like(sure, label))
 
 
 def hinge_real_loss(made: Tensor) -> Tensor:
@@ -36,20 +43,3 @@ def hinge_discriminator_loss(real: Tensor, made: Tensor) -> Tensor:
     scores are 0. Source: Lim and Ye, "Geometric GAN", 2017.
     """
     return F.relu(1.0 - real).mean() + F.relu(1.0 + made).mean()
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[nn.Module]:
-    """Lend a network whose parameters get no gradient meanwhile; what flows through to its inputs stays.
-
-    Lends the network itself where it is wrapped for a distributed run: the wrapper would wait for gradients.
-    """
-    inner = getattr(network, "module", network)
-    wanted = [parameter for parameter in inner.parameters() if parameter.requires_grad]
-    for parameter in wanted:
-        parameter.requires_grad_(False)
-    try:
-        yield inner
-    finally:
-        for parameter in wanted:
-            parameter.requires_grad_(True)

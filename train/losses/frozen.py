@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_NEVER = 1e-6
+_NEVER = 1e-4
+"""Least probability that a cosine stands for."""
 
 
 class Expert(Protocol):
@@ -27,23 +28,19 @@ class Frozen(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         # In a tuple, where torch does not look for submodules.
-        self._held = (network.requires_grad_(False).eval(),)
+        self._held = (network.requires_grad_(False),)
 
-    @property
-    def network(self) -> nn.Module:
-        """The network, in evaluation mode whatever has been done to it outside."""
-        return self._held[0].eval()
-
-    def to_device(self, device: torch.device) -> None:
-        """Bring the network to where its inputs are."""
-        self._held[0].to(device)
+    def network_for(self, inputs: Tensor) -> nn.Module:
+        """Return the network on the device of `inputs`, in evaluation mode whatever was done to it outside."""
+        return self._held[0].to(inputs.device).eval()
 
 
 class SyncLoss(Frozen):
     """Ask a frozen expert whether mouths say what is heard.
 
-    BCE of the cosine of both embeddings against 1, as Wav2Lip trains (Prajwal et al. 2020, E_sync); gradients reach the
-    faces and nothing else.
+    BCE against 1 of the cosine of both embeddings, -log cosine, as Wav2Lip trains (Prajwal et al. 2020, E_sync): 0 when
+    sure, ln 2 at a cosine of one half. The expert's embeddings are rectified, so that a cosine lies in 0..1. Gradients
+    reach the faces and nothing else.
     """
 
     def forward(self, mel: Tensor, faces: Tensor, speech: Tensor | None = None) -> Tensor:
@@ -59,10 +56,10 @@ class SyncLoss(Frozen):
             if not bool(speech.any()):
                 return faces.sum() * 0.0
             mel, faces = mel[speech], faces[speech]
-        audio, video = self.network(mel, faces)
-        cosine = F.cosine_similarity(audio, video)
-        # An expert that is not rectified may say less than 0, where the logarithm ends.
-        return F.binary_cross_entropy(cosine.clamp(_NEVER, 1.0), torch.ones_like(cosine))
+        audio, video = self.network_for(faces)(mel, faces)
+        cosine = F.cosine_similarity(audio.float(), video.float()).clamp(min=0.0)
+        # Rectified embeddings can be orthogonal, where the logarithm's gradient would be infinite.
+        return -torch.log((1.0 - _NEVER) * cosine + _NEVER).mean()
 
 
 class FeatureLoss(Frozen):
@@ -89,7 +86,7 @@ class FeatureLoss(Frozen):
         """Return the distance of what the encoder takes, (N, C, H, W); 0 for equal pictures, at most 2."""
         total = made.new_zeros(())
         x, y = made, truth
-        for index, layer in enumerate(self.network.children()):
+        for index, layer in enumerate(self.network_for(made).children()):
             x, y = layer(x), layer(y)
             if index in self._layers:
                 total = total + (_directions(x) - _directions(y)).square().sum(1).mean()
