@@ -1,45 +1,24 @@
-"""The loop that every trainer here runs: progress, EMA, checkpoint and resume."""
+"""The loop that every trainer here runs: steps, evaluations, checkpoints, until done, out of time or asked to stop."""
 
-import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
 from torch import nn
 
-from train.config import Config
+from train.ahead import Ahead
+from train.board import Board
+from train.budget import Budget
+from train.checkpoint import Checkpoints
+from train.distributed import Place, here, share
+from train.interrupt import StopRequest
+from train.optimise import LoopConfig, Trainer
+from train.progress import Progress
 from train.task import Task
 
-
-class LoopConfig(Config):
-    """Say how long and how a network is trained.
-
-    Attributes:
-        steps: optimiser steps in all, over every resumed run.
-        learning_rate: peak of AdamW's rate; after the warm-up it falls with the schedule.
-        warmup: steps over which the rate rises (at most a tenth of all).
-        betas: of AdamW.
-        weight_decay: of AdamW.
-        clip: largest norm of the gradient.
-        ema: decay of the averaged weights, which are what is kept.
-        schedule: "cosine" to zero, or "constant".
-        bf16: bfloat16 where a network runs.
-        evaluate_every: steps between evaluations.
-        checkpoint_s: seconds between checkpoints.
-    """
-
-    steps: int = 20_000
-    learning_rate: float = 1e-3
-    warmup: int = 200
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 1e-4
-    clip: float = 1.0
-    ema: float = 0.998
-    schedule: str = "cosine"
-    bf16: bool = False
-    evaluate_every: int = 1000
-    checkpoint_s: float = 120.0
+__all__ = ["LoopConfig", "train"]
 
 
 def train(
@@ -50,82 +29,106 @@ def train(
     seed: int = 1,
     time_budget_s: float | None = None,
     report: Callable[[str], None] = print,
+    settings: Mapping[str, Any] | None = None,
 ) -> nn.Module:
     """Train the networks of `task` and return the averaged "model" in evaluation mode.
 
-    Goes on from `run`/checkpoint.pt when that exists. With a time budget the rate falls with the time spent where that
-    is further along than the steps.
+    Goes on from the checkpoint in `run` when there is one, exactly as if it had never stopped. In a distributed run
+    (train.distributed.joined) every process calls it; the first one writes and reports.
+
+    Args:
+        task: networks, data and losses.
+        config: how long and how.
+        run: folder of checkpoints and TensorBoard's events (`run`/board).
+        seed: of dropout and whatever else a step draws; the task seeds its data itself.
+        time_budget_s: seconds in all, resumed parts included. The rate falls with the time spent where that is further
+            along than the steps, so that such a run is not exactly repeatable.
+        report: takes a line of progress.
+        settings: the configuration of the task, JSON-able; a run that is resumed must have the same.
+
+    Raises:
+        RunError: the folder's checkpoint is of another configuration, or damaged with none before it.
+        DivergedError: gradients stopped being finite.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after the checkpoint was written.
     """
-    torch.manual_seed(seed)
-    nets = task.networks
-    average = copy.deepcopy(nets["model"]).eval()
-    optimisers = {
-        name: torch.optim.AdamW(
-            net.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
-        )
-        for name, net in nets.items()
-    }
-    path = run / "checkpoint.pt"
-    step, spent = 0, 0.0
-    if path.exists():
-        state = torch.load(path, weights_only=True)
-        for name, net in nets.items():
-            net.load_state_dict(state["networks"][name])
-            optimisers[name].load_state_dict(state["optimisers"][name])
-        average.load_state_dict(state["average"])
-        task.restore(state["task"])
-        step, spent = int(state["step"]), float(state["spent_s"])
+    place = here()
+    say = report if place.first else _silent
+    checkpoints = Checkpoints(
+        run, {"seed": seed, "world": place.world, "loop": config.model_dump(mode="json"), **(settings or {})}
+    )
+    trainer = Trainer(task, config, place, seed)
+    state = share(checkpoints.load(say) if place.first else None, place)
+    budget = Budget(time_budget_s, float(state["spent_s"]) if state else 0.0)
+    if state:
+        trainer.restore(state)
+        say(f"going on from step {trainer.step}")
+    loop = _Loop(task, config, place, trainer, checkpoints, budget, say)
+    board = Board(run / "board", trainer.step) if place.first else None
+    try:
+        stopped = loop.run(Progress(config.steps, board, say) if board else None, board)
+    finally:
+        if board:
+            board.close()
+    if stopped:
+        raise KeyboardInterrupt
+    return trainer.average
 
-    def save() -> None:
-        run.mkdir(parents=True, exist_ok=True)
-        torch.save(
-            {
-                "networks": {name: net.state_dict() for name, net in nets.items()},
-                "optimisers": {name: optimiser.state_dict() for name, optimiser in optimisers.items()},
-                "average": average.state_dict(),
-                "task": task.state(),
-                "step": step,
-                "spent_s": spent + time.monotonic() - start,
-            },
-            path.with_suffix(".partial"),
-        )
-        path.with_suffix(".partial").replace(path)
 
-    start = saved = time.monotonic()
-    while step < config.steps:
-        elapsed = spent + time.monotonic() - start
-        if time_budget_s is not None and elapsed >= time_budget_s:
-            break
-        done = max(step / config.steps, elapsed / time_budget_s if time_budget_s else 0.0)
-        rate = config.learning_rate * min(1.0, (step + 1) / max(1, min(config.warmup, config.steps // 10)))
-        if config.schedule == "cosine":
-            rate *= 0.5 * (1.0 + float(torch.cos(torch.tensor(min(done, 1.0) * torch.pi))))
-        batch = task.batch(step, 0, 1)
-        shown: dict[str, float] = {}
-        for name, net in nets.items():
-            for group in optimisers[name].param_groups:
-                group["lr"] = rate
-            losses = task.losses(name, {key: value.train() for key, value in nets.items()}, batch)
-            optimisers[name].zero_grad(set_to_none=True)
-            losses["loss"].backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(net.parameters(), config.clip)
-            optimisers[name].step()
-            shown |= {f"{name}.{key}": float(value.detach()) for key, value in losses.items()}
-        step += 1
-        with torch.no_grad():
-            decay = min(config.ema, step / (step + 20))
-            for mine, theirs in zip(average.state_dict().values(), nets["model"].state_dict().values(), strict=True):
-                if mine.dtype.is_floating_point:
-                    mine.lerp_(theirs, 1.0 - decay)
-                else:
-                    mine.copy_(theirs)
-        if step % 200 == 0:
-            report(f"step {step}  {elapsed:.0f} s  " + "  ".join(f"{key} {value:.4f}" for key, value in shown.items()))
-        if step % config.evaluate_every == 0:
-            figures = task.evaluate(average).figures
-            report(f"step {step}  evaluated  " + "  ".join(f"{key} {value:.4f}" for key, value in figures.items()))
-        if time.monotonic() - saved > config.checkpoint_s:
-            save()
-            saved = time.monotonic()
-    save()
-    return average
+def _silent(_line: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """Run what is left of a run; board and progress are the first process's."""
+
+    task: Task
+    config: LoopConfig
+    place: Place
+    trainer: Trainer
+    checkpoints: Checkpoints
+    budget: Budget
+    say: Callable[[str], None]
+
+    def run(self, progress: Progress | None, board: Board | None) -> bool:
+        """Train, evaluate and save until the end; return whether a signal came first."""
+        trainer, config, budget = self.trainer, self.config, self.budget
+        if trainer.step >= config.steps:
+            return False
+        saved = time.monotonic()
+        with StopRequest(self.say) as stop, Ahead(self.task, self.place, trainer.step) as batches:
+            while not (stopped := budget.update(stop.asked, self.place)) and trainer.step < config.steps:
+                if budget.share >= 1.0:
+                    self.say(f"the time budget is spent at step {trainer.step}")
+                    break
+                shown = trainer.advance(batches.take(), max(trainer.step / config.steps, budget.share))
+                if trainer.skipped:
+                    self.say(f"step {trainer.step} left out: its gradient is not finite")
+                elif progress:
+                    progress.show(trainer.step, shown, trainer.rate, budget.left_s)
+                if trainer.step % config.evaluate_every == 0 or trainer.step == config.steps:
+                    batches.settle()
+                    self._evaluate(board)
+                if time.monotonic() - saved > config.checkpoint_s and trainer.step < config.steps:
+                    self._save()
+                    saved = time.monotonic()
+            self._save()
+            # torchrun ends every process when one has ended in the middle of a run.
+            share(None, self.place)
+        if stopped:
+            self.say(f"stopped at step {trainer.step}; the same command goes on from there")
+        return stopped
+
+    def _save(self) -> None:
+        if self.place.first:
+            self.checkpoints.save(self.trainer.state() | {"spent_s": self.budget.spent_s})
+
+    def _evaluate(self, board: Board | None) -> None:
+        """Measure in the first process; whatever that changes in the task's schedules changes in all of them."""
+        step = self.trainer.step
+        if board:
+            evaluation = self.task.evaluate(self.trainer.average)
+            board.evaluation(step, evaluation)
+            figures = "  ".join(f"{name} {value:.4f}" for name, value in evaluation.figures.items())
+            self.say(f"step {step}  held out: {figures}")
+        self.task.restore(share(self.task.state(), self.place))

@@ -23,22 +23,27 @@ class Evaluation:
 
 
 class Task(Protocol):
-    """Bring networks, data and losses together. One thread calls it."""
+    """Bring networks, data and losses together.
+
+    `batch` runs in a thread of its own while `losses` runs, never beside the other methods.
+    """
 
     networks: dict[str, nn.Module]
     """What is trained, "model" first; each has an optimiser of its own and they take turns in this order."""
 
     def batch(self, step: int, rank: int, world: int) -> Batch:
-        """Return the batch of a step, on the CPU.
+        """Return the batch of a step, on the CPU; steps are asked for in order, each once.
 
-        It depends on the seed, the step and the rank alone, so that the order of data needs no state to be resumed.
+        It depends on the seed, the step and the rank alone, so that the order of data needs no state to be resumed:
+        draw from a generator made of these three, never from torch's or numpy's own.
         """
 
     def losses(self, name: str, nets: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
         """Return the losses of network `name`: "loss" is minimised, the others are shown.
 
-        `nets` are the networks to call (wrapped for a distributed run). What the next network needs of this one may be
-        put into `batch`.
+        `nets` are the networks to call, in training mode; the parameters of all but `name` take no gradient meanwhile.
+        What the next network needs of this one may be put into `batch`, where it loses its gradient. Networks that the
+        task keeps for itself it brings to the batch's device.
         """
 
     def evaluate(self, average: nn.Module) -> Evaluation:

@@ -1,0 +1,39 @@
+"""Batches prepared while the networks learn from the ones before."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+
+from train.distributed import Place
+from train.task import Batch, Task
+
+
+class Ahead:
+    """Prepare the next batch in a thread while the networks learn from this one."""
+
+    def __init__(self, task: Task, place: Place, step: int) -> None:
+        self._task, self._place, self._step = task, place, step
+        self._pool = ThreadPoolExecutor(1, "batch")
+        self._next: Future[Batch] = self._pool.submit(self._prepare, step)
+
+    def take(self) -> Batch:
+        """Return the batch of the next step on the device and begin with the one after it."""
+        batch = self._next.result()
+        self._step += 1
+        self._next = self._pool.submit(self._prepare, self._step)
+        return {key: value.to(self._place.device, non_blocking=True) for key, value in batch.items()}
+
+    def settle(self) -> None:
+        """Wait until the task is not preparing any more."""
+        self._next.exception()
+
+    def _prepare(self, step: int) -> Batch:
+        batch = self._task.batch(step, self._place.rank, self._place.world)
+        return {key: value.pin_memory() for key, value in batch.items()} if self._place.device.type == "cuda" else batch
+
+    def __enter__(self) -> "Ahead":
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
