@@ -93,15 +93,30 @@ def encode_sample(sample: Sample) -> dict[str, bytes]:
     done, strip = cv2.imencode(".jpg", sample.crops.reshape(frames * size, size, 3), _JPEG)
     if not done:
         raise ShardError(f"{sample.key}: its crops cannot be written as JPEG")
-    points, sound = io.BytesIO(), io.BytesIO()
+    points = io.BytesIO()
     np.save(points, sample.landmarks.astype(np.float32), allow_pickle=False)
+    return {
+        "json": encode_info(sample.info),
+        "jpg": strip.tobytes(),
+        "landmarks.npy": points.getvalue(),
+        "wav": encode_speech(sample.speech),
+    }
+
+
+def encode_info(info: SampleInfo) -> bytes:
+    """Return the member `json`."""
+    return json.dumps(asdict(info), sort_keys=True).encode()
+
+
+def encode_speech(speech: NDArray[np.int16]) -> bytes:
+    """Return the member `wav` of (n,) int16 mono at 16 kHz."""
+    sound = io.BytesIO()
     with wave.open(sound, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
-        file.writeframes(sample.speech.astype("<i2").tobytes())
-    info = json.dumps(asdict(sample.info), sort_keys=True).encode()
-    return {"json": info, "jpg": strip.tobytes(), "landmarks.npy": points.getvalue(), "wav": sound.getvalue()}
+        file.writeframes(speech.astype("<i2").tobytes())
+    return sound.getvalue()
 
 
 def sample_info(key: str, members: Mapping[str, bytes]) -> SampleInfo:
