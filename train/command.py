@@ -1,6 +1,8 @@
 """`lipline train`: train a network from prepared shards."""
 
 import argparse
+import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +67,25 @@ def run(args: argparse.Namespace) -> int:
         ValueError: with the reason and the remedy in one line.
     """
     _check(args)
+    if "WORLD_SIZE" in os.environ:
+        # Each process would print DistributedDataParallel's advice to trust that every weight is used at every step.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     import torch
+
+    from train.distributed import joined
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
     budget = None if args.time_budget is None else args.time_budget * 60.0
-    options = Options(args.seed, budget, tuple(args.changes))
-    return find_run(args.kind)(args.config, args.shards, args.folder, args.out, options)
+    with joined() as place:
+        torch.manual_seed(args.seed)
+        report = partial(print, flush=True) if place.first else _silent
+        options = Options(args.seed, budget, tuple(args.changes), place.first, report)
+        return find_run(args.kind)(args.config, args.shards, args.folder, args.out, options)
+
+
+def _silent(_line: str) -> None:
+    """Say nothing: the first process of a distributed run speaks for all."""
 
 
 def _check(args: argparse.Namespace) -> None:

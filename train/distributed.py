@@ -6,7 +6,6 @@ one would with N times the batch.
 """
 
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,8 +129,7 @@ def objective(task: Task, name: str, place: Place) -> nn.Module:
     alone = Objective(task, name)
     if place.world == 1:
         return alone
-    # Losses may leave parts of a network out at some steps; torch warns where none ever does.
-    warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
+    # Losses may leave parts of a network out at some steps.
     return DistributedDataParallel(alone, find_unused_parameters=True)
 
 

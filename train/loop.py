@@ -95,8 +95,8 @@ class _Loop:
         trainer, config, budget = self.trainer, self.config, self.budget
         if trainer.step >= config.steps:
             return False
-        saved = time.monotonic()
-        with StopRequest(self.say) as stop, Ahead(self.task, self.place, trainer.step) as batches:
+        saved, steps = time.monotonic(), range(trainer.step, config.steps)
+        with StopRequest(self.say) as stop, Ahead(self.task, self.place, steps) as batches:
             while not (stopped := budget.update(stop.asked, self.place)) and trainer.step < config.steps:
                 if budget.share >= 1.0:
                     self.say(f"the time budget is spent at step {trainer.step}")

@@ -1,0 +1,223 @@
+"""What a step does with rates, averages and gradients that are not finite; budgets; what a run tells."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from tiny_tasks import TalkTask, quiet, saved
+from torch import Tensor, nn
+
+from train import progress
+from train.distributed import here
+from train.loop import LoopConfig, train
+from train.optimise import DivergedError, Trainer, rate_at
+from train.task import Batch
+
+CONFIG = LoopConfig(steps=10, learning_rate=5e-3)
+
+
+class DamagedTask(TalkTask):
+    """Have a NaN in the batches of some steps."""
+
+    def __init__(self, steps: tuple[int, ...]) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def batch(self, step: int, rank: int, world: int) -> Batch:
+        batch = super().batch(step, rank, world)
+        return batch | {"loudness": batch["loudness"] * float("nan")} if step in self.steps else batch
+
+
+def test_the_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
+    config = LoopConfig(steps=1000, learning_rate=2.0, warmup=50)
+    rates = [rate_at(config, step, step / 1000) for step in range(1000)]
+    assert rates[0] == pytest.approx(2.0 / 50) and max(rates) == pytest.approx(rates[50], rel=0.01)
+    assert rates[500] == pytest.approx(1.0) and 0 < rates[-1] < 1e-4
+    assert rate_at(config, 500, 1.0) == 0.0
+    constant = config.model_copy(update={"schedule": "constant"})
+    assert rate_at(constant, 999, 0.999) == 2.0
+    assert rate_at(LoopConfig(steps=20, learning_rate=1.0, warmup=200), 2, 0.0) == 1.0
+
+
+def test_configurations_that_train_nothing_are_refused() -> None:
+    for wrong in ({"steps": 0}, {"ema": 1.0}, {"schedule": "linear"}, {"clip": 0.0}, {"rate": 1.0}):
+        with pytest.raises(ValidationError):
+            LoopConfig.model_validate(wrong)
+
+
+def test_the_average_follows_by_its_decay() -> None:
+    task = TalkTask()
+    trainer = Trainer(task, CONFIG.model_copy(update={"ema": 0.5, "steps": 1000}), here(), 1)
+    weights: list[Tensor] = [next(task.networks["model"].parameters()).detach().clone()]
+    for step in range(60):
+        trainer.advance(task.batch(step, 0, 1), 0.0)
+        weights.append(next(task.networks["model"].parameters()).detach().clone())
+    expected = weights[0]
+    for step, now in enumerate(weights[1:], 1):
+        decay = min(0.5, step / (step + 20))
+        expected = decay * expected + (1 - decay) * now
+    torch.testing.assert_close(next(trainer.average.parameters()).data, expected, rtol=1e-5, atol=1e-7)
+    counts = trainer.average.state_dict()["hear.1.num_batches_tracked"]
+    assert int(counts) == 60
+
+
+def test_each_network_learns_from_its_own_loss_alone() -> None:
+    class GreedyTask(TalkTask):
+        """Ask the judge's weights for something in the model's loss, and let the judge see the model's history."""
+
+        def losses(self, name: str, nets: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
+            wants = [p.requires_grad for net in nets.values() for p in net.parameters()]
+            own = [key == name for key, net in nets.items() for _ in net.parameters()]
+            assert wants == own
+            assert all(not value.requires_grad for value in batch.values())
+            assert all(net.training for net in nets.values())
+            return super().losses(name, nets, batch)
+
+    task = GreedyTask()
+    before = {key: value.clone() for key, value in task.networks["judge"].state_dict().items()}
+    trainer = Trainer(task, CONFIG.model_copy(update={"weight_decay": 0.0}), here(), 1)
+    shown = trainer.advance(task.batch(0, 0, 1), 0.0)
+    assert {"model/loss", "model/l1", "model/gradient", "judge/loss", "judge/gradient"} <= shown.keys()
+    assert not torch.equal(before["0.weight"], task.networks["judge"].state_dict()["0.weight"])
+    assert all(p.requires_grad for net in task.networks.values() for p in net.parameters())
+
+
+def test_gradients_are_clipped_to_their_norm() -> None:
+    def moved(clip: float) -> Tensor:
+        task = TalkTask(adversary=False, dropout=0.0)
+        before = nn.utils.parameters_to_vector(task.networks["model"].parameters())
+        config = CONFIG.model_copy(update={"clip": clip, "weight_decay": 0.0})
+        trainer = Trainer(task, config, here(), 1)
+        trainer.advance(task.batch(0, 0, 1), 0.0)
+        return (nn.utils.parameters_to_vector(task.networks["model"].parameters()) - before).detach().norm()
+
+    # AdamW forgets the scale of a gradient, until it is near its epsilon of 1e-8.
+    assert moved(1e-9) < 0.1 * moved(1.0)
+
+
+def test_a_step_without_finite_gradient_is_left_out(tmp_path: Path) -> None:
+    lines: list[str] = []
+    task = DamagedTask((4, 5))
+    average = train(task, CONFIG.model_copy(update={"patience": 3}), tmp_path, report=lines.append)
+    left_out = [line for line in lines if "left out" in line]
+    assert left_out == [f"step {step} left out: its gradient is not finite" for step in (5, 6)]
+    for network in (average, *task.networks.values()):
+        assert all(bool(value.isfinite().all()) for value in network.state_dict().values())
+    steps = saved(tmp_path)["optimisers"]["model"]["state"][0]["step"]  # type: ignore[index]
+    assert float(steps) == 8.0
+
+
+def test_gradients_that_stay_infinite_end_the_run_and_leave_the_checkpoint(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"patience": 3, "checkpoint_s": 0.0})
+    task = DamagedTask((4, 5, 6))
+    with pytest.raises(
+        DivergedError, match=r'"model" was not finite in 3 steps in a row, up to step 6 \(loss nan.*lower'
+    ):
+        train(task, config, tmp_path, report=quiet)
+    state: Any = saved(tmp_path)
+    assert state["step"] == 6
+    assert all(bool(value.isfinite().all()) for value in state["networks"]["model"].values())
+
+
+def test_bfloat16_is_used_where_it_is_asked_for() -> None:
+    seen: list[torch.dtype] = []
+    for bf16 in (False, True):
+        task = TalkTask(adversary=False)
+        task.networks["model"].paint[0].register_forward_hook(lambda _m, _i, out: seen.append(out.dtype))
+        trainer = Trainer(task, CONFIG.model_copy(update={"bf16": bf16}), here(), 1)
+        trainer.advance(task.batch(0, 0, 1), 0.0)
+        assert all(p.dtype == torch.float32 for p in task.networks["model"].parameters())
+    assert seen == [torch.float32, torch.bfloat16]
+
+
+class SlowTime:
+    """A clock that goes on by a second at every look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+def test_a_time_budget_ends_the_run_with_the_rate_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("train.budget.time", "train.progress.time", "train.loop.time"):
+        monkeypatch.setattr(module, SlowTime())
+    rates: list[float] = []
+    advance = Trainer.advance
+
+    def watched(self: Trainer, batch: Batch, done: float) -> dict[str, Tensor]:
+        shown = advance(self, batch, done)
+        rates.append(self.rate)
+        return shown
+
+    monkeypatch.setattr(Trainer, "advance", watched)
+    config = LoopConfig(steps=1000, learning_rate=1.0, warmup=0, checkpoint_s=1e9)
+    lines: list[str] = []
+    train(TalkTask(), config, tmp_path, time_budget_s=10.0, report=lines.append)
+    # A second a step: nine of them in ten seconds, down the whole cosine.
+    assert len(rates) == 9 and lines == ["the time budget is spent at step 9"]
+    assert rates[0] == pytest.approx(0.9755, abs=1e-3) and rates[-1] == pytest.approx(0.0245, abs=1e-3)
+    # What was spent counts when the run goes on: the same budget is spent already, a larger one is not.
+    train(TalkTask(), config, tmp_path, time_budget_s=10.0, report=lines.append)
+    assert lines[1:] == ["going on from step 9", "the time budget is spent at step 9"]
+    train(TalkTask(), config, tmp_path, time_budget_s=20.0, report=lines.append)
+    assert 15 <= saved(tmp_path)["step"] <= 19  # type: ignore[operator]
+
+
+def test_batches_are_prepared_ahead_and_not_beside_evaluations(tmp_path: Path) -> None:
+    class Watchful(TalkTask):
+        preparing = 0
+
+        def batch(self, step: int, rank: int, world: int) -> Batch:
+            self.preparing += 1
+            time.sleep(0.005)
+            batch = super().batch(step, rank, world)
+            self.preparing -= 1
+            return batch
+
+        def evaluate(self, average: nn.Module) -> Any:
+            assert self.preparing == 0
+            return super().evaluate(average)
+
+    task = Watchful()
+    train(task, CONFIG.model_copy(update={"evaluate_every": 1}), tmp_path, report=quiet)
+    assert [step for step, _, _ in task.drawn] == list(range(10))
+
+
+def test_an_error_of_the_data_ends_the_run(tmp_path: Path) -> None:
+    class Broken(TalkTask):
+        def batch(self, step: int, rank: int, world: int) -> Batch:
+            if step == 3:
+                raise ValueError("the sample a__b is damaged")
+            return super().batch(step, rank, world)
+
+    with pytest.raises(ValueError, match="a__b is damaged"):
+        train(Broken(), CONFIG, tmp_path, report=quiet)
+
+
+def test_a_line_tells_how_far_how_fast_and_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Points:
+        def __init__(self) -> None:
+            self.told: list[tuple[int, dict[str, float]]] = []
+
+        def scalars(self, step: int, values: Mapping[str, float]) -> None:
+            self.told.append((step, dict(values)))
+
+    clock = SlowTime()
+    monkeypatch.setattr("train.progress.time", clock)
+    board, lines = Points(), list[str]()
+    shown = progress.Progress(20_000, board, lines.append)  # type: ignore[arg-type]
+    for step in range(101, 201):
+        clock.now += 0.25
+        shown.show(step, {"model/loss": torch.tensor(float(step % 2))}, 0.001, None)
+    assert [step for step, _ in board.told] == [150, 200]
+    assert board.told[0][1] == {"model/loss": 0.5, "rate": 0.001}
+    # Fifty steps of a quarter second, and a second that looking at the clock takes here.
+    assert lines[0] == "step 150/20000  3.70 steps/s  1:29:20 left  model/loss 0.5000"
+    assert progress.clock(59.6) == "0:01:00" and progress.clock(-1) == "0:00:00"
