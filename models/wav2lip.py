@@ -1,11 +1,13 @@
 """The stock Wav2Lip generator, key for key loadable from the public checkpoints. Needs torch."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from models.blocks import ConvBlock, Stage, audio_stages, build_chain, build_stage
+from models.expert import channels
 
 FACE_STAGES: Final = (
     (Stage(16, kernel=7, padding=3),),
@@ -34,18 +36,21 @@ class Wav2Lip(nn.Module):
     """Paint the lower half of a face from 200 ms of mel.
 
     Images are BGR, 0..1. Of the six face channels the first three are the target with its lower half zeroed, the last
-    three the reference. Architecture: Prajwal et al. 2020; 36,298,035 parameters.
+    three the reference. Architecture: Prajwal et al. 2020; 36,298,035 parameters at width 1, the public network.
+    Another `width` scales every layer's channels and keeps inputs, outputs and keys.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        self.face_encoder_blocks = _encoder()
-        self.audio_encoder = build_chain(1, audio_stages(deep_residual=1))
-        self.face_decoder_blocks = _decoder()
+        faces = [_widened(group, width) for group in FACE_STAGES]
+        decoder = _widened(DECODER_STAGES, width)
+        sound = _widened(audio_stages(deep_residual=1), width)
+        last = channels(32, width)
+        self.face_encoder_blocks = _encoder(faces)
+        self.audio_encoder = build_chain(1, sound)
+        self.face_decoder_blocks = _decoder(sound[-1].channels, decoder, faces)
         self.output_block = nn.Sequential(
-            ConvBlock(DECODER_STAGES[-1].channels + FACE_STAGES[0][0].channels, Stage(32)),
-            nn.Conv2d(32, 3, 1),
-            nn.Sigmoid(),
+            ConvBlock(decoder[-1].channels + faces[0][-1].channels, Stage(last)), nn.Conv2d(last, 3, 1), nn.Sigmoid()
         )
 
     def forward(self, mel: Tensor, face: Tensor) -> Tensor:
@@ -79,18 +84,22 @@ class Wav2Lip(nn.Module):
         return frames
 
 
-def _encoder() -> nn.ModuleList:
-    groups, width = nn.ModuleList(), 6
-    for group in FACE_STAGES:
-        groups.append(build_chain(width, group))
+def _widened(stages: Iterable[Stage], factor: float) -> list[Stage]:
+    return [stage._replace(channels=channels(stage.channels, factor)) for stage in stages]
+
+
+def _encoder(groups: Iterable[list[Stage]]) -> nn.ModuleList:
+    blocks, width = nn.ModuleList(), 6
+    for group in groups:
+        blocks.append(build_chain(width, group))
         width = group[-1].channels
-    return groups
+    return blocks
 
 
-def _decoder() -> nn.ModuleList:
-    groups, width = nn.ModuleList(), 512
-    skips = [group[-1].channels for group in reversed(FACE_STAGES)]
-    for stage, skip in zip(DECODER_STAGES, skips, strict=True):
-        groups.append(nn.Sequential(*build_stage(width, stage)))
+def _decoder(width: int, stages: Iterable[Stage], faces: Iterable[list[Stage]]) -> nn.ModuleList:
+    blocks = nn.ModuleList()
+    skips = [group[-1].channels for group in reversed(list(faces))]
+    for stage, skip in zip(stages, skips, strict=True):
+        blocks.append(nn.Sequential(*build_stage(width, stage)))
         width = stage.channels + skip
-    return groups
+    return blocks

@@ -1,0 +1,58 @@
+"""What `lipline train wav2lip` does: read, train, write ONNX."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.export import export_onnx
+from models.onnx_contract import WAV2LIP
+from train.clips import Role
+from train.config import read_config
+from train.distributed import here
+from train.kinds import Options
+from train.loop import train
+from train.losses.expert_file import read_expert
+from train.pool import Pool
+from train.wav2lip.config import Wav2LipTraining
+from train.wav2lip.task import Wav2LipTask
+
+
+def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Options) -> int:
+    """Train by `config` on `shards` and write a generator for `lipline call --model` to `out`; see train.kinds.
+
+    Raises:
+        ValueError: what the user can mend, with the remedy.
+        OSError: `out` or `run` cannot be written.
+    """
+    chosen = read_config(config, Wav2LipTraining, options.changes)
+    expert = read_expert(chosen.expert.file)
+    clips = _pool(chosen, shards, "train", options.seed)
+    held_out = _pool(chosen, shards, "test", options.seed)
+    options.report(f"{clips.count} clips to train on, {clips.minutes:.1f} minutes; {held_out.count} held out")
+    task = Wav2LipTask(chosen, expert, clips, held_out.at(0), options.seed)
+    network = train(
+        task,
+        chosen.loop,
+        run,
+        seed=options.seed,
+        time_budget_s=options.time_budget_s,
+        report=options.report,
+        settings=chosen.model_dump(mode="json", exclude={"loop"}),
+    )
+    if options.first:
+        difference = export_onnx(network.cpu(), WAV2LIP, out)
+        options.report(f"wrote {out.name}, within {difference:.1g} of the trained network")
+    return 0
+
+
+def _pool(chosen: Wav2LipTraining, shards: Sequence[Path], role: Role, seed: int) -> Pool:
+    place = here()
+    return Pool(
+        shards,
+        chosen.data.split,
+        (role,),
+        speakers=chosen.data.speakers or None,
+        capacity_bytes=int(chosen.data.memory_gb * 2**30),
+        seed=seed,
+        rank=place.rank if role == "train" else 0,
+        world=place.world if role == "train" else 1,
+    )
