@@ -234,6 +234,14 @@ def test_the_example_configs_are_the_published_schedule(name: str, sync: float, 
     assert (loop.weight_decay, loop.ema, loop.warmup, loop.evaluate_every) == (0.0, 0.0, 0, 3000)
 
 
+def test_a_narrow_generator_keeps_every_key_and_scales_what_it_weighs() -> None:
+    with torch.device("meta"):
+        stock, half = Wav2Lip(), Wav2Lip(0.5)
+    assert half.state_dict().keys() == stock.state_dict().keys()
+    sizes = [sum(parameter.numel() for parameter in network.parameters()) for network in (half, stock)]
+    assert sizes[0] / sizes[1] == pytest.approx(0.25, abs=0.01)
+
+
 def test_weights_that_leave_nothing_for_l1_are_refused() -> None:
     with pytest.raises(ConfigError, match="leave nothing for L1"):
         read_config(CONFIGS / "wav2lip.toml", Wav2LipTraining, ["loss.sync=0.6", "loss.quality=0.4"])
