@@ -83,7 +83,7 @@ class FeatureLoss(Frozen):
         self._layers = frozenset(layers)
 
     def forward(self, made: Tensor, truth: Tensor) -> Tensor:
-        """Return the distance of what the encoder takes, (N, C, H, W): 0 for equal, at most 2 after rectified layers."""
+        """Return the distance of what the encoder takes, (N, C, H, W): 0 for equal, at most 2 where rectified."""
         total = made.new_zeros(())
         x, y = made, truth
         for index, layer in enumerate(self.network_for(made).children()):
