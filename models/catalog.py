@@ -14,10 +14,13 @@ from models.wav2lip_onnx import Wav2LipGenerator, describe_inputs, looks_like_wa
 WEIGHTS: Final = Path(__file__).parent / "weights"
 """Folder of the bundled models; a model's name is its file's stem."""
 
+EXPERT: Final = "expert"
+"""Stem of the bundled lip-sync expert, which judges and is no generator."""
+
 
 def bundled_models() -> list[str]:
-    """Return the names of the bundled models, sorted."""
-    return sorted(path.stem for path in WEIGHTS.glob("*.onnx"))
+    """Return the names of the bundled generators, sorted."""
+    return sorted(path.stem for path in WEIGHTS.glob("*.onnx") if path.stem != EXPERT)
 
 
 def model_path(name_or_path: str | Path) -> Path:

@@ -1,0 +1,5 @@
+"""The lip-sync expert's trainer: `lipline train expert`."""
+
+from train.expert.command import run
+
+__all__ = ["run"]
