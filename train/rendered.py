@@ -1,10 +1,12 @@
-"""Make clips of rendered people to train on: `python -m train.rendered --out DIR --count 40` (needs espeak-ng).
+"""Make shards of rendered people to train on: `python -m train.rendered --out DIR --count 40` (needs espeak-ng).
 
 Every clip is another face, voice and pair of sentences; the mouth is timed by the phonemes, so that what is learned of
 sound and shape is known to be in step.
 """
 
 import argparse
+import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -12,12 +14,17 @@ from typing import Final
 import numpy as np
 import soxr
 
-from models.lite_contract import LiteConfig
 from models.mel import SAMPLE_RATE
 from train.head.appearance import random_face
 from train.head.clip import make
 from train.head.speech import Voice
-from train.prepare import FaceLostError, prepare
+from train.prepare.cache import Cache
+from train.prepare.corpus import Video
+from train.prepare.faces import FaceFinder
+from train.prepare.packing import pack
+from train.prepare.report import Report
+from train.prepare.settings import Choice, Settings
+from train.prepare.tracking import track
 
 FIRST_SEED: Final = 100
 """Faces below are kept for tests and for the bundled caller."""
@@ -70,25 +77,39 @@ def plan(index: int) -> tuple[str, Voice]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line."""
+    """Run the command line; people who are there already are not rendered again."""
     parser = argparse.ArgumentParser(prog="python -m train.rendered", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the clips")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the shards")
     parser.add_argument("--count", type=int, default=40, help="how many people")
+    parser.add_argument("--size", type=int, default=128, help="side of the crops, px")
     args = parser.parse_args(arguments)
-    args.out.mkdir(parents=True, exist_ok=True)
-    for index in range(args.count):
-        seed = FIRST_SEED + index
-        out = args.out / f"head{seed}__{seed}.npz"
-        if out.exists():
-            continue
-        clip = make(random_face(seed), *plan(index))
-        speech = soxr.resample(clip.speech.samples, clip.speech.rate, SAMPLE_RATE).astype(np.float32)
-        try:
-            prepare(clip.frames(), speech, LiteConfig().size).save(out)
-        except FaceLostError as error:
-            print(f"left out: face {seed}: {error}")
-        print(f"{index + 1}/{args.count} people", flush=True)
-    return 0
+    settings = Settings(size=args.size, faces=1)
+    store = Cache(args.out / "cache", settings)
+    people = [(Video(Path(f"{FIRST_SEED + i}.rendered"), f"head{FIRST_SEED + i}"), _name(i)) for i in range(args.count)]
+    with store.locked(), FaceFinder(settings.faces) as finder:
+        for index, (_, name) in enumerate(people):
+            if not store.holds(name):
+                _render(index, name, store, settings, finder)
+                print(f"{index + 1}/{args.count} people", flush=True)
+        report = Report({"rendered": args.count, "size": args.size}, videos=args.count)
+        pack(people, store, args.out, Choice(), report)
+    report.write(args.out)
+    print(report.table())
+    return 0 if report.clips else 1
+
+
+def _name(index: int) -> str:
+    """Return what stands for the content of a person's video."""
+    return hashlib.sha256(f"{FIRST_SEED + index} {plan(index)}".encode()).hexdigest()
+
+
+def _render(index: int, name: str, store: Cache, settings: Settings, finder: FaceFinder) -> None:
+    clip = make(random_face(FIRST_SEED + index), *plan(index))
+    sound = soxr.resample(clip.speech.samples, clip.speech.rate, SAMPLE_RATE)
+    speech = np.asarray(np.clip(sound * 32767.0, -32768, 32767), dtype=np.int16)
+    finder.begin()
+    lost: Counter[str] = Counter()
+    store.write(name, track(clip.frames(), speech, name, finder, settings, lost), speech, lost)
 
 
 if __name__ == "__main__":
