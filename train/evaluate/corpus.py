@@ -1,5 +1,6 @@
-"""The clips that are measured: those of one role in prepared shards, decoded when they are needed."""
+"""The clips that are measured: those of one role in prepared shards, read where they lie when they are needed."""
 
+import tarfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final, Literal
@@ -7,62 +8,84 @@ from typing import Final, Literal
 from train.clips import Clip, Split
 from train.evaluate.pairs import Pair
 from train.evaluate.protocol import Scene
-from train.shards import SampleInfo, ShardError, decode_sample, read_infos, read_members, shard_paths
+from train.shards import SampleInfo, ShardError, decode_sample, sample_info, shard_paths
 
 Part = Literal["test", "train", "judge", "all"]
 
 SHORTEST: Final = 25
 """Frames a clip must have: both halves of it need a mouth that opens and closes."""
 
+_Places = dict[str, tuple[int, int]]
+"""Offset and length in the shard of each member, by its ending."""
+
 
 class Corpus:
-    """Hold the clips of one role of some speakers."""
+    """Hold where the clips of one role of some speakers lie. Cheap to send to another process."""
 
     def __init__(
         self, folders: Sequence[Path], role: Part, split: Split, speakers: Collection[str] | None = None
     ) -> None:
-        """Look through the shards.
+        """Look through the shards without decoding anything.
 
         Raises:
-            ShardError: no shards, or none of the clips wanted.
+            ShardError: a shard cannot be read, or there is none of the clips wanted.
         """
-        self._paths = shard_paths(folders)
         self.infos: dict[str, SampleInfo] = {}
-        short = 0
-        for path in self._paths:
-            for key, info in read_infos(path):
+        self._places: dict[str, tuple[Path, _Places]] = {}
+        self.short = 0
+        for path in shard_paths(folders):
+            for key, places in _index(path).items():
+                info = sample_info(key, _read(path, {"json": places["json"]} if "json" in places else {}))
                 wanted = role == "all" or split.role(info.speaker, info.source) == role
-                if wanted and (speakers is None or info.speaker in speakers):
-                    short += info.frames < SHORTEST
-                    if info.frames >= SHORTEST:
-                        self.infos[key] = info
+                if not wanted or (speakers is not None and info.speaker not in speakers):
+                    continue
+                if info.frames < SHORTEST:
+                    self.short += 1
+                    continue
+                self.infos[key], self._places[key] = info, (path, places)
         if not self.infos:
-            raise ShardError(self._complaint(role, split, speakers, short))
-        self._clips: dict[str, Clip] = {}
+            raise ShardError(self._complaint(role, split, speakers))
 
     @property
     def clips(self) -> list[tuple[str, str]]:
         """Key and speaker of every clip, sorted."""
         return sorted((key, info.speaker) for key, info in self.infos.items())
 
-    def load(self, keys: Collection[str]) -> None:
-        """Decode these clips."""
-        wanted = set(keys) - set(self._clips)
-        for path in self._paths if wanted else ():
-            for key, members in read_members(path):
-                if key in wanted:
-                    self._clips[key] = Clip.of(decode_sample(key, members))
-
     def scene(self, pair: Pair) -> Scene:
-        """Return the clips of a pair whose keys were loaded."""
-        return Scene(self._clips[pair.speech], self._clips[pair.pose], self._clips[pair.other])
+        """Return the clips of a pair, decoded."""
+        return Scene(self._clip(pair.speech), self._clip(pair.pose), self._clip(pair.other))
 
-    @staticmethod
-    def _complaint(role: Part, split: Split, speakers: Collection[str] | None, short: int) -> str:
+    def _clip(self, key: str) -> Clip:
+        path, places = self._places[key]
+        return Clip.of(decode_sample(key, _read(path, places)))
+
+    def _complaint(self, role: Part, split: Split, speakers: Collection[str] | None) -> str:
         who = "" if speakers is None else f" of {', '.join(sorted(speakers))}"
-        if short:
-            return f"all {short} clips{who} have fewer than {SHORTEST} frames: prepare longer ones"
+        if self.short:
+            return f"all {self.short} clips{who} have fewer than {SHORTEST} frames: prepare longer ones"
         return (
             f"no clips{who} for the role {role!r} (split by {split.by}): --role all measures every clip, which is "
             "right for speakers that the model was not trained on"
         )
+
+
+def _index(path: Path) -> dict[str, _Places]:
+    """Return where the members of each sample lie in a shard."""
+    found: dict[str, _Places] = {}
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for entry in tar:
+                key, _, ending = Path(entry.name).name.partition(".")
+                found.setdefault(key, {})[ending] = (entry.offset_data, entry.size)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ShardError(f"{path} cannot be read ({error}): prepare it again") from error
+    return found
+
+
+def _read(path: Path, places: _Places) -> dict[str, bytes]:
+    members = {}
+    with path.open("rb") as file:
+        for ending, (offset, size) in places.items():
+            file.seek(offset)
+            members[ending] = file.read(size)
+    return members

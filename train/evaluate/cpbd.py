@@ -80,9 +80,12 @@ def _edge_widths(levels: NDArray[np.float64]) -> NDArray[np.float64]:
 def _run(holds: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return for each of the W px how many of the W - 1 steps around it `holds` without a break."""
     height, steps = holds.shape
-    before, after = np.zeros((2, height, steps + 1), dtype=np.int64)
-    for column in range(steps):
-        before[:, column + 1] = np.where(holds[:, column], before[:, column] + 1, 0)
-        last = steps - 1 - column
-        after[:, last] = np.where(holds[:, last], after[:, last + 1] + 1, 0)
-    return np.asarray(before + after)
+    place = np.arange(steps + 1)
+    broken = np.zeros((2, height, steps + 1), dtype=np.int64)
+    # The px at which a run from the left begins, and the one at which it ends.
+    broken[0, :, 1:] = np.where(holds, 0, place[1:])
+    broken[1] = steps
+    broken[1, :, :-1] = np.where(holds, steps, place[:-1])
+    begin = np.maximum.accumulate(broken[0], axis=1)
+    end = np.minimum.accumulate(broken[1][:, ::-1], axis=1)[:, ::-1]
+    return np.asarray(end - begin)

@@ -41,7 +41,7 @@ class Setting:
     """
 
     away: int = 4
-    targets: int = 25
+    targets: int = 15
 
 
 def moments(scene: Scene, away: int) -> list[tuple[range, range]]:

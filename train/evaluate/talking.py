@@ -7,7 +7,7 @@ frames, the hand-back), which show real mouths.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from realtime.history import History
 from realtime.pastframe import PastFrame, motion
 from train.clips import Clip
 from train.evaluate.opening import FRAME_MS
+
+_SHARED: Final = 10  # neighbouring rebuilt frames take their references from the same history
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +56,14 @@ class Gallery:
             if index:
                 frame.moved = motion(clip.landmarks[index - 1], found)
             self.frames.append(frame)
+        self._histories: dict[tuple[int, ...], History] = {}
 
     def remember(self, indices: Sequence[int]) -> History:
         """Return the history of somebody of whom only these frames (rising) were seen."""
-        history = History()
+        known = self._histories.get(tuple(indices))
+        if known is not None:
+            return known
+        history = self._histories[tuple(indices)] = History()
         last = None
         for index in indices:
             if last is not None and index != last + 1:
@@ -91,12 +97,17 @@ class Talker:
         return _shown(made)
 
     def rebuild(self, mel: NDArray[np.float32], frames: Sequence[int], poses: Sequence[int], away: int) -> Shown:
-        """Make frames `frames` of `mel` each on its pose, with references at least `away` frames from it."""
+        """Make frames `frames` of `mel` (rising) each on its pose, with references `away` frames or more off."""
         made = []
+        # A few neighbours share what may be looked at: a history for each frame would take longer than its mouth.
+        history, shared = History(), range(0)
         for frame, pose in zip(frames, poses, strict=True):
-            allowed = [index for index in range(len(self._gallery.frames)) if abs(index - frame) >= away]
+            if frame not in shared:
+                shared = range(frame, frame + _SHARED)
+                low, high = shared.start - away, shared.stop - 1 + away
+                allowed = [index for index in range(len(self._gallery.frames)) if index <= low or index >= high]
+                history = self._gallery.remember(allowed)
             near = self._gallery.frames[pose]
-            history = self._gallery.remember(allowed)
             references = history.references(self._generator.references_wanted, near)
             made.append(self._speak(mel, frame, near, references))
         return _shown(made)

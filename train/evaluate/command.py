@@ -1,0 +1,138 @@
+"""`lipline evaluate`: how well a generator's mouths follow speech, and how real they look."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+DESCRIPTION = """\
+Measure generators on clips that `lipline prepare` wrote: lip-sync, picture and timing against the
+real video, beside controls (real video, frozen face, loudness alone, other speech). Speech and
+frames come from different clips, by fixed lists of pairs. Writes report.json and index.html."""
+
+EXAMPLES = """\
+examples:
+  lipline evaluate lite SHARDS --out out/report              clips kept from training, split by clip
+  lipline evaluate me.onnx SHARDS --against lite --out out/report    two generators side by side
+  lipline evaluate lite SHARDS --role all --out out/report   speakers that were never trained on
+  lipline evaluate lite SHARDS --draw pairs.json             draw a list of pairs to keep, measure nothing"""
+
+_BAR: Final = 30
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `evaluate` to the subcommands of `lipline` (what `ArgumentParser.add_subparsers` returned)."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="measure a generator's mouths against real video",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="a bundled name or a generator's ONNX file")
+    parser.add_argument("data", type=Path, nargs="+", metavar="DATA", help="folders that `lipline prepare` wrote")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for report.json and index.html")
+    parser.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="another generator in the same table; repeatable",
+    )
+    _add_choice(parser)
+    parser.add_argument(
+        "--expert", type=Path, metavar="FILE", help="the sync expert that judges (default: the bundled)"
+    )
+    parser.add_argument(
+        "--away", type=int, default=4, metavar="N", help="frames between a rebuilt frame and its sources"
+    )
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
+    parser.set_defaults(run=run)
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    """Add what says which clips are measured."""
+    parser.add_argument(
+        "--role",
+        choices=("test", "train", "all"),
+        default="test",
+        help="clips by their part in training (default: test)",
+    )
+    parser.add_argument(
+        "--split", choices=("clip", "speaker"), default="clip", help="what training kept apart (default: clip)"
+    )
+    parser.add_argument("--speakers", nargs="+", metavar="NAME", help="only these")
+    parser.add_argument(
+        "--pairs", type=Path, metavar="FILE", help="list of pairs (default: the one kept for this data)"
+    )
+    parser.add_argument("--draw", type=Path, metavar="FILE", help="draw a list of pairs, write it and stop")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N pairs of the list")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of a list that is drawn (default: 1)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, write the report, print the table, return 0.
+
+    Raises:
+        ValueError: with the reason and the remedy in one line.
+    """
+    _check(args)
+    from train.clips import Split
+    from train.evaluate.corpus import Corpus
+    from train.evaluate.pairs import draw_pairs, write_pairs
+
+    corpus = Corpus(args.data, args.role, Split(args.split), args.speakers)
+    if args.draw is not None:
+        pairs = draw_pairs(corpus.clips, args.draw.stem, args.seed)
+        write_pairs(args.draw, pairs)
+        print(f"{args.draw}: {len(pairs.pairs)} pairs")
+        return 0
+    from train.evaluate.report import evaluate
+
+    progress = Progress()
+    try:
+        print(evaluate(args, corpus, progress.show))
+    finally:
+        progress.end()
+    print(f"{args.out / 'index.html'}")
+    return 0
+
+
+class Progress:
+    """Tell on stderr how many clips are done: on one line, or a line per tenth where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._began, self._tenth, self._open = time.monotonic(), 0, False
+
+    def show(self, done: int, total: int) -> None:
+        """Show that `done` of `total` clips are measured."""
+        spent = time.monotonic() - self._began
+        text = f"{done} of {total} clips, {spent:.0f} s, {spent / done * (total - done):.0f} s left"
+        if self._terminal:
+            self._open = True
+            bar = "#" * round(done / total * _BAR)
+            print(f"\r[{bar:<{_BAR}}] {text}  ", end="", file=sys.stderr, flush=True)
+        elif done * 10 // total > self._tenth or done == 1:
+            self._tenth = done * 10 // total
+            print(f"evaluate: {text}", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._open:
+            print(file=sys.stderr)
+            self._open = False
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.out is None and args.draw is None:
+        raise ValueError("say where the report goes: --out DIR")
+    if args.out is not None and args.out.exists() and not args.out.is_dir():
+        raise ValueError(f"{args.out} is a file: name a folder for the report")
+    for name in ("limit", "jobs", "away"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name} is at least 1, not {value}")
+    if args.away > 8:
+        raise ValueError(f"--away is at most 8, not {args.away}: half of a short clip must be left to speak over")

@@ -1,0 +1,168 @@
+"""Measure generators on a corpus and write the report: the work behind `lipline evaluate`."""
+
+import argparse
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from models.catalog import EXPERT, WEIGHTS, model_path
+from train.evaluate.corpus import Corpus
+from train.evaluate.measure import Measured
+from train.evaluate.page import Report, page
+from train.evaluate.pairs import PairList, choose
+from train.evaluate.protocol import Setting
+from train.evaluate.showcase import Example, choose_examples
+from train.evaluate.table import COLUMNS, MOUTH, PICTURE, Table, as_json, per_speaker, tabulate, text
+from train.evaluate.work import Task, Workers, default_jobs, workers
+
+FORMAT: Final = "lipline evaluation 1"
+_PLAN: Final = ("r_planned", "r_drawn", "spread_planned", "r_raw", "closing", "cut")
+
+
+def evaluate(args: argparse.Namespace, corpus: Corpus, progress: Callable[[int, int], None]) -> str:
+    """Measure what the command line asks for, write the report into `args.out`, return the table as text.
+
+    Raises:
+        ValueError: a model, the expert or the list of pairs cannot be used; named with the remedy.
+    """
+    began = time.monotonic()
+    models = _named([args.model, *args.against])
+    listed = choose(corpus.clips, args.pairs, args.seed)
+    pairs = listed.pairs[: args.limit]
+    expert = _expert(args.expert)
+    task = Task(models, expert, Setting(args.away), corpus)
+    args.out.mkdir(parents=True, exist_ok=True)
+    with workers(task, args.jobs or min(default_jobs(), len(pairs))) as bench:
+        measured = bench.measure(pairs, progress)
+        table, speakers = tabulate(measured), per_speaker(measured)
+        examples = _examples(bench, measured, next(iter(models)), listed)
+    facts = _facts(args, listed, measured, models, expert, time.monotonic() - began)
+    title = f"{' and '.join(models)} on {_count(len(measured), 'clip')} of {_count(_people(measured), 'speaker')}"
+    report = Report(title, list(models), table, speakers, examples, _seen(args), facts)
+    (args.out / "index.html").write_text(page(report))
+    (args.out / "report.json").write_text(json.dumps(_numbers(report, measured), indent=1, allow_nan=False) + "\n")
+    return _text(title, table, list(models), speakers)
+
+
+def _named(given: Sequence[str]) -> dict[str, Path]:
+    """Return the models' files by what they are called in the table: the file's stem, numbered where two are equal."""
+    named: dict[str, Path] = {}
+    for entry in given:
+        path = model_path(entry)
+        name, number = path.stem, 2
+        while name in named:
+            name, number = f"{path.stem} {number}", number + 1
+        named[name] = path
+    return named
+
+
+def _expert(given: Path | None) -> Path | None:
+    """Return the expert's file; None when none is given and none is bundled."""
+    if given is not None:
+        if not given.is_file():
+            raise ValueError(f"there is no expert {given}: check the path, or train one with `lipline train expert`")
+        return given
+    bundled = WEIGHTS / f"{EXPERT}.onnx"
+    return bundled if bundled.is_file() else None
+
+
+def _examples(bench: Workers, measured: Sequence[Measured], main: str, listed: PairList) -> list[Example]:
+    chosen = choose_examples(measured, main)
+    pairs = {pair.speech: pair for pair in listed.pairs}
+    shown = bench.show([pairs[measured[index].key] for _, index in chosen])
+    return [
+        Example(why, measured[index], scene, rows) for (why, index), (scene, rows) in zip(chosen, shown, strict=True)
+    ]
+
+
+def _seen(args: argparse.Namespace) -> bool:
+    return bool(args.role == "train" or (args.role == "test" and args.split == "clip"))
+
+
+def _facts(
+    args: argparse.Namespace,
+    listed: PairList,
+    measured: Sequence[Measured],
+    models: dict[str, Path],
+    expert: Path | None,
+    seconds: float,
+) -> list[tuple[str, str]]:
+    spoken = sum(int(one.speech.sum()) for one in measured)
+    frames = sum(len(one.real) for one in measured)
+    alone = sum(one.pose == one.key for one in measured)
+    return [
+        *((name, f"{path.name}, SHA-256 {_sha256(path)[:16]}") for name, path in models.items()),
+        ("expert", f"{expert.name}, SHA-256 {_sha256(expert)[:16]}" if expert else "none: LSE and FD-sync are missing"),
+        ("data", f"{', '.join(folder.name for folder in args.data)}; role {args.role}, split by {args.split}"),
+        (
+            "pairs",
+            f"{listed.name}, seed {listed.seed}, {len(measured)} of {len(listed.pairs)}; {alone} over their own clip",
+        ),
+        ("frames", f"{frames}, {spoken} of them inside speech"),
+        ("rebuilt", f"from frames at least {args.away} away"),
+        ("time", f"{seconds:.0f} s on {platform.machine()}, Python {platform.python_version()}"),
+    ]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _people(measured: Sequence[Measured]) -> int:
+    return len({one.speaker for one in measured})
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _numbers(report: Report, measured: Sequence[Measured]) -> dict[str, Any]:
+    """Return the content of report.json."""
+    return {
+        "format": FORMAT,
+        "title": report.title,
+        "models": list(report.models),
+        "facts": dict(report.facts),
+        "columns": {entry.key: {"unit": entry.unit, "note": entry.note} for entry in COLUMNS},
+        "rows": as_json(report.table),
+        "speakers": {row: {who: _plain(values) for who, values in of.items()} for row, of in report.speakers.items()},
+        "clips": [
+            {
+                "speech": one.key,
+                "pose": one.pose,
+                "speaker": one.speaker,
+                "real": _list(one.real),
+                "inside_speech": one.speech.astype(int).tolist(),
+                "opening": {name: _list(row.opening) for name, row in one.rows.items()},
+            }
+            for one in measured
+        ],
+    }
+
+
+def _list(values: np.ndarray[Any, Any]) -> list[float | None]:
+    return [round(float(value), 4) if np.isfinite(value) else None for value in values]
+
+
+def _plain(values: Any) -> dict[str, float | None]:
+    return {key: float(value) if np.isfinite(value) else None for key, value in values.items()}
+
+
+def _text(title: str, table: Table, models: Sequence[str], speakers: Any) -> str:
+    """Return the table for a terminal."""
+    parts = [title, text(table, MOUTH), text(table, PICTURE)]
+    parts.append(text({name: table[name] for name in models}, _PLAN))
+    people = sorted(speakers[models[0]])
+    if len(people) > 1:
+        told = "\n".join(
+            f"  {who}: " + ", ".join(f"{name} {speakers[name][who]['r']:.2f}" for name in [*models, "loudness alone"])
+            for who in people
+        )
+        parts.append(f"r in speech by speaker\n{told}")
+    return "\n\n".join(parts)
