@@ -1,0 +1,115 @@
+"""`lipline train`: what it hands to a kind, and what it refuses."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from tiny_tasks import TalkTask
+
+from train import command, distributed, kinds
+from train.config import Config, read_config
+from train.distributed import Place
+from train.kinds import Kind, Options
+from train.loop import LoopConfig, train
+
+
+class TalkConfig(Config):
+    """Configure the tiny kind."""
+
+    dropout: float = 0.2
+    loop: LoopConfig = LoopConfig()
+
+
+def talk_run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Options) -> int:
+    """Be a kind as train.kinds asks for."""
+    settings = read_config(config, TalkConfig, options.changes)
+    trained = train(
+        TalkTask(options.seed, dropout=settings.dropout),
+        settings.loop,
+        run,
+        seed=options.seed,
+        time_budget_s=options.time_budget_s,
+        report=options.report,
+        settings=settings.model_dump(mode="json"),
+    )
+    if options.first:
+        torch.save(trained.state_dict(), out)
+    options.report(f"{out.name} is written from {[folder.name for folder in shards]}")
+    return 0
+
+
+@pytest.fixture
+def kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Make "talk" a kind; return a folder with its configuration."""
+    module = ModuleType("talk_kind")
+    module.run = talk_run  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "talk_kind", module)
+    monkeypatch.setitem(kinds.KINDS, "talk", Kind("talk_kind", "a mouth that opens with the sound"))
+    (tmp_path / "talk.toml").write_text("dropout = 0.1\n[loop]\nsteps = 4\nlearning_rate = 0.005\n")
+    yield tmp_path
+
+
+def call(folder: Path, *more: str, name: str = "talk") -> int:
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers())
+    files = ["--config", folder / "talk.toml", "--shards", folder / "a", folder / "b"]
+    files += ["--run", folder / "run", "--out", folder / "out.pt"]
+    args = parser.parse_args(["train", name, *map(str, files), *more])
+    run: Any = args.run
+    return int(run(args))
+
+
+def test_a_kind_trains_by_its_file_and_the_changes_to_it(kind: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(kind, "--set", "loop.steps=6", "dropout=0.0", "--seed", "3", "--time-budget", "5") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("step 6/6 ") and said[-1] == "out.pt is written from ['a', 'b']"
+    first = torch.load(kind / "out.pt", weights_only=True)
+    assert call(kind, "--set", "loop.steps=6", "--set", "dropout=0.0", "--seed", "3") == 0
+    assert capsys.readouterr().out.splitlines()[0] == "going on from step 6"
+    assert all(torch.equal(value, first[key]) for key, value in torch.load(kind / "out.pt", weights_only=True).items())
+    with pytest.raises(ValueError, match=r"dropout was 0\.0, now 0\.1; .*seed was 3, now 1"):
+        call(kind)
+
+
+def test_only_the_first_process_writes_and_speaks(
+    kind: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "here", lambda: Place(1, 1, torch.device("cpu")))
+    monkeypatch.setattr("train.loop.here", distributed.here)
+    assert call(kind) == 0
+    assert capsys.readouterr().out == "" and not (kind / "run").exists() and not (kind / "out.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("--time-budget", "0"), "--time-budget is in minutes and more than 0"),
+        (("--threads", "0"), "--threads is at least 1"),
+        (("--out", "/nowhere/x.onnx"), "no folder /nowhere for --out: make it first"),
+        (("--set", "loop.stepps=3"), r"talk\.toml: loop\.stepps"),
+        (("--config", "missing.toml"), r"missing\.toml cannot be read"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_a_line(kind: Path, more: tuple[str, ...], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        call(kind, *more)
+    assert not (kind / "run").exists()
+
+
+def test_the_threads_are_those_asked_for(kind: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    call(kind)
+    call(kind, "--threads", "2")
+    assert asked == [2]
+
+
+def test_an_unknown_kind_is_told_the_known_ones(kind: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        call(kind, name="lights")
+    assert "'expert', 'lite', 'wav2lip'" in capsys.readouterr().err
