@@ -17,7 +17,8 @@ examples:
   lipline train expert --config train/configs/expert.toml --shards SHARDS --run runs/expert --out expert.onnx
   lipline train lite --config train/configs/lite.toml --shards SHARDS --run runs/lite --out lite.onnx \\
       --time-budget 60 --set loop.bf16=true
-  torchrun --nproc-per-node 4 -m client.main train lite --config ...     one process per GPU, or several on a CPU
+  torchrun --nproc-per-node 4 -m -- client.main train lite --config ...     a process per GPU, or several on a CPU
+  (the -- keeps torchrun from taking --run for its own)
   tensorboard --logdir runs"""
 
 

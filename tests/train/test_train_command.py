@@ -113,3 +113,13 @@ def test_an_unknown_kind_is_told_the_known_ones(kind: Path, capsys: pytest.Captu
     with pytest.raises(SystemExit):
         call(kind, name="lights")
     assert "'expert', 'lite', 'wav2lip'" in capsys.readouterr().err
+
+
+def test_torchrun_takes_the_line_that_the_help_shows() -> None:
+    from torch.distributed.run import get_args_parser
+
+    (line,) = (line for line in command.EXAMPLES.splitlines() if "torchrun --" in line)
+    words = line.partition("torchrun ")[2].partition("--config")[0].split()
+    parsed = get_args_parser().parse_args([*words, "--run", "runs/lite"])
+    assert (parsed.training_script, parsed.module) == ("client.main", True)
+    assert parsed.training_script_args == ["train", "lite", "--run", "runs/lite"]
