@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
+from models.expert_onnx import REACH
 from train.clips import FPS
 from train.prepare.cache import Candidate
 from train.prepare.settings import Choice
-from train.prepare.sync import REACH, Curve, joined
+from train.prepare.sync import Curve, joined
 
 WRONG_PERSON: Final = "not the person of the reference"
 NOT_HEARD: Final = "sound and picture do not go together"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from train.clips import FPS
+from train.prepare.choice import NOT_HEARD
 
 FILE: Final = "REPORT.json"
 _NAMES: Final = 5
@@ -97,6 +98,8 @@ class Report:
             lines.append(f"offsets corrected, ms: {', '.join(f'{k} ({n})' for k, n in said['offsets_ms'].items())}")
         else:
             lines.append("offsets of sound and picture were not measured (no expert)")
+        if self._lost[NOT_HEARD] > self.frames:
+            lines.append("most was left out by the expert: it may not know such faces; try --expert none")
         if said["left_out"]:
             lines.append(f"{'left out because':44s} {'videos':>6s} {'min':>7s}  for example")
         for reason, one in said["left_out"].items():

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 from realtime.media_file import MediaError
+from train.clips import FPS
 from train.prepare.cache import Cache, file_sha256
 from train.prepare.corpus import Video
 from train.prepare.listening import Done, Job, work
@@ -62,7 +63,7 @@ def prepare(videos: Sequence[Video], plan: Plan, report: Report, bar: "Bar | Non
     with store.locked():
         tracked = _track_all(videos, plan, report, bar or Bar(len(videos)))
         expert = None if plan.expert is None else _fingerprint(plan.expert)
-        shortest = round(plan.settings.shortest_s * 25)
+        shortest = round(plan.settings.shortest_s * FPS)
         pack(tracked, store, plan.out, plan.choice, report, shortest, expert, plan.reference)
     report.write(plan.out)
 

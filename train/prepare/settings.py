@@ -55,6 +55,6 @@ class Choice:
         likeness: least similarity to the reference face.
     """
 
-    least_confidence: float = 0.1
+    least_confidence: float = 0.15
     tolerance: int = 1
     likeness: float = 0.735

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-REACH: Final = 15
-"""Frames of offset, either way, that are tried: as SyncNet's authors do."""
+from models.expert_onnx import REACH
 
 
 class Expert(Protocol):

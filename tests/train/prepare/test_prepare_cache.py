@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from films import face_at
 
+from models.expert_onnx import REACH
 from train.prepare.cache import Cache, Candidate, Tracked, file_sha256
 from train.prepare.corpus import Video
 from train.prepare.packing import pack
 from train.prepare.report import Report
 from train.prepare.settings import Choice, Settings
-from train.prepare.sync import REACH, Curve
+from train.prepare.sync import Curve
 from train.shards import Sample, SampleInfo, ShardError, read_samples, shard_paths
 
 SETTINGS = Settings(size=64)

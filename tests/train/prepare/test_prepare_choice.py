@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.expert_onnx import REACH, lse
 from train.prepare.cache import Candidate
 from train.prepare.choice import (
     ADRIFT,
@@ -16,7 +17,7 @@ from train.prepare.choice import (
     fitting,
 )
 from train.prepare.settings import Choice
-from train.prepare.sync import REACH, Curve, curve, joined
+from train.prepare.sync import Curve, curve, joined
 
 
 def embeddings(count: int, seed: int = 0) -> NDArray[np.float32]:
@@ -36,10 +37,15 @@ def unheard(count: int, seed: int = 50) -> Curve:
 
 
 @pytest.mark.parametrize("offset", [-12, -1, 0, 7])
-def test_the_planted_offset_is_found(offset: int) -> None:
+def test_the_planted_offset_is_found_with_the_sign_of_the_experts_module(offset: int) -> None:
     found = shifted(60, offset)
     assert found.offset == offset
     assert found.confidence(offset) > 0.8
+    both = embeddings(90)
+    said = lse(both[REACH - offset :][:60], both[REACH:][:60])
+    exact = curve(both[REACH - offset :][:60], both[REACH:][:60])
+    assert said.offset_frames == exact.offset == offset
+    assert exact.confidence(offset) == pytest.approx(said.confidence, abs=1e-5)
 
 
 def test_joined_curves_weigh_clips_by_their_length() -> None:

@@ -9,15 +9,17 @@ import cv2
 import numpy as np
 import pytest
 
+from models.errors import ModelError
+from models.expert_onnx import REACH
 from realtime.media_file import read_audio, read_video, write_media
 from train.prepare import command, listening
 from train.prepare.cache import Cache, file_sha256
+from train.prepare.choice import NOT_HEARD
 from train.prepare.faces import FaceFinder
 from train.prepare.reference import ReferenceError, describe, likeness, read_reference
 from train.prepare.report import Report
 from train.prepare.run import Bar
 from train.prepare.settings import Settings
-from train.prepare.sync import REACH
 from train.shards import decode_sample, read_samples, shard_paths
 
 SETTINGS = Settings()
@@ -135,9 +137,10 @@ def test_bad_options_name_the_remedy(film: Path, tmp_path: Path) -> None:
     for words, reason in (
         (["--size", "20"], "64 to 256"),
         (["--workers", "0"], "at least 1"),
+        (["--expert", "missing.onnx"], "--expert none"),
         (["--longest", "20"], "0.2 to 10"),
     ):
-        with pytest.raises(ValueError, match=reason):
+        with pytest.raises((ValueError, ModelError), match=reason):
             command.run(arguments(str(film), *out, "--expert", "none", *words))
 
 
@@ -154,4 +157,7 @@ def test_progress_and_report_count_what_was_done() -> None:
         report.left_out(f"{number}.mp4", {"no face": 25})
     table = report.table()
     assert "0.mp4, 1.mp4, 2.mp4, 3.mp4, 4.mp4 and 2 more" in table and "not measured" in table
+    assert "may not know such faces" not in table
+    report.left_out("x.mp4", {NOT_HEARD: 25})
+    assert "may not know such faces" in report.table()
     assert report.to_json()["left_out"]["no face"]["minutes"] == pytest.approx(7 / 60, abs=1e-3)
