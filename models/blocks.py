@@ -101,3 +101,13 @@ def audio_stages(deep_residual: int, strides: tuple[int, int] = (3, 2)) -> tuple
         Stage(512, padding=0),
         Stage(512, kernel=1, padding=0),
     )
+
+
+def conv_norm_relu(inputs: int, outputs: int, stride: Pair = 1, kernel: tuple[int, int] = (3, 3)) -> nn.Sequential:
+    """Return a convolution (odd kernel), batch norm and ReLU: the layer of the lite networks."""
+    padding = (kernel[0] // 2, kernel[1] // 2)
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )

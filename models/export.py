@@ -100,6 +100,10 @@ def _write(network: nn.Module, contract: OnnxContract, path: Path) -> None:
             dynamic_axes={name: {0: "N"} for name in names},
             opset_version=OPSET,
             dynamo=False,
+            # Weights keep their names and batch norm stays apart, so that a file can be trained on
+            # (models.lite_export.load_lite); ONNX Runtime folds both when it opens it.
+            training=torch.onnx.TrainingMode.PRESERVE,
+            do_constant_folding=False,
         )
 
 

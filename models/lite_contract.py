@@ -39,6 +39,7 @@ class LiteConfig:
         columns: mel columns the voice network hears.
         lookahead_ms: audio needed after the frame's time.
         width: channels of the picture network's first level.
+        features: what is remembered of a past frame, channels at half the crop's resolution.
     """
 
     size: int = 128
@@ -48,6 +49,7 @@ class LiteConfig:
     columns: int = 24
     lookahead_ms: float = 80.0
     width: int = 32
+    features: int = 12
 
     @property
     def window(self) -> MelWindow:

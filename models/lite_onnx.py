@@ -1,8 +1,10 @@
 """Run the lite generator from ONNX and move the caller's pixels at the frame's own resolution. No torch here."""
 
+import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import cv2
@@ -14,33 +16,47 @@ from models.generator import FaceImage, Image, Landmarks, Patch
 from models.landmarks import Matrix, aligned_matrix, invert, transform
 from models.lite_contract import POINTS, LiteConfig, shape_of, to_crop_px
 from models.onnx_contract import OnnxContract
+from models.runtime import open_session
 
 CONFIG_KEY: Final = "lipline.lite"
 """Metadata property that holds the LiteConfig as JSON."""
+
+ENCODER_KEY: Final = "lipline.encoder"
+"""Metadata property that holds the encoder of past frames, an ONNX model in base64: one file is one generator."""
 
 _LARGEST: Final = 3.0  # a face so close that its crop is 3 x 128 px wide is sharp enough; more costs time
 _UNUSED: Final = 0.01  # a weight below this is not seen
 
 
 def contract(config: LiteConfig) -> OnnxContract:
-    """Return names and shapes of a lite file; shapes in eye distances, maps in shares of the aligned crop."""
-    size, count = config.size, config.sources
+    """Return names and shapes of a lite file; shapes in eye distances, flow in shares of the aligned crop."""
+    half, count = config.size // 2, config.sources
     height, width = config.region_hw
     return OnnxContract(
         kind="lite",
         inputs={
             "mel": (1, 80, config.columns),
-            "crops": (count, 3, size, size),
+            "features": (count, half * half, config.features),
             "shapes": (count, len(POINTS), 2),
             "neutral": (len(POINTS), 2),
         },
         outputs={
             "shape": (len(POINTS), 2),
-            "maps": (count, 2, height, width),
+            "flow": (count, 2, height // 2, width // 2),
             "weights": (count, height, width),
             "residual": (3, height, width),
         },
         window=config.window,
+    )
+
+
+def encoder_contract(config: LiteConfig) -> OnnxContract:
+    """Return names and shapes of the encoder inside a lite file."""
+    half = config.size // 2
+    return OnnxContract(
+        kind="lite-encoder",
+        inputs={"crop": (3, config.size, config.size)},
+        outputs={"features": (half * half, config.features)},
     )
 
 
@@ -52,14 +68,14 @@ class LiteSource:
         landmarks: (468, 2) px of the frame.
         matrix: (2, 3), frame to aligned crop.
         shape: (55, 2) mouth shape.
-        crop: (3, S, S) float32 0..1, what the network sees.
-        native: the same crop at about the frame's own resolution, uint8 BGR; what the pixels are taken from.
+        features: (S/2 * S/2, C) float32, what the network has seen of the aligned crop.
+        native: that crop at about the frame's own resolution, uint8 BGR; what the pixels are taken from.
     """
 
     landmarks: Landmarks
     matrix: Matrix
     shape: Landmarks
-    crop: NDArray[np.float32]
+    features: NDArray[np.float32]
     native: Image
 
 
@@ -90,19 +106,23 @@ class LiteGenerator:
         metadata = session.get_modelmeta().custom_metadata_map
         try:
             self.config = LiteConfig.from_json(json.loads(metadata[CONFIG_KEY]))
+            encoder = base64.b64decode(metadata[ENCODER_KEY], validate=True)
         except (KeyError, ValueError, TypeError) as error:
             raise ModelError(f"the file's {CONFIG_KEY} cannot be read: export the model again") from error
         self._session = session
+        # A past frame is seen once, in a millisecond: more threads would only take turns.
+        self._encoder = open_session(encoder, threads=1)
         self.window = self.config.window
         self.references_wanted = self.config.sources - 1
 
     def prepare(self, face: FaceImage) -> LiteSource:
-        """Cut a frame's aligned crops, small for the network and large for the pixels."""
+        """Cut a frame's aligned crops, small for the network, which sees it now, and large for the pixels."""
         size = self.config.size
         matrix, native, small = aligned_crops(face, size)
         crop = np.ascontiguousarray(small.transpose(2, 0, 1), dtype=np.float32) / np.float32(255.0)
         shape = shape_of(transform(matrix, face.landmarks), size)
-        return LiteSource(face.landmarks, matrix, shape, crop, native)
+        (features,) = self._encoder.run(["features"], {"crop": crop[None]})
+        return LiteSource(face.landmarks, matrix, shape, features[0], native)
 
     def generate(self, mel: NDArray[np.float32], pose: LiteSource, references: Sequence[LiteSource]) -> Patch:
         """Return the mouth for `mel` (80, columns) on `pose`; references from closed to open, the first is the neutral.
@@ -116,16 +136,16 @@ class LiteGenerator:
             raise ValueError(f"mel is {mel.shape}, this generator hears (80, {self.window.columns})")
         sources = [pose, *references][: self.config.sources]
         sources += [sources[-1]] * (self.config.sources - len(sources))
-        shape, maps, weights, residual = self._session.run(
-            ["shape", "maps", "weights", "residual"],
+        shape, flow, weights, residual = self._session.run(
+            ["shape", "flow", "weights", "residual"],
             {
                 "mel": mel[None, None].astype(np.float32),
-                "crops": np.stack([source.crop for source in sources])[None],
+                "features": np.stack([source.features for source in sources])[None],
                 "shapes": np.stack([source.shape for source in sources])[None],
                 "neutral": references[0].shape[None],
             },
         )
-        image, to_patch = self._draw(sources, maps[0], weights[0], residual[0])
+        image, to_patch = self._draw(sources, flow[0], weights[0], residual[0])
         landmarks = pose.landmarks.copy()
         landmarks[list(POINTS)] = transform(invert(pose.matrix), to_crop_px(shape[0], self.config.size))
         return Patch(image, _join(to_patch, pose.matrix), landmarks)
@@ -133,7 +153,7 @@ class LiteGenerator:
     def _draw(
         self,
         sources: Sequence[LiteSource],
-        maps: NDArray[np.float32],
+        flow: NDArray[np.float32],
         weights: NDArray[np.float32],
         residual: NDArray[np.float32],
     ) -> tuple[Image, Matrix]:
@@ -143,19 +163,33 @@ class LiteGenerator:
         height, width = (round(side * scale) for side in self.config.region_hw)
         enlarged = (width, height)
         total: NDArray[np.float32] = np.asarray(cv2.resize(residual.transpose(1, 2, 0), enlarged) * np.float32(255.0))
-        for source, where, weight in zip(sources, maps, weights, strict=True):
+        places = _places(self.config, enlarged)
+        for source, moved, weight in zip(sources, flow, weights, strict=True):
             share = np.asarray(cv2.resize(weight, enlarged), dtype=np.float32)
             box = _used(share)
             if box is None:
                 continue
             edge = np.float32(source.native.shape[0])
-            xs, ys = (cv2.resize(axis, enlarged)[box] * edge - np.float32(0.5) for axis in where)
+            xs, ys = (
+                (cv2.resize(axis, enlarged)[box] + place[box]) * edge - np.float32(0.5)
+                for axis, place in zip(moved, places, strict=True)
+            )
             taken = cv2.remap(source.native, xs, ys, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
             total[box] += taken * share[box][..., None]
         image = np.clip(total + 0.5, 0, 255).astype(np.uint8)
         x, y = width / self.config.region_hw[1], height / self.config.region_hw[0]
         to_patch = np.array([[x, 0.0, (0.5 - left) * x - 0.5], [0.0, y, (0.5 - top) * y - 0.5]])
         return image, to_patch
+
+
+@lru_cache(maxsize=4)
+def _places(config: LiteConfig, enlarged: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return where the pixels of a region drawn at (width, height) lie, x and y in shares of the aligned crop."""
+    left, top, right, bottom = config.region
+    xs = (left + (np.arange(enlarged[0]) + 0.5) * (right - left) / enlarged[0]) / config.size
+    ys = (top + (np.arange(enlarged[1]) + 0.5) * (bottom - top) / enlarged[1]) / config.size
+    across, down = np.meshgrid(xs.astype(np.float32), ys.astype(np.float32))
+    return across, down
 
 
 def _used(weight: NDArray[np.float32]) -> tuple[slice, slice] | None:

@@ -11,13 +11,13 @@ Session = Any
 PROVIDERS: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-def open_session(path: Path, provider: str = "cpu", threads: int = 2) -> Session:
-    """Open an ONNX file.
+def open_session(path: Path | bytes, provider: str = "cpu", threads: int = 2) -> Session:
+    """Open an ONNX model.
 
     Idle workers sleep instead of spinning: a call shares its cores with codecs and the face tracker.
 
     Args:
-        path: the ONNX file.
+        path: the ONNX file, or its content.
         provider: "cpu" or "cuda".
         threads: most threads of one run on the CPU, at least 1.
 
@@ -36,7 +36,7 @@ def open_session(path: Path, provider: str = "cpu", threads: int = 2) -> Session
     wanted = PROVIDERS[provider]
     if wanted not in onnxruntime.get_available_providers():
         raise ModelError(f"this ONNX Runtime has no {wanted}: {_remedy(provider)}")
-    if not path.is_file():
+    if isinstance(path, Path) and not path.is_file():
         raise ModelError(f"{path} is not a file: check the path of the model")
     session = _open(onnxruntime, path, wanted, threads)
     obtained = session.get_providers()
@@ -47,7 +47,7 @@ def open_session(path: Path, provider: str = "cpu", threads: int = 2) -> Session
     return session
 
 
-def _open(onnxruntime: Any, path: Path, wanted: str, threads: int) -> Session:
+def _open(onnxruntime: Any, path: Path | bytes, wanted: str, threads: int) -> Session:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -55,15 +55,18 @@ def _open(onnxruntime: Any, path: Path, wanted: str, threads: int) -> Session:
     options.log_severity_level = 3
     providers = [wanted] if wanted == PROVIDERS["cpu"] else [wanted, PROVIDERS["cpu"]]
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        return onnxruntime.InferenceSession(
+            path if isinstance(path, bytes) else str(path), options, providers=providers
+        )
     # ONNX Runtime's errors have no common class but Exception.
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
-        raise ModelError(f"{path} is not a model that ONNX Runtime can open ({reason}): {_hint(path)}") from error
+        name = "the content" if isinstance(path, bytes) else path
+        raise ModelError(f"{name} is not a model that ONNX Runtime can open ({reason}): {_hint(path)}") from error
 
 
-def _hint(path: Path) -> str:
-    if path.suffix.lower() in (".pth", ".pt", ".ckpt", ".tar"):
+def _hint(path: Path | bytes) -> str:
+    if isinstance(path, Path) and path.suffix.lower() in (".pth", ".pt", ".ckpt", ".tar"):
         return f"it looks like a PyTorch checkpoint, run `lipline convert {path.name} {path.stem}.onnx` first"
     return "download or convert it again"
 

@@ -1,5 +1,6 @@
 """The lite generator at run time: geometry at native resolution, bad calls, bad files."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from models.generator import FaceImage, Landmarks
 from models.landmarks import _TEMPLATE, ALIGNED_EYES, ALIGNED_ORIGIN, STABLE, aligned_matrix, invert, transform
 from models.lite import Lite
 from models.lite_contract import POINTS, LiteConfig, shape_of, to_crop_px
-from models.lite_onnx import CONFIG_KEY, LiteGenerator, contract
+from models.lite_export import export_lite
+from models.lite_onnx import CONFIG_KEY, ENCODER_KEY, LiteGenerator, contract
 from models.runtime import open_session
 
 CONFIG = LiteConfig(width=8, coefficients=4)
@@ -33,7 +35,7 @@ def still_lite() -> Lite:
 @pytest.fixture(scope="module")
 def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("lite") / "lite.onnx"
-    export_onnx(still_lite(), contract(CONFIG), out, {CONFIG_KEY: json.dumps(CONFIG.to_json())})
+    export_lite(still_lite(), out)
     return out
 
 
@@ -116,8 +118,10 @@ def test_bad_calls_say_what_is_wrong(generator: LiteGenerator) -> None:
         generator.generate(np.zeros((80, 16), np.float32), source, [source])
 
 
-def test_a_file_without_its_config_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoder", [None, "no base 64", base64.b64encode(b"no model").decode()])
+def test_a_file_without_its_config_or_encoder_is_refused(tmp_path: Path, encoder: str | None) -> None:
     out = tmp_path / "bare.onnx"
-    export_onnx(still_lite(), contract(CONFIG), out)
-    with pytest.raises(ModelError, match="export the model again"):
+    extra = {} if encoder is None else {CONFIG_KEY: json.dumps(CONFIG.to_json()), ENCODER_KEY: encoder}
+    export_onnx(still_lite(), contract(CONFIG), out, extra)
+    with pytest.raises(ModelError, match="again"):
         LiteGenerator(open_session(out))

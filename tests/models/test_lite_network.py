@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from models.alignment import SILENCE
-from models.export import export_onnx
-from models.lite import CLOSED_GAP, Lite, mixture, sample
+from models.errors import ModelError
+from models.lite import CLOSED_GAP, Lite
 from models.lite_contract import GAP, POINTS, LiteConfig, gap
-from models.lite_onnx import CONFIG_KEY, contract
+from models.lite_export import export_lite, load_lite
+from models.lite_onnx import CONFIG_KEY
+from models.lite_warp import channels_last, sample
 
 CONFIG = LiteConfig(width=8, coefficients=4)
 UPPER, LOWER = GAP
@@ -41,32 +43,53 @@ def lite() -> Lite:
 
 
 def test_equal_shapes_leave_every_pixel_where_it_is(lite: Lite) -> None:
-    maps = lite.warp(mouth(0.1), mouth(0.1)[:, None])
-    assert torch.allclose(maps[0, 0], lite.warp.full_2HW, atol=1e-4)
+    assert float(lite.painter.warp(mouth(0.1), mouth(0.1)[:, None]).abs().max()) < 1e-4
 
 
 def test_the_warp_brings_the_sources_points_to_the_target_and_holds_the_rim(lite: Lite) -> None:
-    maps = lite.warp(mouth(0.0), mouth(0.2)[:, None])
+    warp = lite.painter.warp
+    maps = warp.maps(warp(mouth(0.0), mouth(0.2)[:, None]))
     left, top, _, _ = CONFIG.region
-    source, target = lite.warp.to_px(mouth(0.2))[0], lite.warp.to_px(mouth(0.0))[0]
+    source, target = warp.to_px(mouth(0.2))[0], warp.to_px(mouth(0.0))[0]
     for index in (POINTS.index(17), POINTS.index(152)):
         x, y = (target[index] - torch.tensor([left, top])).round().long().tolist()
         assert torch.allclose(maps[0, 0, :, y, x], source[index], atol=1.5)
-    rim = maps[0, 0, :, 0] - lite.warp.full_2HW[:, 0]
+    rim = maps[0, 0, :, 0] - warp.full_2HW[:, 0]
     assert rim.abs().max() < 0.7
 
 
 def test_sampling_where_a_pixel_is_returns_that_pixel(lite: Lite) -> None:
     crops = torch.rand(1, 1, 3, CONFIG.size, CONFIG.size)
     left, top, right, bottom = CONFIG.region
-    taken = sample(crops, lite.warp.full_2HW[None, None])
+    taken = sample(channels_last(crops), lite.painter.warp.full_2HW[None, None], CONFIG.size, CONFIG.size)
     assert torch.allclose(taken[0, 0], crops[0, 0, :, top:bottom, left:right], atol=1e-4)
 
 
+def test_sampling_is_torchs_bilinear_sampling_with_its_gradients() -> None:
+    places = torch.rand(2, 3, 2, 6, 8) * 60 - 12
+    gradients = []
+    for ours in (True, False):
+        pictures, where = torch.rand(2, 3, 5, 16, 16, generator=torch.Generator().manual_seed(1)), places.clone()
+        pictures.requires_grad_(), where.requires_grad_()
+        if ours:
+            taken = sample(channels_last(pictures), where, 32, 16)
+        else:
+            grid = (where.flatten(0, 1).permute(0, 2, 3, 1) * 2.0 + 1.0) / 32 - 1.0
+            flat = torch.nn.functional.grid_sample(
+                pictures.flatten(0, 1), grid, mode="bilinear", padding_mode="border", align_corners=False
+            )
+            taken = flat.reshape(2, 3, 5, 6, 8)
+        (taken * torch.arange(taken.numel()).reshape(taken.shape)).sum().backward()
+        gradients.append((taken.detach(), pictures.grad, where.grad))
+    for mine, theirs in zip(*gradients, strict=True):
+        assert mine is not None and theirs is not None and torch.allclose(mine, theirs, rtol=1e-3, atol=1e-2)
+
+
 def test_the_opening_is_drawn_only_between_open_lips(lite: Lite) -> None:
-    closed, opened = lite.warp.outline(mouth(0.0))[0, 3], lite.warp.outline(mouth(0.3))[0, 3]
+    warp = lite.painter.warp
+    closed, opened = warp.outline(mouth(0.0))[0, 3], warp.outline(mouth(0.3))[0, 3]
     assert opened.sum() > 4 * closed.sum()
-    middle = lite.warp.to_px(mouth(0.3))[0, [UPPER, LOWER]].mean(0) - torch.tensor(CONFIG.region[:2])
+    middle = (warp.to_px(mouth(0.3))[0, [UPPER, LOWER]].mean(0) - torch.tensor(CONFIG.region[:2])) / 2
     assert opened[int(middle[1]), int(middle[0])] > 0.9
 
 
@@ -90,14 +113,15 @@ def test_a_neutral_that_is_not_quite_closed_is_closed(lite: Lite) -> None:
 
 
 def test_weights_share_out_each_pixel_and_the_rim_is_the_poses(lite: Lite) -> None:
-    for parameter in lite.picture.parameters():
+    painter = lite.painter
+    for parameter in painter.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
     crops = torch.rand(2, CONFIG.sources, 3, CONFIG.size, CONFIG.size)
     shapes = torch.cat([mouth(0.1)[:, None]] * CONFIG.sources, 1).expand(2, -1, -1, -1)
     with torch.no_grad():
-        output = lite.draw(mouth(0.1).expand(2, -1, -1), crops, shapes)
-        picture = mixture(output, crops)
-    assert torch.allclose(output.weights_NKHW.sum(1), torch.ones(2, *CONFIG.region_hw), atol=1e-5)
+        drawing = painter(mouth(0.1)[None].expand(2, -1, -1, -1), crops, shapes)
+        picture = painter.mixture(drawing, crops)
+    assert torch.allclose(drawing.weights_NKHW.sum(1), torch.ones(2, *CONFIG.region_hw), atol=1e-5)
     left, top, right, _ = CONFIG.region
     assert (picture[:, :, 0] - crops[:, 0, :, top, left:right]).abs().max() < 0.02
 
@@ -105,10 +129,38 @@ def test_weights_share_out_each_pixel_and_the_rim_is_the_poses(lite: Lite) -> No
 def test_onnx_equals_torch_and_carries_its_config(lite: Lite, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     out = tmp_path / "lite.onnx"
-    difference = export_onnx(lite, contract(CONFIG), out, {CONFIG_KEY: json.dumps(CONFIG.to_json())})
-    assert difference <= 1e-4
+    assert export_lite(lite, out) <= 1e-4
     properties = {entry.key: entry.value for entry in onnx.load(out).metadata_props}
     assert LiteConfig.from_json(json.loads(properties[CONFIG_KEY])) == CONFIG
+
+
+def test_a_file_can_be_trained_on(lite: Lite, tmp_path: Path) -> None:
+    for parameter in lite.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    export_lite(lite, tmp_path / "lite.onnx")
+    again = load_lite(tmp_path / "lite.onnx")
+    assert again.config == CONFIG and not again.training
+    for name, value in lite.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]) or name.endswith("num_batches_tracked")
+
+
+def test_a_file_that_is_no_lite_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_bytes(b"no model")
+    with pytest.raises(ModelError, match=r"x\.onnx"):
+        load_lite(tmp_path / "x.onnx")
+
+
+def test_several_shapes_of_one_person_are_drawn_as_one_by_one(lite: Lite) -> None:
+    painter, crops = lite.painter, torch.rand(2, CONFIG.sources, 3, CONFIG.size, CONFIG.size)
+    for parameter in painter.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    sources = torch.cat([mouth(0.1)[:, None]] * CONFIG.sources, 1).expand(2, -1, -1, -1)
+    targets = torch.cat([mouth(0.0), mouth(0.2)])[None].expand(2, -1, -1, -1)
+    with torch.no_grad():
+        together = painter(targets, crops, sources)
+        alone = painter(targets[:, 1:], crops, sources)
+    for all_of_them, one in zip(together, alone, strict=True):
+        assert torch.allclose(all_of_them[1::2], one, atol=1e-5)
 
 
 def test_the_window_needs_the_lookahead_it_states() -> None:

@@ -1,0 +1,5 @@
+"""The trainer of the lite generator: `lipline train lite`. See docs/design/lite.md."""
+
+from train.lite.command import run
+
+__all__ = ["run"]

@@ -1,0 +1,38 @@
+"""The basis of mouth motion that lite speaks in: principal components of shapes around the closed mouth."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.lite_contract import GAP, POINTS
+from train.clips import Clip
+
+
+def fit_basis(clips: Sequence[Clip], coefficients: int) -> NDArray[np.float32]:
+    """Return the orthonormal basis (coefficients, 110) of mouth motion around each clip's neutral shape (PCA).
+
+    Every speaker counts the same, however much there is of them.
+    """
+    second = np.zeros((2 * len(POINTS), 2 * len(POINTS)))
+    for speaker in sorted({clip.speaker for clip in clips}):
+        moves = np.concatenate([_moves(clip) for clip in clips if clip.speaker == speaker])
+        second += moves.T @ moves / len(moves)
+    _, vectors = np.linalg.eigh(second)
+    return np.ascontiguousarray(vectors[:, ::-1][:, :coefficients].T, dtype=np.float32)
+
+
+def coefficients_of(clip: Clip, basis: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the clip's mouth motion (T, B) in a basis (B, 110)."""
+    return _moves(clip) @ basis.T
+
+
+def gap_of_basis(basis: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how far each coefficient of `basis` (B, 110) opens the inner lips, (B,) in eye distances."""
+    upper, lower = GAP
+    table = basis.reshape(len(basis), -1, 2)
+    return np.asarray(table[:, lower, 1] - table[:, upper, 1])
+
+
+def _moves(clip: Clip) -> NDArray[np.float32]:
+    return (clip.shapes - clip.neutral).reshape(len(clip), -1)

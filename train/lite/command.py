@@ -1,0 +1,149 @@
+"""What `lipline train lite` does: fit the basis, train the voice, train the pictures, write ONNX."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from models.catalog import model_path
+from models.lite import Lite
+from models.lite_export import export_lite, load_lite
+from train.clips import Clip, Role
+from train.config import read_config
+from train.distributed import here
+from train.kinds import Options
+from train.lite.basis import fit_basis
+from train.lite.config import LiteTraining
+from train.lite.picture import PictureTask
+from train.lite.sync import SyncJudge
+from train.lite.voice import VoiceTask, set_gain
+from train.loop import train
+from train.losses.expert_file import read_expert
+from train.optimise import LoopConfig
+from train.pool import Pool
+from train.shards import ShardError
+from train.task import Task
+
+_TRAIN: Final[Role] = "train"
+
+_SAMPLE_GB: Final = 1.0
+"""Of a corpus too large for memory, what the basis and the spreads are measured on."""
+
+
+def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Options) -> int:
+    """Train by `config` on `shards` and write a generator to `out`; see train.kinds.
+
+    Every stage has a folder of its own in `run`; one that is complete is passed over when the run is resumed.
+
+    Raises:
+        ValueError: what the user can mend, with the remedy.
+        OSError: `out` or `run` cannot be written.
+    """
+    chosen = read_config(config, LiteTraining, options.changes)
+    held_out = read_held_out(chosen, shards)
+    pool = make_pool(chosen, shards, "train", options.seed, chosen.data.memory_gb)
+    options.report(f"{pool.count} clips to train on, {pool.minutes:.1f} minutes; {len(held_out)} held out")
+    lite = train_lite(chosen, pool, sample_of(chosen, shards, pool), held_out, run, options)
+    if options.first:
+        difference = export_lite(lite.cpu().eval(), out)
+        options.report(f"wrote {out.name}, within {difference:.1g} of the trained network")
+    return 0
+
+
+def train_lite(
+    chosen: LiteTraining,
+    pool: Pool,
+    sample: Sequence[Clip],
+    held_out: Sequence[Clip],
+    run: Path,
+    options: Options,
+) -> Lite:
+    """Train the stages that `chosen` names and return the averaged network.
+
+    `sample` are clips that are the same in every process of a distributed run.
+    """
+    lite = load_lite(model_path(chosen.start)) if chosen.start is not None else Lite(chosen.model.lite)
+    if chosen.start is None:
+        lite.basis_BV.copy_(torch.from_numpy(fit_basis(sample, lite.config.coefficients)))
+    if "voice" in chosen.stages:
+        options.report("the voice: mouth shapes from mel")
+        task = VoiceTask(lite, pool, sample, held_out, chosen.voice, options.seed)
+        voice = _stage(chosen, task, chosen.voice.loop, run / "voice", chosen.voice.share, options)
+        lite.voice.load_state_dict(voice.state_dict())
+        set_gain(lite.cpu().eval(), sample)
+    if "picture" in chosen.stages:
+        options.report("the pictures: a mouth shape from a person's own pixels")
+        pictures = PictureTask(lite.painter, pool, held_out, chosen.picture, make_judge(chosen, lite), options.seed)
+        share = 1.0 - chosen.voice.share
+        painter = _stage(chosen, pictures, chosen.picture.loop, run / "picture", share, options)
+        lite.painter.load_state_dict(painter.state_dict())
+    return lite
+
+
+def _stage(
+    chosen: LiteTraining, task: Task, loop: LoopConfig, run: Path, share: float, options: Options
+) -> torch.nn.Module:
+    part = share if len(chosen.stages) > 1 else 1.0
+    return train(
+        task,
+        loop,
+        run,
+        seed=options.seed,
+        time_budget_s=None if options.time_budget_s is None else options.time_budget_s * part,
+        report=options.report,
+        settings=chosen.model_dump(mode="json", exclude={"voice": {"loop"}, "picture": {"loop"}, "stages": True}),
+    )
+
+
+def make_judge(chosen: LiteTraining, lite: Lite) -> SyncJudge | None:
+    """Return the sync loss's expert when the configuration asks for one.
+
+    Raises:
+        ValueError: the windows have another number of frames than the expert judges.
+    """
+    if not chosen.picture.loss.sync:
+        return None
+    judge = SyncJudge(read_expert(model_path(chosen.picture.expert or "expert")), lite.config)
+    if chosen.picture.frames != judge.frames:
+        raise ValueError(f"the expert judges {judge.frames} frames: set picture.frames={judge.frames}")
+    return judge
+
+
+def make_pool(chosen: LiteTraining, shards: Sequence[Path], role: Role, seed: int, memory_gb: float) -> Pool:
+    """Return the clips of a role that the configuration wants; in training each process has its own part."""
+    place = here()
+    return Pool(
+        shards,
+        chosen.data.split,
+        (role,),
+        speakers=chosen.data.speakers or None,
+        capacity_bytes=int(memory_gb * 2**30),
+        seed=seed,
+        rank=place.rank if role == "train" else 0,
+        world=place.world if role == "train" else 1,
+    )
+
+
+def sample_of(chosen: LiteTraining, shards: Sequence[Path], pool: Pool) -> Sequence[Clip]:
+    """Return clips to measure on: all of a corpus that is in memory, else the same part of it in every process."""
+    if not pool.streams:
+        return pool.at(0)
+    part = Pool(
+        shards,
+        chosen.data.split,
+        [_TRAIN],
+        speakers=chosen.data.speakers or None,
+        capacity_bytes=int(_SAMPLE_GB * 2**30),
+        seed=0,
+    )
+    return part.at(0)
+
+
+def read_held_out(chosen: LiteTraining, shards: Sequence[Path]) -> list[Clip]:
+    """Return clips of the role "test", at most `held_out`; none when the corpus has none."""
+    try:
+        pool = make_pool(chosen, shards, "test", 0, _SAMPLE_GB)
+    except ShardError:
+        return []
+    return list(pool.at(0))[: chosen.held_out]

@@ -1,0 +1,80 @@
+"""How well a voice hears: the lip gap that it predicts against the real one, in numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.alignment import COLUMN_MS, MelWindow
+from models.lite_voice import Voice
+from train.clips import FPS, Clip
+from train.lite.basis import coefficients_of, gap_of_basis
+from train.lite.sound import windows_of
+
+_REACH = 5  # frames that a lag is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """Hold what was measured inside speech.
+
+    Attributes:
+        correlation: of the predicted lip gap with the real one.
+        loudness: the control: of a mouth that opens as far as the speech around the frame is loud.
+        spread: standard deviation of the predicted gap over that of the real one.
+        lag_ms: delay of the prediction at which it correlates best; positive is late.
+    """
+
+    correlation: float
+    loudness: float
+    spread: float
+    lag_ms: float
+
+
+@torch.no_grad()
+def hear(voice: Voice, clip: Clip, window: MelWindow) -> NDArray[np.float32]:
+    """Return the coefficients (T, B) of a clip's frames, before the gain. The voice must be in evaluation mode."""
+    mel = torch.from_numpy(windows_of(clip, np.arange(len(clip)), window))[:, None]
+    device = next(voice.parameters()).device
+    return np.asarray(voice(mel.to(device)).cpu().numpy(), dtype=np.float32)
+
+
+def measure(voice: Voice, clips: Sequence[Clip], basis: NDArray[np.float32], window: MelWindow) -> Hearing:
+    """Compare predicted and real lip gaps over all frames inside speech of `clips` (one speaker's, for a fair r).
+
+    Truth and prediction are both taken from the basis.
+    """
+    gap_B = gap_of_basis(basis)
+    now = round(-window.offset_ms / COLUMN_MS)
+    columns: list[tuple[NDArray[Any], ...]] = []
+    for clip in clips:
+        said = (hear(voice, clip, window) * voice.gain.cpu().numpy()) @ gap_B
+        loud = windows_of(clip, np.arange(len(clip)), window)[:, :, now : now + 4].mean((1, 2))
+        columns.append((said, coefficients_of(clip, basis) @ gap_B, loud, clip.speech))
+    said, real, loud, inside = (np.concatenate(column) for column in zip(*columns, strict=True))
+    lags = {lag: correlation(np.roll(said, -lag)[inside], real[inside]) for lag in range(-_REACH, _REACH + 1)}
+    best = max(lags, key=lambda lag: lags[lag])
+    spread = float(said[inside].std() / max(float(real[inside].std()), 1e-9))
+    return Hearing(lags[0], correlation(loud[inside], real[inside]), spread, best * 1000.0 / FPS)
+
+
+def measure_speakers(
+    voice: Voice, clips: Sequence[Clip], basis: NDArray[np.float32], window: MelWindow
+) -> dict[str, float]:
+    """Return the medians over speakers of what `measure` says of each; nothing when there are no clips."""
+    if not clips:
+        return {}
+    speakers = sorted({clip.speaker for clip in clips})
+    each = [measure(voice, [clip for clip in clips if clip.speaker == who], basis, window) for who in speakers]
+    return {
+        name: float(np.median([getattr(one, name) for one in each]))
+        for name in ("correlation", "loudness", "spread", "lag_ms")
+    }
+
+
+def correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Return Pearson's correlation; 0 when one of them does not move."""
+    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else 0.0

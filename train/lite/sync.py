@@ -1,0 +1,47 @@
+"""The sync loss of lite's pictures: a frozen expert sees the made mouth in its face and hears the window's sound."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.expert import FACE_HW, region_px
+from models.lite_contract import LiteConfig
+from models.syncnet import SyncNet
+from train.clips import FPS, Clip
+from train.losses.frozen import SyncLoss
+from train.task import Batch
+
+
+class SyncJudge:
+    """Hold the expert of a run, and give it windows as it wants them."""
+
+    def __init__(self, expert: SyncNet, lite: LiteConfig) -> None:
+        """Take an expert; windows must have as many frames as it judges."""
+        self.frames = expert.config.frames
+        self.window = expert.config.window
+        self._region = region_px(expert.config, lite.size)
+        self._loss, self._lite = SyncLoss(expert), lite
+
+    def hear(self, clips: Sequence[Clip], batch: Batch) -> Batch:
+        """Return "mel" (N, 1, 80, columns) of the batch's windows and "speech" (N,), whether all of it is speech."""
+        mels, inside = [], []
+        for index, first in zip(batch["index"].tolist(), batch["first"].tolist(), strict=True):
+            clip = clips[index]
+            mels.append(self.window.cut(clip.mel, first * 1000.0 / FPS))
+            inside.append(bool(clip.speech[first : first + self.frames].all()))
+        return {"mel": torch.from_numpy(np.stack(mels))[:, None], "speech": torch.tensor(inside)}
+
+    def __call__(self, made_NT3HW: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of made mouth regions, pasted into the real crops of the window."""
+        left, top, right, bottom = self._lite.region
+        faces = batch["targets"].clone()
+        faces[..., top:bottom, left:right] = made_NT3HW
+        left, top, right, bottom = self._region
+        seen = faces[..., top:bottom, left:right]
+        small = F.interpolate(seen.flatten(0, 1), size=FACE_HW, mode="bilinear", antialias=True, align_corners=False)
+        stacked = small.reshape(len(faces), -1, *FACE_HW)
+        loss: Tensor = self._loss(batch["mel"], stacked, batch["speech"])
+        return loss

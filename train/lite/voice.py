@@ -1,0 +1,100 @@
+"""First stage of lite: mouth shapes from mel."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.lite import Lite
+from models.lite_voice import Voice
+from train.clips import Clip
+from train.lite.basis import coefficients_of, gap_of_basis
+from train.lite.config import VoiceConfig
+from train.lite.hearing import hear, measure_speakers
+from train.lite.sound import draw_runs
+from train.losses.motion import correlation_loss
+from train.pool import Pool
+from train.task import Batch, Evaluation
+
+_SAMPLED = 200  # clips that spreads are measured on
+
+GAIN_MOST = 1.8
+"""Largest gain: more would open the mouth for noise."""
+
+
+class VoiceTask:
+    """Bring the voice of a lite, clips and losses together (a train.task.Task)."""
+
+    def __init__(
+        self,
+        lite: Lite,
+        pool: Pool,
+        sample: Sequence[Clip],
+        held_out: Sequence[Clip],
+        config: VoiceConfig,
+        seed: int = 1,
+    ) -> None:
+        """Train `lite.voice`, whose basis is set already; spreads are those of `sample`, equal in all processes."""
+        self.networks: dict[str, nn.Module] = {"model": lite.voice}
+        self._pool, self._held_out, self._config, self._seed = pool, list(held_out), config, seed
+        self._lite = lite.config
+        self._basis = lite.basis_BV.numpy()
+        self._gap_B = torch.from_numpy(gap_of_basis(self._basis))
+        self._scale_B = torch.from_numpy(spread_of(sample, self._basis))
+
+    def batch(self, step: int, rank: int, world: int) -> Batch:
+        """Return runs of frames (train.lite.sound.draw_runs)."""
+        rng = np.random.default_rng((self._seed, step, rank))
+        clips, config = self._pool.at(step), self._config
+        return draw_runs(clips, self._basis, self._lite.window, config.batch, config.frames, config.silent, rng)
+
+    def losses(self, name: str, nets: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
+        """Return the weighted sum as "loss", and its parts."""
+        weights, truth = self._config.loss, batch["truth"]
+        heard = nets[name](batch["mel"].flatten(0, 1)[:, None]).float().reshape(truth.shape)
+        scale = self._scale_B.to(truth.device)
+        gap = self._gap_B.to(truth.device)
+        error = (heard - truth) / scale.clamp(min=float(scale.max()) * 0.1)
+        parts = {
+            "shape": F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.5),
+            "opening": ((heard - truth) @ gap).abs().mean() * 20.0,
+            "motion": (heard.diff(dim=1) - truth.diff(dim=1)).abs().div(scale.max() * 0.3).mean(),
+        }
+        if weights.correlation:
+            parts["correlation"] = correlation_loss(truth @ gap, heard @ gap)
+        loss = torch.stack([getattr(weights, part) * value for part, value in parts.items()]).sum()
+        return {"loss": loss, **parts}
+
+    def evaluate(self, average: nn.Module) -> Evaluation:
+        """Measure the lip gap of held-out speech (train.lite.hearing.measure_speakers)."""
+        assert isinstance(average, Voice)
+        return Evaluation(measure_speakers(average, self._held_out, self._basis, self._lite.window))
+
+    def state(self) -> dict[str, float]:
+        """Return nothing: no schedule depends on what was measured."""
+        return {}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Take back nothing."""
+
+
+def spread_of(clips: Sequence[Clip], basis: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the standard deviation (B,) of the coefficients inside speech, over some of `clips`."""
+    some = list(clips)[:: max(1, len(clips) // _SAMPLED)]
+    inside = np.concatenate([coefficients_of(clip, basis)[clip.speech] for clip in some])
+    return np.asarray(inside.std(0), dtype=np.float32)
+
+
+def set_gain(lite: Lite, clips: Sequence[Clip]) -> None:
+    """Set the voice's gain to the spread of the truth over that of the prediction, inside speech, 1 to GAIN_MOST.
+
+    Regression opens the mouth too little, by its own correlation with the truth.
+    """
+    some = list(clips)[:: max(1, len(clips) // _SAMPLED)]
+    basis = lite.basis_BV.numpy()
+    heard = np.concatenate([hear(lite.voice, clip, lite.config.window)[clip.speech] for clip in some])
+    ratio = torch.from_numpy(spread_of(clips, basis) / np.maximum(heard.std(0), 1e-6))
+    lite.voice.gain.copy_(ratio.clamp(1.0, GAIN_MOST))
