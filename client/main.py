@@ -31,6 +31,9 @@ COMMANDS = {
     "call": Command("client.call", "join a room from a file or from camera and microphone"),
     "dub": Command("client.dub", "put the words of any speech on a person in a video"),
     "convert": Command("client.convert", "turn a Wav2Lip or SyncNet checkpoint into ONNX"),
+    "prepare": Command("train.prepare.command", "turn folders of talking-face videos into shards to train on"),
+    "train": Command("train.command", "train a sync expert, a lite generator or Wav2Lip on shards"),
+    "evaluate": Command("train.evaluate.command", "measure a generator against real video and controls"),
 }
 
 DESCRIPTION = """\
@@ -47,6 +50,9 @@ examples:
   lipline call ws://127.0.0.1:8765 --room studio --token SECRET --view seen.mp4
   lipline dub portrait.mp4 speech.wav out.mp4 give the person in a video other words
   lipline convert wav2lip.pth wav2lip.onnx    use weights that you have
+  lipline prepare videos/ --out shards/       make training data of any folder of talking faces
+  lipline train lite --config train/configs/lite.toml --shards shards/ --out mine.onnx
+  lipline evaluate lite shards/ --out report/ see how well a generator speaks
 
 Every synthetic frame carries a badge. `lipline COMMAND --help` tells more about one command."""
 
@@ -106,7 +112,8 @@ def _run(arguments: list[str], chosen: str | None) -> int:
 
 def _install_hint(package: str | None) -> str:
     top = (package or "").split(".")[0]
-    extra = {"torch": "train", "onnx": "train", "onnxruntime": "cpu", "pyvirtualcam": "camera", "sounddevice": "camera"}
+    trainers = ("torch", "onnx", "soxr", "pydantic", "tensorboard", "skimage", "torchmetrics", "matplotlib")
+    extra = {"onnxruntime": "cpu", "pyvirtualcam": "camera", "sounddevice": "camera"} | dict.fromkeys(trainers, "train")
     return f"pip install 'lipline[{extra[top]}]'" if top in extra else f"pip install {top}"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import torch
 
@@ -20,7 +20,6 @@ from train.lite.sync import SyncJudge
 from train.lite.voice import VoiceTask, set_gain
 from train.loop import train
 from train.losses.expert_file import read_expert
-from train.optimise import LoopConfig
 from train.pool import Pool
 from train.shards import ShardError
 from train.task import Task
@@ -69,30 +68,33 @@ def train_lite(
     if "voice" in chosen.stages:
         options.report("the voice: mouth shapes from mel")
         task = VoiceTask(lite, pool, sample, held_out, chosen.voice, options.seed)
-        voice = _stage(chosen, task, chosen.voice.loop, run / "voice", chosen.voice.share, options)
+        voice = _stage(chosen, task, "voice", run, options)
         lite.voice.load_state_dict(voice.state_dict())
         set_gain(lite.cpu().eval(), sample)
     if "picture" in chosen.stages:
         options.report("the pictures: a mouth shape from a person's own pixels")
         pictures = PictureTask(lite.painter, pool, held_out, chosen.picture, make_judge(chosen, lite), options.seed)
-        share = 1.0 - chosen.voice.share
-        painter = _stage(chosen, pictures, chosen.picture.loop, run / "picture", share, options)
+        painter = _stage(chosen, pictures, "picture", run, options)
         lite.painter.load_state_dict(painter.state_dict())
     return lite
 
 
 def _stage(
-    chosen: LiteTraining, task: Task, loop: LoopConfig, run: Path, share: float, options: Options
+    chosen: LiteTraining, task: Task, stage: Literal["voice", "picture"], run: Path, options: Options
 ) -> torch.nn.Module:
+    config = chosen.voice if stage == "voice" else chosen.picture
+    share = chosen.voice.share if stage == "voice" else 1.0 - chosen.voice.share
     part = share if len(chosen.stages) > 1 else 1.0
+    # What the other stage is told does not change this one.
+    settings = chosen.model_dump(mode="json", include={"start", "data", "model"})
     return train(
         task,
-        loop,
-        run,
+        config.loop,
+        run / stage,
         seed=options.seed,
         time_budget_s=None if options.time_budget_s is None else options.time_budget_s * part,
         report=options.report,
-        settings=chosen.model_dump(mode="json", exclude={"voice": {"loop"}, "picture": {"loop"}, "stages": True}),
+        settings=settings | {stage: config.model_dump(mode="json", exclude={"loop"})},
     )
 
 
