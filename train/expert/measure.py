@@ -15,48 +15,13 @@ from typing import Final
 
 from models.errors import ModelError
 from models.expert_onnx import Expert
-from train.clips import Clip, Split
-from train.expert.command import TRAINED_KEY
+from train.clips import Clip
 from train.expert.judged import HALF, Judged, accuracies, best_threshold, judge_clips
+from train.expert.origin import TRAINING, Origin
 from train.shards import read_samples, shard_paths
 
 CALIBRATION: Final = 60
 """Most training clips that the threshold is found on."""
-
-SEEN, UNSEEN, TRAINING = "seen speakers, held-out clips", "unseen speakers", "training clips"
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Say what an expert was trained on, so that all else is known to be new to it."""
-
-    split: Split
-    speakers: frozenset[str]
-
-    @classmethod
-    def of(cls, metadata: dict[str, str]) -> "Origin":
-        """Read it from an ONNX file's metadata.
-
-        Raises:
-            ModelError: the file does not say.
-        """
-        try:
-            told = json.loads(metadata[TRAINED_KEY])
-            split = Split(told["by"], float(told["test"]), float(told["judge"]))
-            return cls(split, frozenset(told["speakers"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(
-                f"the file's {TRAINED_KEY} does not say what it was trained on: measure one of `lipline train expert`"
-            ) from error
-
-    def group(self, speaker: str, source: str) -> str | None:
-        """Return the group that a clip is measured in; None for clips that another network trains on."""
-        role = self.split.role(speaker, source)
-        if role == ("judge" if self.split.judge > 0 else "train"):
-            return TRAINING if self.split.by == "speaker" or speaker in self.speakers else UNSEEN
-        if self.split.by == "clip" and speaker not in self.speakers:
-            return UNSEEN
-        return {"test": UNSEEN if self.split.by == "speaker" else SEEN}.get(role)
 
 
 @dataclass(frozen=True, slots=True)

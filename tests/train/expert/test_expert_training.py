@@ -14,10 +14,11 @@ from models.export import export_onnx
 from models.syncnet import SyncNet
 from train.clips import Split
 from train.config import ConfigError, read_config
-from train.expert.command import TRAINED_KEY, run
+from train.expert.command import origin_of, run
 from train.expert.config import ExpertTraining
 from train.expert.judged import DISTANCES, FAR
-from train.expert.measure import SEEN, TRAINING, UNSEEN, Origin, main, measure
+from train.expert.measure import main, measure
+from train.expert.origin import SEEN, TRAINED_KEY, TRAINING, UNSEEN, Origin
 from train.expert.task import ExpertTask
 from train.kinds import Options
 from train.shards import ShardWriter
@@ -107,6 +108,10 @@ def test_training_goes_on_from_an_expert(trained: tuple[Path, list[str]], shards
     assert float(losses["bce"].detach()) < float(untrained["bce"]) - 0.05
     losses["loss"].backward()
     assert all(parameter.grad is not None for parameter in task.networks["model"].parameters())
+    assert origin_of(config, ["carl"]) == Origin(SPLIT, frozenset({"anna", "carl"}))
+    other = read_config(path, ExpertTraining, [f"network.start={trained[0]}", "data.test=0.1"])
+    with pytest.raises(ModelError, match="trained on another split"):
+        origin_of(other, ["carl"])
     with pytest.raises(ValueError, match="give network.start an expert of these sizes"):
         ExpertTask(read_config(path, ExpertTraining, [f"network.start={trained[0]}", "network.frames=3"]), [shards])
 
