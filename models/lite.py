@@ -66,4 +66,4 @@ class Lite(nn.Module):
         """
         target = self.shape(mel_N1FT, shapes_NKP2[:, 0], neutral_NP2)
         drawing = self.painter.draw(target, features_NKGC, shapes_NKP2)
-        return target, drawing.flow_NK2hw / self.config.size, drawing.weights_NKHW, drawing.residual_N3HW
+        return target, drawing.flow_NK2hw / self.config.size, drawing.weights_NKhw, drawing.residual_N3hw

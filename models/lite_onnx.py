@@ -24,6 +24,9 @@ CONFIG_KEY: Final = "lipline.lite"
 ENCODER_KEY: Final = "lipline.encoder"
 """Metadata property that holds the encoder of past frames, an ONNX model in base64: one file is one generator."""
 
+PERSONAL_KEY: Final = "lipline.personal"
+"""Metadata property of a generator that was enrolled for one person: JSON of how much it learned from, no name."""
+
 _LARGEST: Final = 3.0  # a face so close that its crop is 3 x 128 px wide is sharp enough; more costs time
 _UNUSED: Final = 0.01  # a weight below this is not seen
 
@@ -43,8 +46,8 @@ def contract(config: LiteConfig) -> OnnxContract:
         outputs={
             "shape": (len(POINTS), 2),
             "flow": (count, 2, height // 2, width // 2),
-            "weights": (count, height, width),
-            "residual": (3, height, width),
+            "weights": (count, height // 2, width // 2),
+            "residual": (3, height // 2, width // 2),
         },
         window=config.window,
     )

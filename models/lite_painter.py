@@ -9,19 +9,19 @@ from torch import Tensor, nn
 
 from models.lite_contract import LiteConfig
 from models.lite_picture import Encoder, Picture
-from models.lite_warp import Warp, channels_last, sample
+from models.lite_warp import Warp, channels_last, enlarge, sample
 
 
 class Drawing(NamedTuple):
     """Say how a picture is made of its sources.
 
-    `flow_NK2hw` where to sample each source relative to the pixel (px of the aligned crop); `weights_NKHW` sum to 1
-    over K; `residual_N3HW` is added to the mixture.
+    `flow_NK2hw` where to sample each source relative to the pixel (px of the aligned crop); `weights_NKhw` sum to 1
+    over K; `residual_N3hw` is added to the mixture. All are smooth and enlarged to the picture's resolution.
     """
 
     flow_NK2hw: Tensor
-    weights_NKHW: Tensor
-    residual_N3HW: Tensor
+    weights_NKhw: Tensor
+    residual_N3hw: Tensor
 
 
 class Painter(nn.Module):
@@ -56,4 +56,4 @@ class Painter(nn.Module):
         """Return the picture (N, 3, H, W) that a drawing describes; at run time this happens at native resolution."""
         size = self.config.size
         taken = sample(channels_last(crops_NKCSS), self.warp.maps(drawing.flow_NK2hw), size, size)
-        return (taken * drawing.weights_NKHW[:, :, None]).sum(1) + drawing.residual_N3HW
+        return (taken * enlarge(drawing.weights_NKhw)[:, :, None]).sum(1) + enlarge(drawing.residual_N3hw)

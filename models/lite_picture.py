@@ -49,7 +49,7 @@ class Picture(nn.Module):
         self.up1 = conv_norm_relu(5 * w, 2 * w)
         self.up0 = conv_norm_relu(3 * w, w)
         self.flow = nn.Conv2d(w, config.sources * 2, 3, 1, 1)
-        self.mix = nn.Conv2d(w, (config.sources + 4) * 4, 3, 1, 1)
+        self.mix = nn.Conv2d(w, config.sources + 4, 3, 1, 1)
         for parameter in (*self.flow.parameters(), *self.mix.parameters()):
             nn.init.zeros_(parameter)
         # The rim belongs to the pose frame, so that the patch has no edge.
@@ -58,23 +58,25 @@ class Picture(nn.Module):
         depth = torch.minimum(
             torch.minimum(ys, height - 1 - ys)[:, None], torch.minimum(xs, width - 1 - xs)[None]
         ).float()
-        self.inside_HW: Tensor
+        inside = (depth / 8.0).clamp(0, 1)
         self.inside_hw: Tensor
-        self.register_buffer("inside_HW", (depth / 8.0).clamp(0, 1), persistent=False)
         # The least of four: a mean would move the rim itself.
-        self.register_buffer("inside_hw", -F.max_pool2d(-self.inside_HW[None, None], 2)[0, 0], persistent=False)
+        self.register_buffer("inside_hw", -F.max_pool2d(-inside[None, None], 2)[0, 0], persistent=False)
 
     def forward(self, warped_NKChw: Tensor, outline_N4hw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return flow corrections (N, K, 2, h, w) px, weights (N, K, H, W), residual (N, 3, H, W)."""
+        """Return flow corrections (N, K, 2, h, w) px, weights (N, K, h, w), residual (N, 3, h, w).
+
+        Nothing is painted at full resolution: a network that may do so makes up grain where the real mouth has teeth.
+        """
         x0 = self.stem(torch.cat([warped_NKChw.flatten(1, 2), outline_N4hw], 1))
         x1 = self.down1(x0)
         y1 = self.up1(torch.cat([enlarge(self.down2(x1)), x1], 1))
         y0 = self.up0(torch.cat([enlarge(y1), x0], 1))
         flow = torch.tanh(self.flow(y0)) * FLOW_PX * self.inside_hw
-        mix = F.pixel_shuffle(self.mix(y0), 2)
-        rim = (1.0 - self.inside_HW) * 12.0
+        mix = self.mix(y0)
+        rim = (1.0 - self.inside_hw) * 12.0
         logits = torch.cat([mix[:, :1] + rim, mix[:, 1 : self.count]], 1)
-        paint = torch.sigmoid(mix[:, self.count : self.count + 1] - 2.0) * self.inside_HW
+        paint = torch.sigmoid(mix[:, self.count : self.count + 1] - 2.0) * self.inside_hw
         residual = torch.tanh(mix[:, self.count + 1 :]) * RESIDUAL * paint
         # A softmax over few channels of many pixels is slow in ONNX Runtime; its sum is not.
         chosen = torch.exp(logits.clamp(-30.0, 30.0))

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.alignment import COLUMN_MS, MelWindow
+from models.alignment import MelWindow
 from models.lite_voice import Voice
 from train.clips import FPS, Clip
 from train.lite.basis import coefficients_of, gap_of_basis
 from train.lite.sound import windows_of
 
+_NOW = MelWindow(4, 0.0)  # the sound of the frame itself and a little more
 _REACH = 5  # frames that a lag is looked for
 
 
@@ -48,11 +49,10 @@ def measure(voice: Voice, clips: Sequence[Clip], basis: NDArray[np.float32], win
     Truth and prediction are both taken from the basis.
     """
     gap_B = gap_of_basis(basis)
-    now = round(-window.offset_ms / COLUMN_MS)
     columns: list[tuple[NDArray[Any], ...]] = []
     for clip in clips:
         said = (hear(voice, clip, window) * voice.gain.cpu().numpy()) @ gap_B
-        loud = windows_of(clip, np.arange(len(clip)), window)[:, :, now : now + 4].mean((1, 2))
+        loud = windows_of(clip, np.arange(len(clip)), _NOW).mean((1, 2))
         columns.append((said, coefficients_of(clip, basis) @ gap_B, loud, clip.speech))
     said, real, loud, inside = (np.concatenate(column) for column in zip(*columns, strict=True))
     lags = {lag: correlation(np.roll(said, -lag)[inside], real[inside]) for lag in range(-_REACH, _REACH + 1)}

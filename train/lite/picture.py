@@ -21,7 +21,7 @@ from train.losses.adversarial import hinge_discriminator_loss, hinge_real_loss
 from train.losses.lips import outline_weights
 from train.losses.motion import temporal_loss
 from train.losses.pictures import edge_l1, flow_variation, laplacian_energy, sharpness_loss, structure_loss, weighted_l1
-from train.pool import Pool
+from train.pool import ClipSource
 from train.task import Batch, Evaluation
 
 SHOWN = 6
@@ -37,7 +37,7 @@ class PictureTask:
     def __init__(
         self,
         painter: Painter,
-        pool: Pool,
+        pool: ClipSource,
         held_out: Sequence[Clip],
         config: PictureConfig,
         judge: SyncJudge | None = None,
@@ -84,16 +84,16 @@ class PictureTask:
     def _parts(self, drawing: Drawing, shapes: Tensor, made: Tensor, truth: Tensor) -> dict[str, Tensor]:
         """Return the unweighted losses of made against true regions (N, T, 3, H, W)."""
         weights, warp = self._config.loss, self._painter.warp
-        outline = enlarge(warp.outline(shapes))
-        where = outline_weights(outline)
+        outline = warp.outline(shapes)
+        where = outline_weights(enlarge(outline))
         flat, real = made.flatten(0, 1), truth.flatten(0, 1)
-        chosen = drawing.weights_NKHW
+        chosen = drawing.weights_NKhw
         far = 1.0 - outline[:, [0, 1, 3]].amax(1)
         parts = {
             "pixels": weighted_l1(flat, real, where),
             "edges": edge_l1(flat, real),
             "smooth": flow_variation(drawing.flow_NK2hw),
-            "paint": drawing.residual_N3HW.abs().mean(),
+            "paint": drawing.residual_N3hw.abs().mean(),
             "choice": -(chosen * (chosen + 1e-6).log()).sum(1).mean(),
             "stay": (far * (1.0 - chosen[:, 0])).mean(),
         }

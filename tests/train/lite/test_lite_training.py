@@ -100,9 +100,9 @@ def test_a_perfect_picture_costs_less_than_a_shifted_one(pool: Pool) -> None:
     task = PictureTask(lite.painter, pool, [], PictureConfig(loss=PictureLoss(sharpness=0.1, structure=0.1)))
     shape = torch.from_numpy(pool.at(0)[0].shapes[:1])
     height, width = lite.config.region_hw
-    weights = torch.zeros(1, 4, height, width)
+    weights = torch.zeros(1, 4, height // 2, width // 2)
     weights[:, 0] = 1.0
-    drawing = Drawing(torch.zeros(1, 4, 2, height // 2, width // 2), weights, torch.zeros(1, 3, height, width))
+    drawing = Drawing(torch.zeros(1, 4, 2, height // 2, width // 2), weights, torch.zeros(1, 3, height // 2, width // 2))
     truth = torch.rand(1, 1, 3, height, width)
     perfect = task._parts(drawing, shape, truth, truth)
     shifted = task._parts(drawing, shape, truth.roll(2, -1), truth)
