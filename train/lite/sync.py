@@ -5,11 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from models.expert import FACE_HW, region_px
 from models.lite_contract import LiteConfig
-from models.syncnet import SyncNet
+from models.syncnet import SyncNet, see
 from train.clips import FPS, Clip
 from train.losses.frozen import SyncLoss
 from train.task import Batch
@@ -20,10 +18,9 @@ class SyncJudge:
 
     def __init__(self, expert: SyncNet, lite: LiteConfig) -> None:
         """Take an expert; windows must have as many frames as it judges."""
-        self.frames = expert.config.frames
-        self.window = expert.config.window
-        self._region = region_px(expert.config, lite.size)
-        self._loss, self._lite = SyncLoss(expert), lite
+        self.frames, self.window = expert.config.frames, expert.config.window
+        self._expert, self._lite = expert.config, lite
+        self._loss = SyncLoss(expert)
 
     def hear(self, clips: Sequence[Clip], batch: Batch) -> Batch:
         """Return "mel" (N, 1, 80, columns) of the batch's windows and "speech" (N,), whether all of it is speech."""
@@ -39,9 +36,5 @@ class SyncJudge:
         left, top, right, bottom = self._lite.region
         faces = batch["targets"].clone()
         faces[..., top:bottom, left:right] = made_NT3HW
-        left, top, right, bottom = self._region
-        seen = faces[..., top:bottom, left:right]
-        small = F.interpolate(seen.flatten(0, 1), size=FACE_HW, mode="bilinear", antialias=True, align_corners=False)
-        stacked = small.reshape(len(faces), -1, *FACE_HW)
-        loss: Tensor = self._loss(batch["mel"], stacked, batch["speech"])
+        loss: Tensor = self._loss(batch["mel"], see(faces, self._expert), batch["speech"])
         return loss
