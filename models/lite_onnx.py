@@ -177,7 +177,7 @@ class LiteGenerator:
                 (cv2.resize(axis, enlarged)[box] + place[box]) * edge - np.float32(0.5)
                 for axis, place in zip(moved, places, strict=True)
             )
-            taken = cv2.remap(source.native, xs, ys, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            taken = cv2.remap(source.native, xs, ys, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             total[box] += taken * share[box][..., None]
         image = np.clip(total + 0.5, 0, 255).astype(np.uint8)
         x, y = width / self.config.region_hw[1], height / self.config.region_hw[0]
