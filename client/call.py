@@ -33,6 +33,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("url", metavar="URL", help="of the signaling server, ws:// or wss://")
     parser.add_argument("--room", default="lipline", metavar="NAME", help="room to join (lipline)")
     parser.add_argument("--token", required=True, help="what `lipline serve` printed")
+    parser.add_argument("--name", default="", help="your name in the room; a node may have a model for it (none)")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--clip", type=Path, metavar="FILE", help="send this video with its sound, over and over")
     source.add_argument("--camera", metavar="DEV", help="send this camera, such as /dev/video0")

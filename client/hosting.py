@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+from client.personal import open_personal
+from models.alignment import MelWindow
 from realtime.face import MediaPipeTracker
 from realtime.rtc.node import LiplineNode
 from realtime.rtc.plain import PlainNode
@@ -33,8 +36,8 @@ class Hosted:
     agents: list["asyncio.Task[None]"]
 
 
-def filter_node(model: str, provider: str) -> LiplineNode:
-    """Make a node with the filter.
+def filter_node(model: str, provider: str, personal: Path | None = None) -> LiplineNode:
+    """Make a node with the filter; callers with a file in the folder `personal` get their own model.
 
     Raises:
         ModelError: there is no such model, or the provider does not start.
@@ -48,7 +51,11 @@ def filter_node(model: str, provider: str) -> LiplineNode:
         # One thread: beside two codecs on two cores a second one is waited for more often than it helps.
         return FaceSynth(open_generator(model, provider, threads=1), MediaPipeTracker())
 
-    return LiplineNode(renderer, window)
+    def own(name: str) -> tuple[FaceSynth, MelWindow] | None:
+        generator = None if personal is None else open_personal(personal, name, provider, threads=1)
+        return None if generator is None else (FaceSynth(generator, MediaPipeTracker()), generator.window)
+
+    return LiplineNode(renderer, window, personal=own)
 
 
 def plain_node() -> PlainNode:

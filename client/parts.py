@@ -79,7 +79,7 @@ async def send(stack: AsyncExitStack, options: argparse.Namespace) -> "Joined":
     for track in tracks:
         stack.callback(track.stop)
     client = await stack.enter_async_context(
-        SignalingClient(options.url, options.room, options.token, role=Role.CALLER)
+        SignalingClient(options.url, options.room, options.token, role=Role.CALLER, name=options.name)
     )
     peer = CallerPeer(
         clock, zero_ms=0.0, configuration=RTCConfiguration(iceServers=[]),

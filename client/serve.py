@@ -5,6 +5,7 @@ import asyncio
 import logging
 import secrets
 import sys
+from pathlib import Path
 
 from client.errors import UsageError
 
@@ -19,6 +20,7 @@ examples:
   lipline serve                                  one room, "lipline", on this machine only
   lipline serve --host 0.0.0.0 --token SECRET    for others as well; put TLS in front of it
   lipline serve --room a --room b --model wav2lip.onnx --provider cuda
+  lipline serve --models voices/                 a caller named anna gets voices/anna.onnx (lipline enroll)
   lipline serve --no-filter                      forward as it is, to compare"""
 
 
@@ -36,6 +38,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--room", action="append", metavar="NAME", help="room with a node; repeatable (lipline)")
     parser.add_argument("--token", help="what peers must bring; made up and printed when left out")
     parser.add_argument("--model", default="lite", metavar="NAME|FILE.onnx", help="bundled name or file (lite)")
+    parser.add_argument(
+        "--models", type=Path, metavar="DIR", help="a caller named NAME gets DIR/NAME.onnx where there is one"
+    )
     parser.add_argument("--provider", choices=("cpu", "cuda"), default="cpu", help="where the model runs (cpu)")
     parser.add_argument("--no-filter", action="store_true", help="forward the caller as it is")
     parser.set_defaults(run=run)
@@ -45,6 +50,8 @@ def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     if not 0 <= options.port <= 65535:
         raise UsageError(f"there is no port {options.port}: use --port 0 to 65535")
+    if options.models is not None and not options.models.is_dir():
+        raise UsageError(f"there is no folder {options.models} for --models: make it, with NAME.onnx for each caller")
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)  # at the handler: some loggers below have a level of their own
     logging.basicConfig(handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -59,7 +66,7 @@ async def _serve(options: argparse.Namespace) -> None:
     from signaling.messages import MessageError
 
     def make() -> ClosableNode:
-        return plain_node() if options.no_filter else filter_node(options.model, options.provider)
+        return plain_node() if options.no_filter else filter_node(options.model, options.provider, options.models)
 
     rooms = options.room or ["lipline"]
     token = options.token or secrets.token_urlsafe(12)

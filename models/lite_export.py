@@ -3,6 +3,7 @@
 import base64
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -15,8 +16,8 @@ from models.lite_onnx import CONFIG_KEY, ENCODER_KEY, contract, encoder_contract
 from models.onnx_weights import read_weights, weights_of
 
 
-def export_lite(lite: Lite, out: Path) -> float:
-    """Write `lite` to `out`, its encoder inside the file's metadata.
+def export_lite(lite: Lite, out: Path, properties: Mapping[str, str] | None = None) -> float:
+    """Write `lite` to `out`, its encoder inside the file's metadata; `properties` are added to that.
 
     Returns:
         The largest absolute difference between ONNX Runtime and torch, over both parts.
@@ -30,6 +31,7 @@ def export_lite(lite: Lite, out: Path) -> float:
         inner = Path(folder) / "encoder.onnx"
         difference = export_onnx(lite.painter.encoder, encoder_contract(config), inner)
         extra = {
+            **(properties or {}),
             CONFIG_KEY: json.dumps(config.to_json()),
             ENCODER_KEY: base64.b64encode(inner.read_bytes()).decode("ascii"),
         }

@@ -14,8 +14,8 @@ _LOG = logging.getLogger(__name__)
 class Node(Protocol):
     """Take offers; `realtime.rtc.node.LiplineNode` and `realtime.rtc.plain.PlainNode` do."""
 
-    async def accept_caller(self, offer_sdp: str, peer_id: str) -> str:
-        """Return the SDP answer for a caller's offer; raises NegotiationError."""
+    async def accept_caller(self, offer_sdp: str, peer_id: str, name: str) -> str:
+        """Return the SDP answer for the offer of a caller who joined as `name`; raises NegotiationError."""
 
     async def accept_viewer(self, offer_sdp: str, peer_id: str) -> str:
         """Return the SDP answer for a viewer's offer; raises NegotiationError."""
@@ -71,10 +71,11 @@ class NodeAgent:
 
     async def _answer(self, offer: Offer) -> None:
         peer = self._client.peers.get(offer.sender)
-        is_caller = peer is not None and peer.role is Role.CALLER
-        accept = self._node.accept_caller if is_caller else self._node.accept_viewer
         try:
-            sdp = await accept(offer.sdp, offer.sender)
+            if peer is not None and peer.role is Role.CALLER:
+                sdp = await self._node.accept_caller(offer.sdp, offer.sender, peer.name)
+            else:
+                sdp = await self._node.accept_viewer(offer.sdp, offer.sender)
         except NegotiationError as error:
             _LOG.warning("an offer was refused: %s", error)
             return

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -17,6 +17,13 @@ from train.shards import ShardError, decode_sample, read_infos, read_members, sa
 
 CAPACITY: Final = 6 << 30
 """Bytes of decoded clips that are held by default: 80 minutes at 128 px."""
+
+
+class ClipSource(Protocol):
+    """Give the clips that a task draws from; a `Pool` does."""
+
+    def at(self, step: int) -> Sequence[Clip]:
+        """Return the clips to draw from at `step`; steps may be skipped but never go back."""
 
 
 class Pool:

@@ -27,6 +27,7 @@ from realtime.worker import SynthWorker
 _LOG = logging.getLogger(__name__)
 
 RendererFactory = Callable[[], FaceRenderer]
+PersonalRenderer = Callable[[str], tuple[FaceRenderer, MelWindow] | None]
 
 
 class NegotiationError(ValueError):
@@ -92,18 +93,16 @@ class LiplineNode:
     """Filter one call: at most one caller (a new one replaces the old) and any number of viewers.
 
     `renderer` makes the synthesizer of a caller, off the event loop; None repeats the last frame through an outage.
-    `window` is the generator's. One event loop; `await close()` in a `finally`.
+    `window` is the generator's. `personal` makes both for a caller by name, or None where it has none of their own.
+    One event loop; `await close()` in a `finally`.
     """
 
     def __init__(
-        self,
-        renderer: RendererFactory | None,
-        window: MelWindow,
-        *,
-        config: NodeConfig | None = None,
-        clock: Clock | None = None,
-    ) -> None:
+        self, renderer: RendererFactory | None, window: MelWindow, *, personal: PersonalRenderer | None = None,
+        config: NodeConfig | None = None, clock: Clock | None = None,
+    ) -> None:  # fmt: skip
         self.config = config or NodeConfig()
+        self._personal = personal
         self._clock = clock or MonotonicClock()
         self._renderer = renderer
         self._window = window
@@ -117,22 +116,20 @@ class LiplineNode:
         self._lock = asyncio.Lock()
         self._closed = False
 
-    async def accept_caller(self, offer_sdp: str, peer_id: str = "caller") -> str:
-        """Answer a caller's offer (it sends audio and video) and begin its call.
+    async def accept_caller(self, offer_sdp: str, peer_id: str = "caller", name: str = "") -> str:
+        """Answer the offer of a caller called `name` (it sends audio and video) and begin its call.
 
         Raises:
             NegotiationError: the offer is not usable.
         """
         async with self._lock:
             await self._end_caller()
-            worker = None
-            if self._renderer is not None:
-                worker = SynthWorker(await asyncio.to_thread(self._renderer))
+            worker, window = await self._synth_for(name)
             pc = RTCPeerConnection(self.config.rtc)
             # Media time never goes back for the viewers, whoever calls.
             start_ms = ceil((self._clock.now_ms() - self._zero_ms) / BLOCK_MS + 3) * BLOCK_MS
             path = CallPath(
-                self._clock, self._window, worker, on_block=self._send_block, on_frame=self._send_frame,
+                self._clock, window, worker, on_block=self._send_block, on_frame=self._send_frame,
                 config=self.config.path, start_ms=start_ms,
             )  # fmt: skip
             streams = ReceivedStreams(
@@ -151,6 +148,13 @@ class LiplineNode:
             task.add_done_callback(_tell_failure)
             self._caller, self._caller_id = _Caller(pc, streams, path, worker, task), peer_id
             return sdp
+
+    async def _synth_for(self, name: str) -> tuple[SynthWorker | None, MelWindow]:
+        """Return the renderer of the caller called `name`, in its thread, and what it hears."""
+        own = await asyncio.to_thread(self._personal, name) if self._personal else None
+        if own is not None:
+            return SynthWorker(own[0]), own[1]
+        return SynthWorker(await asyncio.to_thread(self._renderer)) if self._renderer else None, self._window
 
     async def accept_viewer(self, offer_sdp: str, peer_id: str = "viewer") -> str:
         """Answer a viewer's offer (it receives audio and video); frames flow as soon as there is a caller.

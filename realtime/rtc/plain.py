@@ -23,8 +23,8 @@ class PlainNode:
         self._ready = asyncio.Event()
         self._pcs: dict[str, RTCPeerConnection] = {}
 
-    async def accept_caller(self, offer_sdp: str, peer_id: str = "caller") -> str:
-        """Answer a caller's offer; raises NegotiationError when it is not usable."""
+    async def accept_caller(self, offer_sdp: str, peer_id: str = "caller", name: str = "") -> str:
+        """Answer a caller's offer, whatever its name; raises NegotiationError when it is not usable."""
         await self.drop(peer_id)
         pc = RTCPeerConnection(self._rtc)
         self._pcs[peer_id] = pc

@@ -93,7 +93,7 @@ class Recording:
         self.dropped: list[str] = []
         self.candidates: list[str] = []
 
-    async def accept_caller(self, offer_sdp: str, peer_id: str) -> str:
+    async def accept_caller(self, offer_sdp: str, peer_id: str, name: str) -> str:
         await asyncio.Event().wait()
         return ""
 

@@ -16,7 +16,7 @@ from train.lite.config import VoiceConfig
 from train.lite.hearing import hear, measure_speakers
 from train.lite.sound import draw_runs
 from train.losses.motion import correlation_loss
-from train.pool import Pool
+from train.pool import ClipSource
 from train.task import Batch, Evaluation
 
 _SAMPLED = 200  # clips that spreads are measured on
@@ -31,7 +31,7 @@ class VoiceTask:
     def __init__(
         self,
         lite: Lite,
-        pool: Pool,
+        pool: ClipSource,
         sample: Sequence[Clip],
         held_out: Sequence[Clip],
         config: VoiceConfig,

@@ -106,12 +106,12 @@ def _plan(args: argparse.Namespace) -> "tuple[list[Video], list[str], Plan]":
     videos, sides = find_videos(args.inputs, args.speaker, args.speaker_by)
     reference = None if args.reference is None else read_reference(args.reference)
     plan = Plan(
-        args.out, args.cache or args.out / "cache", settings, choice, workers, _expert_file(args.expert), reference
+        args.out, args.cache or args.out / "cache", settings, choice, workers, expert_file(args.expert), reference
     )
     return videos, sides, plan
 
 
-def _expert_file(said: str | None) -> Path | None:
+def expert_file(said: str | None) -> Path | None:
     """Return the expert's file, None for `none`; what is no expert is refused before hours of tracking."""
     if said == "none":
         return None

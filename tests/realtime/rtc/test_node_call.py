@@ -63,10 +63,10 @@ class Caller:
             if i % 2 == 0 and self.showing:
                 self.peer.put_frame(VideoFrame(np.full(SHAPE, 196 + i // 2 % 8, np.uint8), start + 20.0 * i))
 
-    async def join(self, node: Any) -> None:
+    async def join(self, node: Any, name: str = "") -> None:
         pc = self.peer.pc
         await pc.setLocalDescription(await pc.createOffer())
-        sdp = await node.accept_caller(pc.localDescription.sdp)
+        sdp = await node.accept_caller(pc.localDescription.sdp, name=name)
         await pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
         self.peer.start()
 
@@ -145,6 +145,31 @@ async def test_an_outage_is_bridged_and_handed_back(stage: tuple[Caller, Viewer]
     decoder = OpusDecoder()
     loud = [block for _, payload in viewer.packets if (block := decoder(payload)) is not None][20:-5]
     assert np.median([float(np.abs(block.astype(float)).mean()) for block in loud]) > 2000, "speech goes on throughout"
+
+
+async def test_a_caller_with_a_model_of_their_own_is_heard_through_its_window(stage: tuple[Caller, Viewer]) -> None:
+    caller, _ = stage
+    own, usual, wide = GreyRenderer(), GreyRenderer(), MelWindow.for_lookahead(200.0)
+    asked: list[str] = []
+
+    def personal(name: str) -> tuple[GreyRenderer, MelWindow] | None:
+        asked.append(name)
+        return (own, wide) if name == "anna" else None
+
+    node = LiplineNode(lambda: usual, WINDOW, personal=personal)
+    try:
+        await caller.join(node, "anna")
+        held = node.snapshot()["holdMs"]
+        other = Caller()
+        try:
+            await other.join(node, "bert")
+            assert isinstance(held, float) and node.snapshot()["holdMs"] == held - 120.0
+        finally:
+            await other.close()
+    finally:
+        await node.close()
+    assert asked == ["anna", "bert"]
+    assert [renderer.calls[-1][0] for renderer in (own, usual)] == ["close", "close"]
 
 
 async def test_without_a_renderer_the_last_frame_stays(stage: tuple[Caller, Viewer], until: Until) -> None:
