@@ -33,6 +33,7 @@ COMMANDS = {
     "convert": Command("client.convert", "turn a Wav2Lip or SyncNet checkpoint into ONNX"),
     "prepare": Command("train.prepare.command", "turn folders of talking-face videos into shards to train on"),
     "train": Command("train.command", "train a sync expert, a lite generator or Wav2Lip on shards"),
+    "enroll": Command("train.enroll.command", "make a generator for one person from a minute or three of video"),
     "evaluate": Command("train.evaluate.command", "measure a generator against real video and controls"),
 }
 
@@ -50,6 +51,7 @@ examples:
   lipline call ws://127.0.0.1:8765 --room studio --token SECRET --view seen.mp4
   lipline dub portrait.mp4 speech.wav out.mp4 give the person in a video other words
   lipline convert wav2lip.pth wav2lip.onnx    use weights that you have
+  lipline enroll me.mp4 --out me.onnx         make a generator for your own face and voice
   lipline prepare videos/ --out shards/       make training data of any folder of talking faces
   lipline train lite --config train/configs/lite.toml --shards shards/ --out mine.onnx
   lipline evaluate lite shards/ --out report/ see how well a generator speaks
