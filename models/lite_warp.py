@@ -105,7 +105,8 @@ def sample(pixels_NKGC: Tensor, places_NK2HW: Tensor, size: int, side: int) -> T
     """Sample pictures or features at places in px of an aligned crop of `size` px: (N, K, C, H, W), bilinear.
 
     `pixels_NKGC` are the crop's G = `side` x `side` pixels at any resolution, row by row, channels last. Outside the
-    crop its edge goes on. Written as gathers of whole pixels: ONNX Runtime's GridSample takes six times as long on a CPU.
+    crop its edge goes on. Written as gathers of whole pixels: ONNX Runtime's GridSample takes six times as long on
+    a CPU.
     """
     batch, count, pixels, channels = pixels_NKGC.shape
     height, width = places_NK2HW.shape[-2:]

@@ -102,7 +102,8 @@ def test_a_perfect_picture_costs_less_than_a_shifted_one(pool: Pool) -> None:
     height, width = lite.config.region_hw
     weights = torch.zeros(1, 4, height // 2, width // 2)
     weights[:, 0] = 1.0
-    drawing = Drawing(torch.zeros(1, 4, 2, height // 2, width // 2), weights, torch.zeros(1, 3, height // 2, width // 2))
+    still, nothing = torch.zeros(1, 4, 2, height // 2, width // 2), torch.zeros(1, 3, height // 2, width // 2)
+    drawing = Drawing(still, weights, nothing)
     truth = torch.rand(1, 1, 3, height, width)
     perfect = task._parts(drawing, shape, truth, truth)
     shifted = task._parts(drawing, shape, truth.roll(2, -1), truth)
