@@ -187,7 +187,8 @@ def test_stages_can_be_trained_apart_and_joined(shards: Path, tmp_path: Path) ->
 
 def test_the_sync_loss_sees_the_made_mouth_and_hears_its_window(pool: Pool) -> None:
     lite = tiny_lite(pool)
-    judge = SyncJudge(SyncNet(ExpertConfig(frames=3, width=0.02)), lite.config)
+    # Wide enough that an untrained one's rectified embeddings are not orthogonal, where there is no gradient.
+    judge = SyncJudge(SyncNet(ExpertConfig(frames=3, width=0.1)), lite.config)
     loss = PictureLoss(sync=0.1, sync_after=0.5)
     task = PictureTask(lite.painter, pool, [], PictureConfig(batch=2, frames=3, loop=loop(10, 1e-3), loss=loss), judge)
     assert "mel" not in task.batch(4, 0, 1)
@@ -195,9 +196,10 @@ def test_the_sync_loss_sees_the_made_mouth_and_hears_its_window(pool: Pool) -> N
     clip, first = pool.at(0)[int(batch["index"][0])], int(batch["first"][0])
     assert torch.equal(batch["mel"][0, 0], torch.from_numpy(judge.window.cut(clip.mel, first * 40.0)))
     assert "sync" in task.losses("model", task.networks, batch)
+    batch["speech"][:] = True
     made = region_of(batch["targets"], lite.config).clone().requires_grad_()
     judge(made, batch).backward()
-    assert made.grad is not None and float(made.grad[..., 30:40, 40:50].abs().sum()) > 0.0
+    assert made.grad is not None and float(made.grad.abs().sum()) > 0.0
 
 
 def test_a_sync_loss_wants_windows_as_long_as_its_expert_judges(tmp_path: Path) -> None:
