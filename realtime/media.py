@@ -36,12 +36,19 @@ class AudioBlock:
         media_ms: media time in ms of the first sample.
         concealed: whether it was invented because the packet was lost or late.
         source_ms: the caller's own time in ms of the first sample; None while concealed or unknown.
+        out_ms: time in ms on the output clock, which outgoing RTP timestamps count; None where it equals `media_ms`.
     """
 
     samples: NDArray[np.int16]
     media_ms: float
     concealed: bool = False
     source_ms: float | None = None
+    out_ms: float | None = None
+
+    @property
+    def leaves_ms(self) -> float:
+        """Return the output time in ms: `out_ms`, or `media_ms` where both are the same."""
+        return self.media_ms if self.out_ms is None else self.out_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,16 @@ class OutputFrame:
         media_ms: audio time in ms it belongs to: the sound that leaves at the same moment.
         kind: where the pixels come from.
         skew_ms: time that the picture depicts minus `media_ms`; positive when the picture is ahead of the sound.
+        out_ms: time in ms on the output clock, which outgoing RTP timestamps count; None where it equals `media_ms`.
     """
 
     image: NDArray[np.uint8]
     media_ms: float
     kind: FrameKind
     skew_ms: float = 0.0
+    out_ms: float | None = None
+
+    @property
+    def leaves_ms(self) -> float:
+        """Return the output time in ms: `out_ms`, or `media_ms` where both are the same."""
+        return self.media_ms if self.out_ms is None else self.out_ms

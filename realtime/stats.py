@@ -16,6 +16,23 @@ _FREEZE_EXTRA_MS = 150.0
 
 
 @dataclass(frozen=True, slots=True)
+class OutputStatus:
+    """Say what viewers are shown at this moment.
+
+    Attributes:
+        state: real, synth, returning, still (the mouth rests: no face can be shown, or nobody is heard) or waiting.
+        since_ms: how long that has lasted, in ms.
+        concealed: share (0..1) of the last second's sound that was concealed.
+        skew_ms: time that the picture depicts minus that of the sound, in ms.
+    """
+
+    state: str
+    since_ms: float
+    concealed: float
+    skew_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Freezes:
     """Say how often and how long a picture stood still; names, definition and seconds as in W3C webrtc-stats."""
 

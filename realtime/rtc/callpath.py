@@ -14,6 +14,7 @@ from realtime.jitter import JitterConfig, PlayoutBuffer
 from realtime.link import LinkConfig, LinkMonitor, LinkSignal, LinkState
 from realtime.media import BLOCK_MS, AudioBlock, FrameKind, OutputFrame, VideoFrame
 from realtime.rtc.opus import OpusDecoder
+from realtime.stats import OutputStatus
 from realtime.synth_api import Synthesizer
 
 _LOG = logging.getLogger(__name__)
@@ -76,6 +77,9 @@ class CallPath:
         self.ticks_skipped = 0
         self._decode = OpusDecoder()
         self._usual_bytes = 0.0
+        self._concealed: deque[bool] = deque(maxlen=int(1000.0 / BLOCK_MS))
+        self._shown = ""
+        self._shown_since_ms = clock.now_ms()
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
@@ -124,6 +128,7 @@ class CallPath:
         head_ms = self.speech.head_ms
         block = self.speech.push(samples, source_ms)
         self.engine.on_heard(head_ms, source_ms, self.speech.level_db)
+        self._concealed.append(samples is None)
         if block is not None:
             self.engine.on_playout(block, due_ms)
             self._on_block(block)
@@ -145,10 +150,26 @@ class CallPath:
         frame = self.engine.tick(due_ms)
         if frame is not None:
             self._on_frame(frame)
+            self._note(frame, due_ms)
             engine = self.engine
             entry = TimelineEntry(due_ms, engine.link.state, engine.output, frame.kind, frame.skew_ms)
             self.timeline.append(entry)
         self.engine.stats.tick.add(self._clock.now_ms() - began)
+
+    def status(self) -> OutputStatus:
+        """Return what viewers are shown at this moment."""
+        now_ms = self._clock.now_ms()
+        state = self._shown if self.timeline else "waiting"
+        skew_ms = self.timeline[-1].skew_ms if self.timeline else 0.0
+        concealed = sum(self._concealed) / max(1, len(self._concealed))
+        return OutputStatus(state, max(0.0, now_ms - self._shown_since_ms), concealed, skew_ms)
+
+    def _note(self, frame: OutputFrame, now_ms: float) -> None:
+        shown = self.engine.output.value
+        if self.engine.output is Output.SYNTH and frame.kind is FrameKind.REPEATED:
+            shown = "still"
+        if shown != self._shown:
+            self._shown, self._shown_since_ms = shown, now_ms
 
     def snapshot(self) -> dict[str, object]:
         """Return all counters, ready for JSON."""

@@ -144,4 +144,4 @@ class BlockAudioTrack(MediaStreamTrack):
         return None
 
     def _pts(self, block: AudioBlock) -> int:
-        return max(0, round((block.media_ms - self._zero_ms) * AUDIO_RATE / 1000.0))
+        return max(0, round((block.leaves_ms - self._zero_ms) * AUDIO_RATE / 1000.0))
