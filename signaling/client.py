@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
@@ -10,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from signaling.messages import (
+    CLOSE_RESUMED,
     MAX_MESSAGE_BYTES,
     Error,
     ErrorCode,
@@ -32,13 +34,25 @@ _frame_log = logging.getLogger(f"{__name__}.websockets")
 _frame_log.setLevel(logging.INFO)
 
 
-class SignalingError(Exception):
-    """Tell why signaling failed: `code` when the server said why, None when the connection failed or broke."""
+_PASSING = {None, ErrorCode.SHUTTING_DOWN, ErrorCode.SERVER_FULL, ErrorCode.RATE_LIMITED, ErrorCode.TIMEOUT}
 
-    def __init__(self, detail: str, code: ErrorCode | None = None) -> None:
+
+class SignalingError(Exception):
+    """Tell why signaling failed: `code` when the server said why, None when the connection failed or broke.
+
+    `lasting` says that trying again does not help: the token is wrong, the role taken, the seat in use elsewhere.
+    """
+
+    def __init__(self, detail: str, code: ErrorCode | None = None, *, lasting: bool | None = None) -> None:
         super().__init__(detail if code is None else f"{code.value}: {detail}")
         self.code = code
         self.detail = detail
+        self.lasting = code not in _PASSING if lasting is None else lasting
+
+
+def backoff_s(attempt: int) -> float:
+    """Return how many seconds to wait before try number `attempt` (from 0) to join again: 0.5, 1, 2, 4, then 8."""
+    return min(8.0, 0.5 * 2.0 ** min(attempt, 10))
 
 
 class SignalingClient:
@@ -46,6 +60,9 @@ class SignalingClient:
 
     `async for message in client` yields offers, answers, candidates, comings, goings and errors; it ends when the
     connection is closed in good order and raises SignalingError when it broke. One task iterates; any may send.
+    With a `session`, 16 to 64 random characters of [A-Za-z0-9_-] that nobody else knows, the server keeps our seat for
+    a while when the connection breaks, and `reconnect` takes it up again. `tls` is for wss:// only; None trusts what
+    the machine trusts.
     """
 
     def __init__(
@@ -56,31 +73,20 @@ class SignalingClient:
         *,
         role: Role = Role.PARTICIPANT,
         name: str = "",
+        session: str = "",
+        tls: ssl.SSLContext | None = None,
         timeout_s: float = 10.0,
     ) -> None:
         self._url = url
-        self._join = Join(room, token, role, name)
+        self._tls = (tls or True) if url.lower().startswith("wss:") else None
+        self._join = Join(room, token, role, name, session)
         self._timeout_s = timeout_s
         self._socket: ClientConnection | None = None
         self.peer_id = ""
         self.peers: dict[str, PeerInfo] = {}
 
     async def __aenter__(self) -> Self:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                self._socket = await connect(
-                    self._url, max_size=2 * MAX_MESSAGE_BYTES, close_timeout=2.0, logger=_frame_log
-                )
-                await self._enter_room(self._socket)
-        except BaseException as error:
-            await self._abandon()
-            if isinstance(error, TimeoutError):
-                raise SignalingError(f"no answer from {self._url} in {self._timeout_s:g} s: is it running?") from error
-            if isinstance(error, OSError | InvalidHandshake | InvalidURI):
-                raise SignalingError(f"cannot reach signaling at {self._url}: start it with `lipline serve`") from error
-            if isinstance(error, ConnectionClosed):
-                raise SignalingError("the signaling server closed the connection during the join") from error
-            raise
+        await self._connect()
         return self
 
     async def __aexit__(
@@ -98,6 +104,20 @@ class SignalingClient:
         except ConnectionClosed:
             return
         await socket.close()
+
+    async def reconnect(self) -> bool:
+        """Join again after the connection broke; return whether our seat and peer id are the ones from before.
+
+        One try: how often and how long is up to who calls (`backoff_s`). `peers` is read anew; comings and goings in
+        between are told by nobody. Not while another task receives.
+
+        Raises:
+            SignalingError: it did not work; `lasting` says whether another try might.
+        """
+        before = self.peer_id
+        await self._abandon()
+        await self._connect()
+        return self.peer_id == before
 
     async def send(self, message: Relayed) -> None:
         """Send an offer, answer or candidate to the peer in its `to`.
@@ -136,6 +156,8 @@ class SignalingClient:
         except ConnectionClosed as error:
             if error.rcvd is not None and error.rcvd.code in (1000, 1001):
                 return None
+            if error.rcvd is not None and error.rcvd.code == CLOSE_RESUMED:
+                raise SignalingError("this session joined again on another connection", lasting=True) from error
             raise SignalingError("the signaling connection broke: join again") from error
         except MessageError as error:
             raise SignalingError(f"the server sent a message we cannot read: {error.detail}", error.code) from error
@@ -144,6 +166,35 @@ class SignalingClient:
         elif isinstance(message, PeerLeft):
             self.peers.pop(message.peer_id, None)
         return message
+
+    async def _connect(self) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                self._socket = await connect(
+                    self._url, max_size=2 * MAX_MESSAGE_BYTES, close_timeout=2.0, logger=_frame_log, ssl=self._tls
+                )
+                await self._enter_room(self._socket)
+        except BaseException as error:
+            await self._abandon()
+            explained = self._explain(error)
+            if explained is not None:
+                raise explained from error
+            raise
+
+    def _explain(self, error: BaseException) -> SignalingError | None:
+        if isinstance(error, TimeoutError):
+            return SignalingError(f"no answer from {self._url} in {self._timeout_s:g} s: is it running?")
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return SignalingError(
+                f"the certificate of {self._url} is not trusted ({error.verify_message}): "
+                "if you made it yourself, set SSL_CERT_FILE to its file",
+                lasting=True,
+            )
+        if isinstance(error, OSError | InvalidHandshake | InvalidURI):
+            return SignalingError(f"cannot reach signaling at {self._url}: start it with `lipline serve`")
+        if isinstance(error, ConnectionClosed):
+            return SignalingError("the signaling server closed the connection during the join")
+        return None
 
     async def _enter_room(self, socket: ClientConnection) -> None:
         await socket.send(encode(self._join))

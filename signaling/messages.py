@@ -15,6 +15,9 @@ MAX_MESSAGE_BYTES = 64 * 1024
 MAX_SDP_CHARS = 60 * 1024
 ROOM_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PEER_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,32}")
+SESSION_PATTERN = re.compile(r"[A-Za-z0-9_-]{16,64}")
+CLOSE_RESUMED = 4001
+"""Close code (RFC 6455, 7.4.2: 4000 to 4999 are ours) of a connection whose seat was taken up on another one."""
 
 
 class ErrorCode(Enum):
@@ -72,13 +75,17 @@ class PeerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Ask to enter `room`; `token` proves the right to. First message of every connection."""
+    """Ask to enter `room`; `token` proves the right to. First message of every connection.
+
+    `session` is a secret that the peer made up; who brings it again after a lost connection gets the same seat back.
+    """
 
     TYPE: ClassVar[str] = "join"
     room: str = field(metadata=_text(64, pattern=ROOM_PATTERN))
     token: str = field(metadata=_text(256), repr=False)  # repr=False keeps it out of logs and tracebacks
     role: Role = Role.PARTICIPANT
     name: str = field(default="", metadata=_text(64, optional=True))
+    session: str = field(default="", metadata=_text(64, pattern=SESSION_PATTERN, optional=True), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,33 +115,47 @@ class PeerLeft:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Carry an SDP offer. `to` is set by the sender, `sender` (wire: `from`) by the server."""
+    """Carry an SDP offer. `to` is set by the sender, `sender` (wire: `from`) by the server.
+
+    `of` names the peer whose media the sender wants to receive; empty is its own publishing connection, or for a viewer
+    the room's main speaker. The pair (sender, `of`) names a connection.
+    """
 
     TYPE: ClassVar[str] = "offer"
     sdp: str = field(metadata=_text(MAX_SDP_CHARS))
     to: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, optional=True))
     sender: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, wire="from", optional=True))
+    of: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, optional=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Carry an SDP answer; fields as in `Offer`."""
+    """Carry an SDP answer; fields as in `Offer`, whose `of` is repeated.
+
+    An empty `sdp` refuses the offer, and `detail` says why.
+    """
 
     TYPE: ClassVar[str] = "answer"
     sdp: str = field(metadata=_text(MAX_SDP_CHARS))
     to: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, optional=True))
     sender: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, wire="from", optional=True))
+    of: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, optional=True))
+    detail: str = field(default="", metadata=_text(512, optional=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Carry one ICE candidate line (RFC 8839 `candidate:...`); an empty `candidate` says that there are no more."""
+    """Carry one ICE candidate line (RFC 8839 `candidate:...`); an empty `candidate` says that there are no more.
+
+    `of` as in `Offer`.
+    """
 
     TYPE: ClassVar[str] = "candidate"
     candidate: str = field(metadata=_text(1024))
     mid: str = field(default="", metadata=_text(64, optional=True))
     to: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, optional=True))
     sender: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, wire="from", optional=True))
+    of: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, optional=True))
 
 
 @dataclass(frozen=True, slots=True)

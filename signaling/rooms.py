@@ -1,6 +1,7 @@
-"""Room logic without I/O: who may enter, who is inside, who hears what.
+"""Room logic without I/O: who may enter, who is inside, who hears what, whose seat is kept.
 
-Every call returns the messages to deliver as `(peer_id, message)` pairs; the server only carries them.
+Every call returns the messages to deliver as `(peer_id, message)` pairs; the server only carries them. Times are
+arguments, in seconds of one monotonic clock.
 """
 
 import hashlib
@@ -12,6 +13,8 @@ from signaling.messages import Error, ErrorCode, Joined, Message, PeerInfo, Peer
 
 Delivery = tuple[str, Message]
 SINGLE_ROLES = frozenset({Role.CALLER, Role.NODE})
+SEAT_S = 20.0
+MAX_KEPT = 16
 
 
 def room_token(secret: str, room: str) -> str:
@@ -33,9 +36,23 @@ class RoomError(Exception):
 
 
 @dataclass
+class _Seat:
+    """A peer in a room; `away_until_s` is set while its connection is lost, and `kept` waits for it then."""
+
+    peer: PeerInfo
+    session: bytes | None
+    away_until_s: float | None = None
+    kept: list[Message] = field(default_factory=list)
+
+
+@dataclass
 class _Room:
     token_digest: bytes
-    peers: dict[str, PeerInfo] = field(default_factory=dict)
+    seats: dict[str, _Seat] = field(default_factory=dict)
+
+    def others(self, peer_id: str) -> list[str]:
+        """Return who hears news about `peer_id`: everybody else who is there. Who is away reads it on return."""
+        return [other for other, seat in self.seats.items() if other != peer_id and seat.away_until_s is None]
 
 
 class Rooms:
@@ -43,10 +60,13 @@ class Rooms:
 
     With a `secret`, a room's token is `room_token(secret, room)`. Without one the server is open: whoever enters an
     empty room brings its token, everybody after must bring the same, and the token dies with the room.
-    A room has at most one caller and one node. Not thread-safe: call it from one event loop.
+    A room has at most one caller and one node. A lost peer's seat is kept for `seat_s` if it gave a session.
+    Not thread-safe: call it from one event loop.
     """
 
-    def __init__(self, *, secret: str | None = None, max_rooms: int = 1000, max_peers: int = 16) -> None:
+    def __init__(
+        self, *, secret: str | None = None, max_rooms: int = 1000, max_peers: int = 16, seat_s: float = SEAT_S
+    ) -> None:
         if secret is not None and len(secret) < 8:
             raise ValueError("the signaling secret must have at least 8 characters: choose a longer one")
         if max_rooms < 1 or max_peers < 2:
@@ -54,21 +74,33 @@ class Rooms:
         self._secret = secret
         self._max_rooms = max_rooms
         self._max_peers = max_peers
+        self._seat_s = seat_s
         self._rooms: dict[str, _Room] = {}
         self._room_of: dict[str, str] = {}
+        self._away: dict[str, float] = {}
 
     @property
     def room_count(self) -> int:
-        """Return how many rooms have somebody inside."""
+        """Return how many rooms have a seat taken."""
         return len(self._rooms)
 
     @property
     def peer_count(self) -> int:
-        """Return how many peers are inside rooms."""
+        """Return how many seats are taken, those kept for lost peers included."""
         return len(self._room_of)
 
-    def join(self, room: str, token: str, role: Role, name: str = "") -> tuple[PeerInfo, list[Delivery]]:
+    @property
+    def next_expiry_s(self) -> float | None:
+        """Return when `expire` has something to do; None when no seat is kept."""
+        return min(self._away.values(), default=None)
+
+    def join(
+        self, room: str, token: str, role: Role, name: str = "", *, session: str = ""
+    ) -> tuple[PeerInfo, list[Delivery]]:
         """Let a peer in; return who it is now and the messages to deliver (its `joined` first).
+
+        A `session` that has a seat in this room gets that seat back, with its peer id, role and name, whether its old
+        connection is lost or not; nobody else hears of it, and what was sent to it meanwhile follows `joined`.
 
         Raises:
             RoomError: bad-token, room-full, server-full or role-taken.
@@ -76,20 +108,25 @@ class Rooms:
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         existing = self._rooms.get(room)
         self._check_token(room, digest, existing)
+        # Only a digest is kept: a session opens a seat as a token opens a room.
+        key = hashlib.sha256(session.encode("utf-8", "surrogatepass")).digest() if session else None
+        seat = _seat_of(existing, key)
+        if existing is not None and seat is not None:
+            return self._resume(existing, seat)
         if existing is None and len(self._rooms) >= self._max_rooms:
             raise RoomError(ErrorCode.SERVER_FULL, f"this server keeps at most {self._max_rooms} rooms")
         if existing is not None:
-            if len(existing.peers) >= self._max_peers:
+            if len(existing.seats) >= self._max_peers:
                 raise RoomError(ErrorCode.ROOM_FULL, f"a room holds at most {self._max_peers} peers")
-            if role in SINGLE_ROLES and any(p.role is role for p in existing.peers.values()):
+            if role in SINGLE_ROLES and any(s.peer.role is role for s in existing.seats.values()):
                 raise RoomError(ErrorCode.ROLE_TAKEN, f"the room already has a {role.value}")
         entered = self._rooms.setdefault(room, _Room(digest))
         peer = PeerInfo(secrets.token_urlsafe(9), role, name)
-        others = tuple(entered.peers.values())
-        entered.peers[peer.peer_id] = peer
+        others = tuple(s.peer for s in entered.seats.values())
+        entered.seats[peer.peer_id] = _Seat(peer, key)
         self._room_of[peer.peer_id] = room
         deliveries: list[Delivery] = [(peer.peer_id, Joined(peer.peer_id, others))]
-        deliveries += [(other.peer_id, PeerJoined(peer)) for other in others]
+        deliveries += [(other, PeerJoined(peer)) for other in entered.others(peer.peer_id)]
         return peer, deliveries
 
     def leave(self, peer_id: str) -> list[Delivery]:
@@ -97,24 +134,58 @@ class Rooms:
         name = self._room_of.pop(peer_id, None)
         if name is None:
             return []
+        self._away.pop(peer_id, None)
         room = self._rooms[name]
-        del room.peers[peer_id]
-        if not room.peers:
+        del room.seats[peer_id]
+        if not room.seats:
             del self._rooms[name]
-        return [(other, PeerLeft(peer_id)) for other in room.peers]
+        return [(other, PeerLeft(peer_id)) for other in room.others(peer_id)]
+
+    def lose(self, peer_id: str, now_s: float) -> list[Delivery]:
+        """Note that a connection broke without a goodbye: keep the peer's seat if it has a session, else let it go."""
+        name = self._room_of.get(peer_id)
+        if name is None:
+            return []
+        seat = self._rooms[name].seats[peer_id]
+        if seat.session is None:
+            return self.leave(peer_id)
+        seat.away_until_s = self._away[peer_id] = now_s + self._seat_s
+        return []
+
+    def expire(self, now_s: float) -> list[Delivery]:
+        """Free every seat whose peer has been away for too long; the others hear `peer-left`."""
+        over = [peer_id for peer_id, until_s in self._away.items() if until_s <= now_s]
+        return [delivery for peer_id in over for delivery in self.leave(peer_id)]
 
     def relay(self, sender_id: str, message: Relayed) -> list[Delivery]:
         """Address an offer, answer or candidate to the peer named in `to`, within the sender's room only.
 
+        For a peer that is away, the first `MAX_KEPT` messages wait for its return.
+
         Raises:
-            RoomError: not-joined or no-such-peer.
+            RoomError: not-joined, or no-such-peer (also when too much waits for that peer).
         """
         name = self._room_of.get(sender_id)
         if name is None:
             raise RoomError(ErrorCode.NOT_JOINED, 'send "join" first')
-        if message.to == sender_id or message.to not in self._rooms[name].peers:
+        seat = self._rooms[name].seats.get(message.to)
+        if message.to == sender_id or seat is None:
             raise RoomError(ErrorCode.NO_SUCH_PEER, 'field "to" names nobody else in this room')
-        return [(message.to, replace(message, to="", sender=sender_id))]
+        addressed = replace(message, to="", sender=sender_id)
+        if seat.away_until_s is None:
+            return [(message.to, addressed)]
+        if len(seat.kept) >= MAX_KEPT:
+            raise RoomError(ErrorCode.NO_SUCH_PEER, 'the peer in field "to" has lost its connection')
+        seat.kept.append(addressed)
+        return []
+
+    def _resume(self, room: _Room, seat: _Seat) -> tuple[PeerInfo, list[Delivery]]:
+        peer_id = seat.peer.peer_id
+        seat.away_until_s = None
+        self._away.pop(peer_id, None)
+        waiting, seat.kept = seat.kept, []
+        others = tuple(s.peer for s in room.seats.values() if s is not seat)
+        return seat.peer, [(peer_id, message) for message in (Joined(peer_id, others), *waiting)]
 
     def _check_token(self, room: str, digest: bytes, existing: _Room | None) -> None:
         if self._secret is not None:
@@ -125,3 +196,9 @@ class Rooms:
             return
         if not hmac.compare_digest(digest, expected):
             raise RoomError(ErrorCode.BAD_TOKEN, "the token does not open this room")
+
+
+def _seat_of(room: _Room | None, session: bytes | None) -> _Seat | None:
+    if room is None or session is None:
+        return None
+    return next((seat for seat in room.seats.values() if seat.session == session), None)

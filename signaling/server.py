@@ -1,9 +1,12 @@
-"""The signaling server: carries messages between websockets and `Rooms`. Every bad message is answered with a code."""
+"""The signaling server: carries messages between websockets and `Rooms`. Every bad message is answered with a code.
+
+On the same port it gives browsers the call page, so that page and signaling share one origin and one certificate.
+"""
 
 import asyncio
 import http
-import json
 import logging
+import ssl
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -14,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from signaling.messages import (
+    CLOSE_RESUMED,
     MAX_MESSAGE_BYTES,
     Answer,
     Candidate,
@@ -27,6 +31,7 @@ from signaling.messages import (
     decode,
     encode,
 )
+from signaling.pages import Pages, answer_http, text
 from signaling.rooms import Delivery, RoomError, Rooms
 
 log = logging.getLogger(__name__)
@@ -54,24 +59,37 @@ class _Connection:
     socket: ServerConnection
     outbox: asyncio.Queue[Message] = field(default_factory=lambda: asyncio.Queue(OUTBOX_MESSAGES))
     peer_id: str | None = None
+    for_good: bool = False
     bad: int = 0
     allowance: float = 0.0
     refilled: float = field(default_factory=time.monotonic)
 
 
 class SignalingServer:
-    """Serve rooms on `ws://host:port/`, and `GET /health`; an async context manager.
+    """Serve rooms on `ws://host:port/`, `GET /health`, and `pages` to browsers; an async context manager.
 
-    Port 0 picks a free one; read it from `port` after entering. One instance belongs to one event loop.
+    With `tls`, a server-side context, all of it is wss and https. Port 0 picks a free one; read it from `port` after
+    entering. One instance belongs to one event loop.
     """
 
     def __init__(
-        self, rooms: Rooms, *, host: str = "127.0.0.1", port: int = 8765, limits: ServerLimits | None = None
+        self,
+        rooms: Rooms,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8765,
+        limits: ServerLimits | None = None,
+        tls: ssl.SSLContext | None = None,
+        pages: Pages | None = None,
     ) -> None:
         self._rooms = rooms
         self._host = host
         self._port = port
         self._limits = limits or ServerLimits()
+        self._tls = tls
+        self._pages = pages
+        self._expiry: asyncio.TimerHandle | None = None
+        self._closing: set[asyncio.Task[None]] = set()
         self._connections: set[_Connection] = set()
         self._by_peer: dict[str, _Connection] = {}
         self._server: Server | None = None
@@ -88,7 +106,7 @@ class SignalingServer:
     def url(self) -> str:
         """Return the address for clients on this machine."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"ws://{host}:{self.port}/"
+        return f"{'wss' if self._tls else 'ws'}://{host}:{self.port}/"
 
     async def __aenter__(self) -> Self:
         self._server = await serve(
@@ -102,6 +120,7 @@ class SignalingServer:
             ping_timeout=2 * self._limits.ping_s,
             close_timeout=2.0,
             logger=_frame_log,
+            ssl=self._tls,
         )
         log.info("signaling listens on port %d", self.port)
         return self
@@ -120,26 +139,24 @@ class SignalingServer:
         await asyncio.sleep(0)  # lets the writers flush the farewell
         self._server.close(code=1001, reason="server stops")
         await self._server.wait_closed()
+        await asyncio.gather(*self._closing, return_exceptions=True)
         self._server = None
+        self._watch_seats()
 
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        path = request.path.partition("?")[0]
-        if path == "/health":
-            body = {
-                "status": "ok",
-                "uptimeSeconds": round(time.monotonic() - self._started, 1),
-                "rooms": self._rooms.room_count,
-                "peers": self._rooms.peer_count,
-            }
-            response = connection.respond(http.HTTPStatus.OK, json.dumps(body) + "\n")
-            del response.headers["Content-Type"]
-            response.headers["Content-Type"] = "application/json"
-            return response
-        if path != "/":
-            return connection.respond(http.HTTPStatus.NOT_FOUND, "Signaling is at /, health at /health.\n")
+        if (answer := answer_http(request, self._pages, self._health)) is not None:
+            return answer
         if len(self._connections) >= self._limits.max_connections:
-            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections, try again later.\n")
+            return text(http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections, try again later.")
         return None
+
+    def _health(self) -> dict[str, object]:
+        return {
+            "status": "ok",
+            "uptimeSeconds": round(time.monotonic() - self._started, 1),
+            "rooms": self._rooms.room_count,
+            "peers": self._rooms.peer_count,
+        }
 
     async def _handle(self, socket: ServerConnection) -> None:
         connection = _Connection(socket, allowance=float(self._limits.burst))
@@ -151,10 +168,33 @@ class SignalingServer:
             pass
         finally:
             self._connections.discard(connection)
-            if connection.peer_id is not None:
-                self._by_peer.pop(connection.peer_id, None)
-                self._deliver(self._rooms.leave(connection.peer_id))
+            self._vacate(connection)
             await self._finish(connection, writer)
+
+    def _vacate(self, connection: _Connection) -> None:
+        peer_id = connection.peer_id
+        if peer_id is None or self._by_peer.get(peer_id) is not connection:
+            return  # never joined, or the seat lives on with another connection
+        del self._by_peer[peer_id]
+        if connection.for_good:
+            self._deliver(self._rooms.leave(peer_id))
+        else:
+            self._deliver(self._rooms.lose(peer_id, time.monotonic()))
+        self._watch_seats()
+
+    def _watch_seats(self) -> None:
+        """Set the one timer to the next seat that ends; with no server or no such seat there is none."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        due_s = self._rooms.next_expiry_s
+        if due_s is not None and self._server is not None:
+            wait_s = max(0.0, due_s - time.monotonic())
+            self._expiry = asyncio.get_running_loop().call_later(wait_s, self._expire_seats)
+
+    def _expire_seats(self) -> None:
+        self._deliver(self._rooms.expire(time.monotonic()))
+        self._watch_seats()
 
     async def _finish(self, connection: _Connection, writer: asyncio.Task[None]) -> None:
         # What is already queued (usually the error that explains the close) is sent first, for at most a second.
@@ -183,15 +223,16 @@ class SignalingServer:
             timeout = None if connection.peer_id else max(0.0, deadline - time.monotonic())
             try:
                 async with asyncio.timeout(timeout):
-                    text = await connection.socket.recv()
+                    frame = await connection.socket.recv()
             except TimeoutError:
                 self._post(connection, Error(ErrorCode.TIMEOUT, f'no "join" in {self._limits.join_timeout_s:g} s'))
                 return
             if not self._spend(connection):
+                connection.for_good = True
                 self._post(connection, Error(ErrorCode.RATE_LIMITED, "too many messages: slow down"))
                 return
             try:
-                if not self._dispatch(connection, decode(text)):
+                if not self._dispatch(connection, decode(frame)):
                     return
             except (MessageError, RoomError) as error:
                 connection.bad += 1
@@ -199,6 +240,7 @@ class SignalingServer:
                 if connection.bad >= MAX_BAD_MESSAGES or (
                     isinstance(error, RoomError) and error.code is ErrorCode.BAD_TOKEN
                 ):
+                    connection.for_good = True
                     return  # a wrong token costs a new connection, which slows guessing
 
     def _dispatch(self, connection: _Connection, message: Message) -> bool:
@@ -206,20 +248,33 @@ class SignalingServer:
             case Join():
                 if connection.peer_id is not None:
                     raise RoomError(ErrorCode.ALREADY_JOINED, "this connection is in a room: open another one")
-                peer, deliveries = self._rooms.join(message.room, message.token, message.role, message.name)
-                connection.peer_id = peer.peer_id
-                self._by_peer[peer.peer_id] = connection
-                log.info("a %s joined; %d peers in %d rooms", peer.role.value, *self._counts())
-                self._deliver(deliveries)
+                self._join(connection, message)
             case Offer() | Answer() | Candidate():
                 if connection.peer_id is None:
                     raise RoomError(ErrorCode.NOT_JOINED, 'send "join" first')
                 self._deliver(self._rooms.relay(connection.peer_id, message))
             case Leave():
+                connection.for_good = True
                 return False
             case _:
                 raise MessageError(ErrorCode.BAD_MESSAGE, f'"{message.TYPE}" is sent by the server only')
         return True
+
+    def _join(self, connection: _Connection, message: Join) -> None:
+        peer, deliveries = self._rooms.join(
+            message.room, message.token, message.role, message.name, session=message.session
+        )
+        before = self._by_peer.get(peer.peer_id)
+        if before is not None:
+            # The same session came in anew while its old connection still seemed to live.
+            task = asyncio.create_task(before.socket.close(CLOSE_RESUMED, "joined again on another connection"))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        connection.peer_id = peer.peer_id
+        self._by_peer[peer.peer_id] = connection
+        self._watch_seats()
+        log.info("a %s joined; %d peers in %d rooms", peer.role.value, *self._counts())
+        self._deliver(deliveries)
 
     def _deliver(self, deliveries: list[Delivery]) -> None:
         for peer_id, message in deliveries:

@@ -26,6 +26,7 @@ from signaling.messages import (
 EXAMPLES = [
     Join("room-1", "secret-token", Role.CALLER, "Ann"),
     Join("room-1", "secret-token"),
+    Join("room-1", "secret-token", Role.PARTICIPANT, "", "0123456789abcdef"),
     Joined("abc", (PeerInfo("d_-", Role.NODE, "é"),)),
     PeerJoined(PeerInfo("x", Role.VIEWER)),
     PeerLeft("x"),
@@ -33,6 +34,10 @@ EXAMPLES = [
     Answer("v=0\r\n", sender="a"),
     Candidate("candidate:1 1 udp 1 192.0.2.1 9 typ host", "0", to="b"),
     Candidate("", to="b"),
+    Offer("v=0\r\n", to="b", of="c_-"),
+    Answer("v=0\r\n", sender="a", of="c_-"),
+    Answer("", to="b", detail="this node filters at most 4 people"),
+    Candidate("", to="b", of="c_-"),
     Leave(),
     Error(ErrorCode.ROOM_FULL, "full"),
 ]
@@ -67,6 +72,11 @@ def code_of(text: str | bytes) -> ErrorCode:
         ('{"v":1,"type":"join","room":"a","token":"t","role":"king"}', ErrorCode.BAD_MESSAGE),
         ('{"v":1,"type":"join","room":"a","token":"t","role":{}}', ErrorCode.BAD_MESSAGE),
         ('{"v":1,"type":"offer","sdp":5}', ErrorCode.BAD_MESSAGE),
+        ('{"v":1,"type":"offer","sdp":"v=0","of":"a b"}', ErrorCode.BAD_MESSAGE),
+        ('{"v":1,"type":"offer","sdp":"v=0","of":["a"]}', ErrorCode.BAD_MESSAGE),
+        ('{"v":1,"type":"join","room":"a","token":"t","session":"too-short"}', ErrorCode.BAD_MESSAGE),
+        (f'{{"v":1,"type":"join","room":"a","token":"t","session":"{"x" * 65}"}}', ErrorCode.BAD_MESSAGE),
+        ('{"v":1,"type":"join","room":"a","token":"t","session":"sixteen chars: ?"}', ErrorCode.BAD_MESSAGE),
         ('{"v":1,"type":"joined","peer":"a","peers":[3]}', ErrorCode.BAD_MESSAGE),
         ('{"v":1,"type":"offer","sdp":"\\ud800"}', ErrorCode.BAD_MESSAGE),
         ("x" * (MAX_MESSAGE_BYTES + 1), ErrorCode.TOO_LARGE),
@@ -75,6 +85,12 @@ def code_of(text: str | bytes) -> ErrorCode:
 )
 def test_a_bad_message_gets_its_code(text: str | bytes, code: ErrorCode) -> None:
     assert code_of(text) is code
+
+
+def test_optional_fields_may_be_empty_and_are_then_not_sent() -> None:
+    assert decode('{"v":1,"type":"offer","sdp":"v=0","of":""}') == Offer("v=0")
+    assert decode('{"v":1,"type":"join","room":"a","token":"t","role":"viewer","session":""}').session == ""  # type: ignore[union-attr]
+    assert '"of"' not in encode(Offer("v=0")) and '"session"' not in encode(Join("r", "t"))
 
 
 def test_unknown_fields_are_ignored() -> None:
@@ -90,6 +106,7 @@ def test_encode_refuses_what_decode_would_refuse() -> None:
 
 def test_a_token_shows_up_neither_in_repr_nor_in_an_error() -> None:
     assert "hunter2" not in repr(Join("r", "hunter2"))
+    assert "hunter2" not in repr(Join("r", "t", session="hunter2-hunter2-hunter2"))
     with pytest.raises(MessageError) as caught:
         decode(json.dumps({"v": 1, "type": "join", "room": "r", "token": "hunter2" * 99}))
     assert "hunter2" not in str(caught.value)
@@ -117,6 +134,8 @@ def test_any_text_is_read_or_refused_with_a_code(text: str) -> None:
                 "role",
                 "name",
                 "sdp",
+                "session",
+                "of",
                 "to",
                 "from",
                 "candidate",
