@@ -2,11 +2,11 @@
 
 Pure: no clock, no threads of its own; times are arguments, in ms of one monotonic clock. Sound is the master. At a tick
 the media time T is that of the sound leaving at this moment. The link machine works on arrivals, which are ahead of T
-by the playout delay and the hold, so synthesis is asked for before the gap reaches the output.
+by the playout delay. That may be 40 ms only, so synthesis is asked for on suspicion, and real frames still come first.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
@@ -46,13 +46,11 @@ class EngineConfig:
     Attributes:
         fps: frames out per second.
         hand_back_extra_ms: how much longer a hand-back lasts, at most, for a head that is not home at its natural pace.
-        playout_delay_ms: usual delay of the playout buffer; tells where a picture belongs before any sound does.
         frames_first: real frames that must have been shown before the first synthetic one.
     """
 
     fps: float = 25.0
     hand_back_extra_ms: float = 240.0
-    playout_delay_ms: float = 60.0
     frames_first: int = 10
 
     @property
@@ -65,6 +63,7 @@ class EngineConfig:
 class _Playout:
     at_ms: float
     media_ms: float
+    out_ms: float
     offset_ms: float | None
 
 
@@ -108,15 +107,22 @@ class Engine:
 
     # --- events ------------------------------------------------------------------------------------------------------
 
-    def on_video(self, frame: VideoFrame, arrival_ms: float) -> None:
-        """Take a decoded real frame; its `media_ms` is the caller's own time."""
+    def on_video(self, frame: VideoFrame, arrival_ms: float) -> float | None:
+        """Take a decoded real frame; its `media_ms` is the caller's own time.
+
+        Returns:
+            How long before its moment it came, in ms (negative: late); None before any sound has left.
+        """
         self.link.on_video(arrival_ms)
-        media_ms = self._axis.stamp(frame.media_ms, self._head_ms + self.config.playout_delay_ms)
+        media_ms = self._axis.stamp(frame.media_ms, self._head_ms)
+        t = self.media_ms(arrival_ms)
+        early_ms = None if t is None else media_ms - t
         if self._last_real is not None and self.output is Output.REAL and media_ms <= self._last_real.media_ms:
-            return
+            return early_ms
         stamped = VideoFrame(frame.image, media_ms)
         self._frames.add(RealFrame(media_ms, stamped, frame.media_ms, arrival_ms))
         self._unseen.append(stamped)
+        return early_ms
 
     def on_audio_packet(self, arrival_ms: float) -> None:
         """Take note that a speech packet arrived."""
@@ -149,13 +155,18 @@ class Engine:
         offset = self._playout.offset_ms if self._playout else None
         if block.source_ms is not None:
             offset = block.media_ms - block.source_ms
-        self._playout = _Playout(at_ms, block.media_ms, offset)
+        self._playout = _Playout(at_ms, block.media_ms, block.leaves_ms, offset)
 
     def media_ms(self, now_ms: float) -> float | None:
         """Return T at `now_ms`: it runs on with the clock between blocks and without any; None before the first."""
         if self._playout is None:
             return None
         return self._playout.media_ms + now_ms - self._playout.at_ms
+
+    @property
+    def hears_ahead(self) -> bool:
+        """Return whether synthesis needs sound ahead of T, now or very soon."""
+        return self.output is not Output.REAL or self.link.state in (LinkState.SYNTH, LinkState.RETURNING)
 
     # --- the tick ----------------------------------------------------------------------------------------------------
 
@@ -171,10 +182,12 @@ class Engine:
             frame = self._synthetic(t)
         if frame is None:
             frame = self._repeat(t)
-        self._plan(t)
-        if frame is not None:
-            self.stats.on_frame(frame.kind, now_ms, frame.skew_ms)
-        return frame
+        self._plan(t, now_ms)
+        if frame is None:
+            return None
+        self.stats.on_frame(frame.kind, now_ms, frame.skew_ms)
+        assert self._playout is not None
+        return replace(frame, out_ms=self._playout.out_ms + now_ms - self._playout.at_ms)
 
     def _real(self, t: float, now_ms: float) -> OutputFrame | None:
         """Show the newest real frame that is due, if it is a new one."""
@@ -223,10 +236,10 @@ class Engine:
 
     # --- what comes next ---------------------------------------------------------------------------------------------
 
-    def _plan(self, t: float) -> None:
+    def _plan(self, t: float, now_ms: float) -> None:
         """Ask for the frame of the next tick where that is not going to be a real one."""
         following = t + self.config.interval_ms
-        if self.output is Output.REAL and self._hole_at(following):
+        if self.output is Output.REAL and self._hole_at(following, now_ms):
             self.output = Output.SYNTH
         if self.output is Output.REAL:
             self._foresee()
@@ -244,14 +257,16 @@ class Engine:
         """Let the synthesizer get ready while the last real frames are still on their way out."""
         if self._synth is None or self.stats.frames[FrameKind.REAL] < self.config.frames_first:
             return
-        given_up = self.link.state is LinkState.SYNTH
-        if given_up and not self._foreseen:
+        last_ms = self._last_real.media_ms if self._last_real else float("-inf")
+        overdue = self.link.state is LinkState.SUSPECT and self._frames.after(last_ms) is None
+        feared = overdue or self.link.state is LinkState.SYNTH
+        if feared and not self._foreseen:
             self._synth.begin(self._followed_ms())
-        elif self._foreseen and not given_up:
+        elif self._foreseen and not feared:
             self._synth.release()
-        self._foreseen = given_up
+        self._foreseen = feared
 
-    def _hole_at(self, following: float) -> bool:
+    def _hole_at(self, following: float, now_ms: float) -> bool:
         """Say whether the picture would stand still at `following` and for longer than a late frame explains."""
         if self.stats.frames[FrameKind.REAL] < self.config.frames_first or self._last_real is None:
             return False
@@ -259,7 +274,8 @@ class Engine:
             return False
         coming = self._frames.after(self._last_real.media_ms)
         if coming is None:
-            return self.link.state is LinkState.SYNTH
+            # One interval early: the frame asked for now is seen then. A real one that comes first goes first.
+            return self.link.state is LinkState.SYNTH or self.link.given_up_at(now_ms + self.config.interval_ms)
         if coming.media_ms <= following + self.config.interval_ms / 2:
             return False
         return coming.media_ms - self._last_real.media_ms > self.link.synth_gap_ms

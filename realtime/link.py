@@ -110,6 +110,10 @@ class LinkMonitor:
         """Say whether anyone can be heard: audio has arrived within `audio_gone_ms` of the last event."""
         return self._audio is not None and self._now - self._audio <= self.config.audio_gone_ms
 
+    def given_up_at(self, at_ms: float) -> bool:
+        """Say whether the link will be given up by `at_ms` if no frame arrives until then."""
+        return self._video is not None and at_ms - self._video >= self.synth_gap_ms
+
     def on_video(self, arrival_ms: float) -> LinkState:
         """Count a decoded real frame that arrived at `arrival_ms`."""
         self.tick(arrival_ms)

@@ -12,6 +12,10 @@ DEFAULT_CAPACITY: Final = 800
 """Columns kept when nothing else is asked for: 10 s."""
 
 
+MOST_BEHIND_MS: Final = 80.0
+"""Lips that far behind the sound are within what people accept (ITU-R BT.1359-1: 125 ms)."""
+
+
 class MelHistory:
     """Keep the newest mel columns of one stream, so that callers speak in media ms only.
 
@@ -68,6 +72,23 @@ class MelHistory:
         indices = self._first(alignment, media_ms) + np.arange(alignment.columns)
         window = self._ring[:, indices % self._ring.shape[1]]
         window[:, (indices < self.begin) | (indices >= self.end)] = SILENCE
+        return window
+
+    def window_so_far(self, alignment: MelWindow, media_ms: float) -> NDArray[np.float32] | None:
+        """Cut the window for the frame at `media_ms`; columns after the newest repeat it.
+
+        Returns:
+            float32 (80, alignment.columns), a copy; None where the newest column lies more than 80 ms before the frame,
+            or the window has left the ring.
+        """
+        first = self._first(alignment, media_ms)
+        newest_ms = self.start_ms + (self.end - 1) * COLUMN_MS
+        if media_ms - newest_ms > MOST_BEHIND_MS or max(first, 0) < self.begin:
+            return None
+        window = self.window(alignment, media_ms)
+        missing = max(0, first + alignment.columns - self.end)
+        if missing:
+            window[:, -missing:] = self._ring[:, [(self.end - 1) % self._ring.shape[1]]]
         return window
 
     def ready_until_ms(self, alignment: MelWindow) -> float:

@@ -46,3 +46,42 @@ class Decimator:
         ready: NDArray[np.float32] = windows @ self._taps
         self._kept = self._kept[count * FACTOR :].copy()
         return ready
+
+
+REACH: Final = 8
+"""Samples on either side of a place that `interpolate` looks at."""
+
+_PHASES: Final = 512
+
+
+def _phases() -> NDArray[np.float32]:
+    at = np.arange(-REACH + 1, REACH + 1)[None, :] - np.arange(_PHASES + 1)[:, None] / _PHASES
+    taps = np.sinc(at) * np.i0(8.0 * np.sqrt(np.maximum(0.0, 1.0 - np.square(at / REACH)))) / np.i0(8.0)
+    scaled: NDArray[np.float32] = (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
+    return scaled
+
+
+_TABLE: Final = _phases()
+
+
+def interpolate(samples: NDArray[np.float32], start: float, step: float, count: int) -> NDArray[np.float32]:
+    """Read `count` values of a band-limited signal at `start`, `start` + `step`, ..., in samples.
+
+    A Kaiser-windowed sinc of 16 taps: for steps within a thousandth of 1, which is what clocks differ by, errors stay
+    60 dB below speech (its band, up to 12 kHz at 48 kHz).
+
+    Args:
+        samples: (n,) float32; places `REACH` samples around everything read must exist.
+        start: first place, at least `REACH` - 1.
+        step: distance of the places.
+        count: how many.
+
+    Returns:
+        (count,) float32.
+    """
+    places = start + step * np.arange(count)
+    whole = np.floor(places).astype(np.int64)
+    phase = np.rint((places - whole) * _PHASES).astype(np.int64)
+    windows = np.lib.stride_tricks.sliding_window_view(samples, 2 * REACH)[whole - (REACH - 1)]
+    read: NDArray[np.float32] = np.einsum("ij,ij->i", windows, _TABLE[phase])
+    return read

@@ -4,15 +4,16 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from models.alignment import MelWindow
 from realtime.audio import SpeechPath, hold_for
 from realtime.clock import Clock
 from realtime.engine import Engine, EngineConfig, Output
-from realtime.jitter import JitterConfig, PlayoutBuffer
 from realtime.link import LinkConfig, LinkMonitor, LinkSignal, LinkState
+from realtime.lipsync import LipSync, LipSyncConfig
 from realtime.media import BLOCK_MS, AudioBlock, FrameKind, OutputFrame, VideoFrame
+from realtime.playout import PlayoutConfig, SpeechPlayout
 from realtime.rtc.opus import OpusDecoder
 from realtime.stats import OutputStatus
 from realtime.synth_api import Synthesizer
@@ -20,16 +21,18 @@ from realtime.synth_api import Synthesizer
 _LOG = logging.getLogger(__name__)
 _TIMELINE = 30_000
 _CATCH_UP_MS = 500.0
+_STILL_FRAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class PathConfig:
-    """Set one call's parts; `hold_ms` None takes what the model's window needs."""
+    """Set one call's parts; `synthesis_ms` (delay while synthesis hears ahead) None takes what the window needs."""
 
     engine: EngineConfig = field(default_factory=EngineConfig)
     link: LinkConfig = field(default_factory=LinkConfig)
-    jitter: JitterConfig = field(default_factory=JitterConfig)
-    hold_ms: float | None = None
+    playout: PlayoutConfig = field(default_factory=PlayoutConfig)
+    lipsync: LipSyncConfig = field(default_factory=LipSyncConfig)
+    synthesis_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +68,40 @@ class CallPath:
         self._clock = clock
         self._on_block = on_block
         self._on_frame = on_frame
-        hold_ms = self.config.hold_ms
-        if hold_ms is None:
-            hold_ms = hold_for(window, self.config.engine.interval_ms)
-        self.speech = SpeechPath(window, hold_ms, start_ms=start_ms)
-        self.playout = PlayoutBuffer(self.config.jitter)
+        synthesis_ms = self.config.synthesis_ms
+        self._synthesis_ms = hold_for(window, self.config.engine.interval_ms) if synthesis_ms is None else synthesis_ms
+        self.speech = SpeechPath(window, start_ms=start_ms)
+        self.playout = SpeechPlayout(self.speech, OpusDecoder(), self.config.playout, on_heard=self._heard)
+        self.lipsync = LipSync(self.config.lipsync)
         self.engine = Engine(self.speech, synth, config=self.config.engine, link=LinkMonitor(self.config.link))
         self.timeline: deque[TimelineEntry] = deque(maxlen=_TIMELINE)
-        self.source_ms: Callable[[int], float] | None = None
-        """Maps an audio RTP timestamp to the caller's time in ms, the axis of the video frames' `media_ms`."""
         self.ticks_skipped = 0
-        self._decode = OpusDecoder()
-        self._usual_bytes = 0.0
         self._concealed: deque[bool] = deque(maxlen=int(1000.0 / BLOCK_MS))
-        self._shown = ""
+        self._shown = "waiting"
+        self._repeated = 0
         self._shown_since_ms = clock.now_ms()
+
+    @property
+    def source_ms(self) -> Callable[[int], float] | None:
+        """Maps an audio RTP timestamp to the caller's time in ms, the axis of the video frames' `media_ms`."""
+        return self.playout.source_ms
+
+    @source_ms.setter
+    def source_ms(self, source_ms: Callable[[int], float] | None) -> None:
+        self.playout.source_ms = source_ms
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
     def audio_packet(self, sequence: int, timestamp: int, payload: bytes, arrival_ms: float) -> None:
         """Take an Opus packet of 20 ms."""
-        # Variable bit rate tells silence by size, before anything is decoded.
-        silent = len(payload) < 0.5 * self._usual_bytes
-        if not silent:
-            self._usual_bytes += 0.05 * (len(payload) - self._usual_bytes) if self._usual_bytes else len(payload)
-        self.playout.push(sequence, timestamp, payload, arrival_ms, silent=silent)
+        self.playout.push(sequence, timestamp, payload, arrival_ms)
         self.engine.on_audio_packet(arrival_ms)
 
     def video_frame(self, frame: VideoFrame, arrival_ms: float) -> None:
         """Take a decoded frame on the caller's clock."""
-        self.engine.on_video(frame, arrival_ms)
+        early_ms = self.engine.on_video(frame, arrival_ms)
+        if early_ms is not None and self.engine.output is Output.REAL:
+            self.lipsync.add(self.playout.delay_ms, early_ms)
 
     def video_flows(self, flows: bool) -> None:
         """Take the caller's word that its video flows or rests."""
@@ -120,18 +127,15 @@ class CallPath:
                 due = self._clock.now_ms()
 
     def _block(self, due_ms: float) -> None:
-        playout = self.playout.pull(due_ms)
-        samples = None if playout.payload is None else self._decode(playout.payload)
-        source_ms = None
-        if samples is not None and playout.timestamp is not None and self.source_ms is not None:
-            source_ms = self.source_ms(playout.timestamp & 0xFFFFFFFF)
-        head_ms = self.speech.head_ms
-        block = self.speech.push(samples, source_ms)
-        self.engine.on_heard(head_ms, source_ms, self.speech.level_db)
-        self._concealed.append(samples is None)
+        ahead_ms = self._synthesis_ms if self.engine.hears_ahead else 0.0
+        block = self.playout.block(due_ms, picture_ms=self.lipsync.hold_ms, synthesis_ms=ahead_ms)
         if block is not None:
+            self._concealed.append(block.concealed)
             self.engine.on_playout(block, due_ms)
             self._on_block(block)
+
+    def _heard(self, media_ms: float, source_ms: float | None) -> None:
+        self.engine.on_heard(media_ms, source_ms, self.speech.level_db)
 
     async def _run_video(self) -> None:
         interval = self.config.engine.interval_ms
@@ -159,15 +163,18 @@ class CallPath:
     def status(self) -> OutputStatus:
         """Return what viewers are shown at this moment."""
         now_ms = self._clock.now_ms()
-        state = self._shown if self.timeline else "waiting"
         skew_ms = self.timeline[-1].skew_ms if self.timeline else 0.0
         concealed = sum(self._concealed) / max(1, len(self._concealed))
-        return OutputStatus(state, max(0.0, now_ms - self._shown_since_ms), concealed, skew_ms)
+        return OutputStatus(self._shown, max(0.0, now_ms - self._shown_since_ms), concealed, skew_ms)
 
     def _note(self, frame: OutputFrame, now_ms: float) -> None:
         shown = self.engine.output.value
-        if self.engine.output is Output.SYNTH and frame.kind is FrameKind.REPEATED:
+        synthetic = self.engine.output is Output.SYNTH
+        self._repeated = self._repeated + 1 if synthetic and frame.kind is FrameKind.REPEATED else 0
+        if self._repeated >= _STILL_FRAMES or (synthetic and not self.engine.link.speech):
             shown = "still"
+        elif self._repeated:  # one late frame is no new state
+            shown = self._shown
         if shown != self._shown:
             self._shown, self._shown_since_ms = shown, now_ms
 
@@ -175,9 +182,9 @@ class CallPath:
         """Return all counters, ready for JSON."""
         return {
             **self.engine.stats.snapshot(self._clock.now_ms()),
-            **asdict(self.playout.stats),
+            **self.playout.snapshot(),
             "linkState": self.engine.link.state.value,
-            "holdMs": self.speech.hold_ms,
-            "jitterTargetMs": self.config.jitter.target_ms,
+            "pictureDelayMs": self.lipsync.hold_ms,
+            "synthesisDelayMs": self._synthesis_ms,
             "ticksSkipped": self.ticks_skipped,
         }

@@ -78,7 +78,7 @@ class BlockAudioTrack(MediaStreamTrack):
         super().__init__()
         self._clock = clock
         self._zero_ms = zero_ms
-        self._encoder = OpusEncoder(bitrate)
+        self._encoder, self._bitrate = OpusEncoder(bitrate), bitrate
         self._blocks: deque[AudioBlock] = deque()
         self._queue_blocks = queue_blocks
         self._patience_ms = patience_ms
@@ -115,6 +115,11 @@ class BlockAudioTrack(MediaStreamTrack):
         packet.pts = pts
         packet.time_base = AUDIO_TIME_BASE
         return packet
+
+    def set_bitrate(self, bitrate: int) -> None:
+        """Encode at `bitrate` bit/s (6000..510000) from the next block on."""
+        if bitrate != self._bitrate:
+            self._encoder, self._bitrate = OpusEncoder(bitrate), bitrate
 
     def stop(self) -> None:
         """End the track and wake whoever waits in `recv`."""

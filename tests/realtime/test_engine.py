@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from synth_fakes import REAL_LEVEL, SYNTH_LEVEL, FakeSynthesizer, picture
 
 from models.alignment import MelWindow
@@ -25,6 +26,7 @@ WINDOW = MelWindow.for_lookahead(80.0)
 R, S, REP = FrameKind.REAL, FrameKind.SYNTH, FrameKind.REPEATED
 LOUD = (8000 * np.sin(np.arange(960) / 38)).astype(np.int16)
 JITTER_MS = 60.0
+HOLD_MS = hold_for(WINDOW, 40.0)
 START = 10_000.0
 """The caller's clock when the call begins: the axes are not the same."""
 
@@ -51,7 +53,7 @@ class Call:
         self.synth = FakeSynthesizer(self.clock, self.render_ms)
         if take is not None:
             self.synth.take = partial(take, self.synth)  # type: ignore[method-assign]
-        self.path = SpeechPath(WINDOW, hold_for(WINDOW, 40.0))
+        self.path = SpeechPath(WINDOW)
         self.engine = Engine(self.path, self.synth if self.synthesize else None, link=LinkMonitor())
         for at, _, kind, value in self._events(seconds * 1000):
             self.clock.advance(max(0.0, at - self.clock.now_ms()))
@@ -82,18 +84,17 @@ class Call:
         self.engine.on_audio_packet(at)
 
     def _block(self, at: float, captured: float) -> None:
-        at_head = self.path.head_ms
-        block = self.path.push(LOUD, captured + START)
-        self.engine.on_heard(at_head, captured + START, self.path.level_db)
-        if block is not None:
-            self.engine.on_playout(block, at)
+        self._hear(at, LOUD, captured + START)
 
     def _lost(self, at: float, captured: float) -> None:
+        self._hear(at, None, None)
+
+    def _hear(self, at: float, samples: NDArray[np.int16] | None, source_ms: float | None) -> None:
         at_head = self.path.head_ms
-        block = self.path.push(None)
-        self.engine.on_heard(at_head, None, self.path.level_db)
-        if block is not None:
-            self.engine.on_playout(block, at)
+        self.path.push(samples, source_ms)
+        self.engine.on_heard(at_head, source_ms, self.path.level_db)
+        if self.path.line.fill_ms > HOLD_MS:
+            self.engine.on_playout(self.path.pull(), at)
 
     def _signal(self, at: float, index: float) -> None:
         self.engine.on_signal(self.signals[int(index)][1], at)

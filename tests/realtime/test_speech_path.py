@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.alignment import COLUMN_MS, SILENCE, WAV2LIP_WINDOW, MelWindow
-from realtime.audio import Concealer, SpeechPath, hold_for
+from realtime.audio import SpeechPath, hold_for
+from realtime.conceal import Concealer
+from realtime.media import AudioBlock
 from realtime.resample import Decimator
 
 RATE = 48_000
@@ -47,38 +49,70 @@ def test_decimator_passes_speech_and_stops_aliases(hz: float, low: float, high: 
 def test_a_click_lands_in_the_column_of_its_time(at_ms: float) -> None:
     samples = np.zeros(RATE, dtype=np.int16)
     samples[int(at_ms * RATE / 1000)] = 30_000
-    path = SpeechPath(MelWindow(1, 0.0), 140.0)
+    path = SpeechPath(MelWindow(1, 0.0))
     for block in blocks(samples):
         path.push(block)
     times = np.arange(0.0, 940.0, COLUMN_MS)
     energy = [float(window.mean()) for t in times if (window := path.window(float(t))) is not None]
+    energy = energy[: path._history.end]
     loud = times[np.asarray(energy) > max(energy) - 0.1]
     assert abs(float(loud.mean()) - at_ms) <= COLUMN_MS
+
+
+def through(
+    path: SpeechPath, hold_ms: float, block: NDArray[np.int16] | None, source_ms: float | None = None
+) -> AudioBlock | None:
+    """Push a block; take one when more than `hold_ms` is here."""
+    path.push(block, source_ms)
+    return path.pull() if path.line.fill_ms > hold_ms else None
 
 
 @pytest.mark.parametrize("window", [WINDOW, WAV2LIP_WINDOW, MelWindow.for_lookahead(40.0)])
 @pytest.mark.parametrize("interval", [40.0, 1000 / 30])
 def test_the_hold_is_long_enough_to_ask_one_frame_ahead(window: MelWindow, interval: float) -> None:
     """At any moment until the next block leaves, the window of the frame one interval on is complete."""
-    path = SpeechPath(window, hold_for(window, interval))
+    path, hold = SpeechPath(window), hold_for(window, interval)
     ready = []
     for block in blocks(tone(2000)):
-        left = path.push(block)
+        left = through(path, hold, block)
         if left is not None:
             # 19.9 ms later the next block is about to leave.
-            ready += [path.window(left.media_ms + late + interval) is not None for late in (0.0, 10.0, 19.9)]
+            ready += [path._history.ready(window, left.media_ms + late + interval) for late in (0.0, 10.0, 19.9)]
     assert len(ready) > 100 and all(ready)
     assert hold_for(window, interval) - window.lookahead_ms - interval <= 40.0
 
 
-def test_blocks_leave_after_the_hold_unchanged_and_on_one_axis() -> None:
-    path, sent = SpeechPath(WINDOW, 140.0), blocks(tone(1000))
-    left = [path.push(block, 5000.0 + i * 20) for i, block in enumerate(sent)]
+def test_blocks_leave_unchanged_and_on_one_axis() -> None:
+    path, sent = SpeechPath(WINDOW, start_ms=200.0), blocks(tone(1000))
+    left = [through(path, 140.0, block, 5000.0 + i * 20) for i, block in enumerate(sent)]
     assert left[:7] == [None] * 7
     for i, out in enumerate(left[7:]):
         assert out is not None
-        assert (out.media_ms, out.source_ms, out.concealed) == (i * 20.0, 5000.0 + i * 20, False)
+        assert (out.media_ms, out.out_ms, out.concealed) == (200.0 + i * 20.0, 200.0 + i * 20.0, False)
+        assert out.source_ms == pytest.approx(5000.0 + i * 20)
         np.testing.assert_array_equal(out.samples, sent[i])
+
+
+def test_while_the_delay_grows_the_last_column_stands_for_those_to_come() -> None:
+    path = SpeechPath(WINDOW)
+    for block in blocks(tone(1000)):
+        path.push(block)
+    whole, part = path.window(path.head_ms - 120.0), path.window(path.head_ms - 20.0)
+    assert whole is not None and part is not None
+    newest = path._history.window(MelWindow(1, 0.0), (path._history.end - 1) * COLUMN_MS)
+    np.testing.assert_array_equal(part[:, -1], newest[:, 0])
+    assert (part > SILENCE).any(axis=0).all(), "columns to come were taken for silence"
+    assert path.window(path.head_ms + 100.0) is None
+
+
+def test_the_decoders_own_concealment_is_heard_and_counts_as_concealed() -> None:
+    path = SpeechPath(WINDOW)
+    for i, block in enumerate(blocks(tone(200))):
+        path.push(block, i * 20.0, invented=i in (3, 4))
+    out = [path.pull() for _ in range(8)]
+    assert [block.concealed for block in out] == [i in (3, 4) for i in range(8)]
+    assert [block.source_ms is None for block in out] == [i in (3, 4) for i in range(8)]
+    np.testing.assert_array_equal(np.concatenate([block.samples for block in out]), tone(200)[: 8 * 960])
 
 
 def test_concealment_fades_without_steps() -> None:
@@ -93,17 +127,17 @@ def test_concealment_fades_without_steps() -> None:
 
 
 def test_a_cut_in_the_callers_time_is_smoothed() -> None:
-    path, smooth = SpeechPath(WINDOW, 0.0), tone(2000, 130.0)
+    path, smooth = SpeechPath(WINDOW), tone(2000, 130.0)
     parts = blocks(smooth)
     del parts[20]
-    out = [path.push(block, 20.0 * (i + (i >= 20))) for i, block in enumerate(parts)]
+    out = [through(path, 20.0, block, 20.0 * (i + (i >= 20))) for i, block in enumerate(parts)]
     joined = np.concatenate([block.samples for block in out if block is not None]).astype(np.int32)
     step = np.abs(np.diff(smooth.astype(np.int32))).max()
     assert np.abs(np.diff(joined)).max() <= 2 * step + 100
 
 
 def test_lips_rest_after_120_ms_of_concealment_and_in_silence() -> None:
-    path = SpeechPath(WINDOW, 0.0)
+    path = SpeechPath(WINDOW)
     for block in blocks(tone(400)):
         path.push(block)
     assert path.speech(path.head_ms - 20)
@@ -123,7 +157,7 @@ def test_lips_rest_after_120_ms_of_concealment_and_in_silence() -> None:
 
 
 def test_a_level_between_the_limits_does_not_flicker() -> None:
-    path = SpeechPath(WINDOW, 0.0)
+    path = SpeechPath(WINDOW)
     between = tone(20, level=32768 * 10 ** (-49 / 20) * np.sqrt(2))
     path.push(between)
     assert not path.speech(0.0)
@@ -137,9 +171,4 @@ def test_a_level_between_the_limits_does_not_flicker() -> None:
 @pytest.mark.parametrize("bad", [np.zeros(959, np.int16), np.zeros(960, np.float32), np.zeros((960, 2), np.int16)])
 def test_wrong_blocks_are_refused(bad: NDArray[np.int16]) -> None:
     with pytest.raises(ValueError, match="960"):
-        SpeechPath(WINDOW, 0.0).push(bad)
-
-
-def test_a_hold_between_blocks_is_refused() -> None:
-    with pytest.raises(ValueError, match="multiple of 20"):
-        SpeechPath(WINDOW, 50.0)
+        SpeechPath(WINDOW).push(bad)

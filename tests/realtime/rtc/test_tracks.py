@@ -79,6 +79,20 @@ async def test_a_starved_track_sends_silence_and_a_full_one_drops_the_oldest() -
     assert track.blocks_late == 1
 
 
+async def test_the_bit_rate_can_change_in_mid_call_and_packets_out_time_is_theirs() -> None:
+    track, speech = BlockAudioTrack(CLOCK, zero_ms=0.0), tone(50)
+    sizes: dict[int, list[int]] = {24_000: [], 40_000: []}
+    for i in range(50):
+        rate = 24_000 if i < 25 else 40_000
+        track.set_bitrate(rate)
+        # Media time stands still while the delay grows; the output clock does not.
+        track.put(AudioBlock(speech[i * 960 : (i + 1) * 960], 100.0 + i, out_ms=20.0 * i))
+        packet = await track.recv()
+        assert packet.pts == 960 * i
+        sizes[rate].append(len(bytes(packet)))
+    assert np.mean(sizes[40_000][2:]) > 1.3 * np.mean(sizes[24_000][2:])
+
+
 def test_opus_survives_garbage() -> None:
     decoder = OpusDecoder()
     rng = np.random.default_rng(0)

@@ -1,0 +1,53 @@
+"""How long sound must wait for its picture.
+
+Pure. Pictures come later than their sound: encoding, a keyframe on a narrow link, decoding. Where the delay that speech
+needs anyway does not cover that, sound waits too, as in any receiver that keeps lips together (RFC 3550 timestamps tell
+which picture belongs to which sound). Beyond `most_ms` the picture is late and sound goes on.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class LipSyncConfig:
+    """Set the wait; times in ms.
+
+    Attributes:
+        most_ms: most delay for the picture's sake.
+        quantile: share of the pictures that shall be in time.
+        window: pictures remembered; 4 s at 25 a second.
+    """
+
+    most_ms: float = 200.0
+    quantile: float = 0.9
+    window: int = 100
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        if self.most_ms < 0 or not 0.5 <= self.quantile <= 1.0 or self.window < 1:
+            raise ValueError("most_ms must not be negative, quantile 0.5 to 1 and window at least 1")
+
+
+class LipSync:
+    """Learn the delay that keeps pictures with their sound. Not thread-safe."""
+
+    _EVERY = 5
+
+    def __init__(self, config: LipSyncConfig | None = None) -> None:
+        self.config = config or LipSyncConfig()
+        self.hold_ms = 0.0
+        """Delay behind the fastest speech packet that the picture needs."""
+        self._needed: deque[float] = deque(maxlen=self.config.window)
+        self._since = 0
+
+    def add(self, delay_ms: float, early_ms: float) -> None:
+        """Take in that a picture came `early_ms` before its moment (late: negative) at a delay of `delay_ms`."""
+        self._needed.append(delay_ms - early_ms)
+        self._since += 1
+        if self._since >= self._EVERY:
+            self._since = 0
+            needed = float(np.quantile(np.array(self._needed), self.config.quantile))
+            self.hold_ms = min(max(needed, 0.0), self.config.most_ms)
