@@ -32,7 +32,8 @@ def test_the_root_is_the_call_page() -> None:
 @pytest.mark.parametrize(
     "path",
     ["", "main.js", "//main.js", "/../pages.py", "/..%2fpages.py", "/web/main.js", "/./main.js", "/main.js/",
-     "/MAIN.JS", "/%2e%2e/pages.py", "/\x00", "/index.html\x00", "\\main.js", "/etc/passwd", "/main.js?x", "/" + "a" * 9999],
+     "/MAIN.JS", "/%2e%2e/pages.py", "/\x00",
+     "/index.html\x00", "\\main.js", "/etc/passwd", "/main.js?x", "/" + "a" * 9999],
 )  # fmt: skip
 def test_nothing_else_is_given(path: str) -> None:
     assert page(path) is None
