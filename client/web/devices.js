@@ -79,7 +79,11 @@ export class DeviceControls {
 
   #measure() {
     const level = this.#media.level();
-    for (const meter of this.#meters) if (Math.abs(meter.value - level) > 0.01) meter.value = level;
+    const tens = String(Math.round(level * 10) * 10);
+    for (const meter of this.#meters) {
+      meter.firstElementChild.style.transform = `scaleX(${level.toFixed(2)})`;
+      if (meter.getAttribute("aria-valuenow") !== tens) meter.setAttribute("aria-valuenow", tens);
+    }
   }
 }
 
