@@ -165,8 +165,13 @@ class Engine:
 
     @property
     def hears_ahead(self) -> bool:
-        """Return whether synthesis needs sound ahead of T, now or very soon."""
-        return self.output is not Output.REAL or self.link.state in (LinkState.SYNTH, LinkState.RETURNING)
+        """Return whether synthesis needs sound ahead of T, now or very soon; not on suspicion alone."""
+        return not self.shows_real or self.link.state in (LinkState.SYNTH, LinkState.RETURNING)
+
+    @property
+    def shows_real(self) -> bool:
+        """Return whether all that has been shown since the last outage is real."""
+        return self.output is Output.REAL or not self._synthetic_shown
 
     # --- the tick ----------------------------------------------------------------------------------------------------
 
@@ -176,12 +181,8 @@ class Engine:
         t = self.media_ms(now_ms)
         if t is None:
             return None
-        if self.output is Output.REAL or not self._synthetic_shown:
-            frame = self._real(t, now_ms) or self._synthetic(t)
-        else:
-            frame = self._synthetic(t)
-        if frame is None:
-            frame = self._repeat(t)
+        frame = self._real(t, now_ms) if self.shows_real else None
+        frame = frame or self._synthetic(t) or self._repeat(t)
         self._plan(t, now_ms)
         if frame is None:
             return None

@@ -100,7 +100,7 @@ class CallPath:
     def video_frame(self, frame: VideoFrame, arrival_ms: float) -> None:
         """Take a decoded frame on the caller's clock."""
         early_ms = self.engine.on_video(frame, arrival_ms)
-        if early_ms is not None and self.engine.output is Output.REAL:
+        if early_ms is not None and self.engine.shows_real:
             self.lipsync.add(self.playout.delay_ms, early_ms)
 
     def video_flows(self, flows: bool) -> None:
@@ -120,13 +120,14 @@ class CallPath:
         due = self._clock.now_ms()
         while True:
             await self._clock.sleep_until(due)
-            self._block(due)
+            self.play(due)
             due += BLOCK_MS
             if self._clock.now_ms() - due > _CATCH_UP_MS:
                 # The machine slept: what lies behind is not worth hurrying through.
                 due = self._clock.now_ms()
 
-    def _block(self, due_ms: float) -> None:
+    def play(self, due_ms: float) -> None:
+        """Play the 20 ms that are due at `due_ms`; `run` does it in time."""
         ahead_ms = self._synthesis_ms if self.engine.hears_ahead else 0.0
         block = self.playout.block(due_ms, picture_ms=self.lipsync.hold_ms, synthesis_ms=ahead_ms)
         if block is not None:
@@ -142,14 +143,15 @@ class CallPath:
         due = self._clock.now_ms()
         while True:
             await self._clock.sleep_until(due)
-            self._tick(due)
+            self.tick(due)
             due += interval
             behind = int((self._clock.now_ms() - due) // interval)
             if behind > 0:
                 self.ticks_skipped += behind
                 due += behind * interval
 
-    def _tick(self, due_ms: float) -> None:
+    def tick(self, due_ms: float) -> None:
+        """Show the frame that is due at `due_ms`; `run` does it in time."""
         began = self._clock.now_ms()
         frame = self.engine.tick(due_ms)
         if frame is not None:
