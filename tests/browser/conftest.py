@@ -3,9 +3,11 @@
 What a run leaves (figures as JSON, screenshots) goes to `$LIPLINE_BROWSER_OUT`, or to pytest's temporary folder.
 """
 
+import asyncio
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -13,6 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from client.pages import page as bundled
+from signaling.rooms import Rooms
+from signaling.server import SignalingServer
 
 if TYPE_CHECKING:
     from browser_hosts import Face, Served
@@ -60,6 +66,27 @@ def served() -> "Iterator[Served]":
     finally:
         told = process.stop()
     assert "Traceback" not in told, told
+
+
+@pytest.fixture(scope="session")
+def port() -> Iterator[int]:
+    """Serve the page and its rooms, with no node in them."""
+    ready, loop = threading.Event(), asyncio.new_event_loop()
+    stop, found = asyncio.Event(), [0]
+
+    async def serve() -> None:
+        async with SignalingServer(Rooms(), port=0, pages=bundled) as server:
+            found[0] = server.port
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert ready.wait(10)
+    yield found[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(10)
+    loop.close()
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The page without a call: reachable by keyboard, named for screen readers, narrow, clear about what is wrong."""
 
-import asyncio
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,10 +7,6 @@ import pytest
 from browser_hosts import open_page
 from browser_steps import no_complaints, previewed, until
 from playwright.sync_api import Page, Playwright
-
-from client.pages import page as bundled
-from signaling.rooms import Rooms
-from signaling.server import SignalingServer
 
 pytestmark = pytest.mark.browser
 
@@ -53,27 +47,6 @@ CONTRAST = """() => {
   }
   return weak;
 }"""
-
-
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    """Serve the page and its rooms, with no node in them."""
-    ready, loop = threading.Event(), asyncio.new_event_loop()
-    stop, found = asyncio.Event(), [0]
-
-    async def serve() -> None:
-        async with SignalingServer(Rooms(), port=0, pages=bundled) as server:
-            found[0] = server.port
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert ready.wait(10)
-    yield found[0]
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(10)
-    loop.close()
 
 
 Browse = Callable[..., Page]
