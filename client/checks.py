@@ -121,6 +121,14 @@ def encoders() -> Iterator[Finding]:
     yield "encoders", not missing, detail, "pip install --force-reinstall --only-binary av 'av>=18,<19'"
 
 
+def speech_codec() -> Iterator[Finding]:
+    """See whether lost speech can be brought back from the next packet (in-band FEC)."""
+    from realtime.rtc.opus import OpusDecoder
+
+    fine = OpusDecoder().has_fec
+    yield "libopus", fine, "Opus with FEC" if fine else "missing: lost speech stays lost", "sudo apt install libopus0"
+
+
 def sockets() -> Iterator[Finding]:
     """Send one datagram over loopback: what WebRTC needs at the least."""
     datagram = (socket.AF_INET, socket.SOCK_DGRAM)

@@ -57,7 +57,14 @@ REQUIRED: tuple[Check, ...] = (
     checks.encoders,
     checks.sockets,
 )
-OPTIONAL: tuple[Check, ...] = (checks.default_port, checks.torch, checks.cameras, checks.sound, checks.programs)
+OPTIONAL: tuple[Check, ...] = (
+    checks.default_port,
+    checks.speech_codec,
+    checks.torch,
+    checks.cameras,
+    checks.sound,
+    checks.programs,
+)
 
 
 def diagnose() -> Diagnosis:
