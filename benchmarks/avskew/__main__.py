@@ -1,0 +1,106 @@
+"""Measure A/V skew end to end: `python -m benchmarks.avskew [--seconds S] [--size WxH] [--json FILE]`.
+
+Exit status 1 when a state misses the target, or has too few events to say anything.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.avskew.calling import Weather, run_call
+from benchmarks.avskew.film import make_film
+from benchmarks.avskew.measure import STATES, Found, measure, quantiles
+from benchmarks.wire.facts import machine
+
+TARGET_MS = 40.0
+LEAST_EVENTS = 5
+RUNS = (Weather("narrow"), Weather("narrow, jitter 30 ms, loss 2 %", jitter_ms=30.0, loss=0.02))
+
+
+def summarize(found: Found) -> list[dict[str, Any]]:
+    """Return a row per state: events, and median, p50 and p95 without sign of both skews, in ms."""
+    rows = []
+    for state in STATES:
+        events = [event for event in found.events if event.state == state]
+        aligned = quantiles([event.aligned_ms for event in events if event.aligned_ms is not None])
+        arrived = quantiles([event.arrived_ms for event in events])
+        counted = sum(event.aligned_ms is not None for event in events)
+        met = counted >= LEAST_EVENTS and aligned[2] <= TARGET_MS
+        rows.append({"state": state, "events": counted, "alignedMs": aligned, "arrivedMs": arrived, "met": met})
+    return rows
+
+
+def report(run: dict[str, Any]) -> None:
+    """Print one run's table."""
+    print(f"\n{run['weather']}: {run['pauses']} pauses of video; this process took {run['cores']:.2f} cores")
+    print(
+        f"beeps without flash {run['beepsAlone']}, flashes without beep {run['flashesAlone']}; sound not yet here of "
+        f"what a synthetic frame hears: mean {run['missingMs'][0]:.0f} ms, p95 {run['missingMs'][1]:.0f} ms"
+    )
+    print(
+        f"{'state':10s} {'events':>6s} | {'by sender reports:':18s} {'median':>7s} {'p50|.|':>7s} {'p95|.|':>7s} |",
+        end="",
+    )
+    print(f" {'by arrival:':11s} {'median':>7s} {'p50|.|':>7s} {'p95|.|':>7s} |")
+    for row in run["rows"]:
+        aligned = " ".join(f"{value:7.1f}" for value in row["alignedMs"])
+        arrived = " ".join(f"{value:7.1f}" for value in row["arrivedMs"])
+        verdict = "" if row["met"] else "missed" if row["events"] >= LEAST_EVENTS else "too few"
+        print(f"{row['state']:10s} {row['events']:6d} | {'':18s} {aligned} | {'':11s} {arrived} | {verdict}")
+
+
+def measure_run(weather: Weather, seconds: float, size: tuple[int, int], seed: int) -> dict[str, Any]:
+    """Run one call, print and return its figures."""
+    film = make_film(seconds, size=size, seed=seed)
+    wall, cpu = time.monotonic(), time.process_time()
+    called = asyncio.run(run_call(film, seconds, weather, seed=seed))
+    cores = (time.process_time() - cpu) / (time.monotonic() - wall)
+    found = measure(called.notes)
+    missing = called.missing_ms or [0.0]
+    run = {
+        "weather": weather.name,
+        "rows": summarize(found),
+        "events": [(event.at_ms, event.state, event.aligned_ms, event.arrived_ms) for event in found.events],
+        "cores": cores,
+        "pauses": called.pauses,
+        "beepsAlone": found.beeps_alone,
+        "flashesAlone": found.flashes_alone,
+        "missingMs": (float(np.mean(missing)), float(np.percentile(missing, 95))),
+        "counters": called.counters,
+    }
+    report(run)
+    return run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the calls, print the tables, write JSON; 1 when a target was missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.avskew", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=96.0, help="length of each call")
+    parser.add_argument("--size", default="320x240", help="width and height of the picture")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    args = parser.parse_args(arguments)
+    width, _, height = args.size.partition("x")
+    facts = machine(list(sys.argv[1:] if arguments is None else arguments))
+    facts["command"] = facts["command"].replace("benchmarks.wire.matrix", "benchmarks.avskew")
+    for name, value in facts.items():
+        print(f"{name}: {value}")
+    print(f"pictures {args.size}, calls of {args.seconds:g} s; positive: the picture is ahead of the sound")
+    runs = [measure_run(weather, args.seconds, (int(width), int(height)), args.seed) for weather in RUNS]
+    if args.json is not None:
+        args.json.write_text(json.dumps({"machine": facts, "targetMs": TARGET_MS, "runs": runs}) + "\n")
+    met = all(row["met"] for run in runs for row in run["rows"])
+    verdict = "met" if met else "MISSED"
+    print(f"\ntarget: p95 of |skew by sender reports| at most {TARGET_MS:.0f} ms in each state: {verdict}")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

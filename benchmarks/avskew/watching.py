@@ -1,0 +1,99 @@
+"""The viewer: notes of every picture and packet its RTP timestamp and its arrival, and every sender report.
+
+Packets are taken as they come: no playout buffer and no clock of lipline's lies between the wire and these notes.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
+from aiortc.mediastreams import MediaStreamError
+from numpy.typing import NDArray
+
+from benchmarks.avskew.film import brightness
+from realtime.clock import Clock
+from realtime.rtc.aiortc_compat import MediaPacket, SenderReport, Undo, take_packets, tap_sender_reports
+from realtime.rtc.assemble import FrameAssembler
+from realtime.rtc.opus import OpusDecoder
+from realtime.rtc.videodecode import VideoDecoder
+
+
+@dataclass
+class Notes:
+    """Hold what came.
+
+    Attributes:
+        pictures: (arrival in ms once decoded, RTP timestamp, brightness of the three patches).
+        sounds: (arrival in ms, RTP timestamp, (960,) int16).
+        reports: for "audio" and "video" (arrival in ms, NTP ms, RTP timestamp).
+    """
+
+    pictures: list[tuple[float, int, tuple[float, float, float]]] = field(default_factory=list)
+    sounds: list[tuple[float, int, NDArray[np.int16]]] = field(default_factory=list)
+    reports: dict[str, list[tuple[float, float, int]]] = field(default_factory=lambda: {"audio": [], "video": []})
+
+
+class Watcher:
+    """Receive one audio and one video stream of `pc`; make it before the offer. One event loop; `await close()`."""
+
+    def __init__(self, pc: RTCPeerConnection, clock: Clock) -> None:
+        self._pc = pc
+        self._clock = clock
+        self._assembler = FrameAssembler()
+        self._opus = OpusDecoder()
+        self._decoder = VideoDecoder(on_image=self._see, on_error=lambda: None)
+        self._undo: list[Undo] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self.notes = Notes()
+        pc.addTransceiver("audio", direction="recvonly")
+        pc.addTransceiver("video", direction="recvonly")
+        pc.on("track", self._on_track)
+
+    async def close(self) -> None:
+        """Stop receiving; the connection stays open. Idempotent."""
+        for undo in reversed(self._undo):
+            undo()
+        self._undo.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._decoder.close)
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        receiver = next(t.receiver for t in self._pc.getTransceivers() if t.receiver.track is track)
+        self._attach(receiver, track.kind, self._hear if track.kind == "audio" else self._assemble)
+        self._tasks.append(asyncio.create_task(_drain(track)))
+
+    def _attach(self, receiver: RTCRtpReceiver, kind: str, on_packet: Callable[[MediaPacket], bool]) -> None:
+        def reported(report: SenderReport) -> None:
+            self.notes.reports[kind].append((report.arrival_ms, report.ntp_ms, report.rtp_timestamp))
+
+        self._undo += [tap_sender_reports(receiver, reported, self._clock), take_packets(receiver, on_packet)]
+
+    def _hear(self, packet: MediaPacket) -> bool:
+        arrival_ms = self._clock.now_ms()
+        samples = self._opus(packet.payload)
+        if samples is not None:
+            self.notes.sounds.append((arrival_ms, packet.timestamp, samples))
+        return False
+
+    def _assemble(self, packet: MediaPacket) -> bool:
+        now_ms = self._clock.now_ms()
+        for frame in self._assembler.add(packet, now_ms):
+            self._decoder.put(frame)
+        return self._assembler.pli_due(now_ms)
+
+    def _see(self, image: NDArray[np.uint8], timestamp: int) -> None:
+        # On the decoder's thread; appending is atomic.
+        seen = (brightness(image, 0), brightness(image, 1), brightness(image, 2))
+        self.notes.pictures.append((self._clock.now_ms(), timestamp, seen))
+
+
+async def _drain(track: MediaStreamTrack) -> None:
+    try:
+        while True:
+            await track.recv()
+    except MediaStreamError:
+        return
