@@ -94,6 +94,11 @@ class SignalingClient:
     ) -> None:
         await self.close()
 
+    @property
+    def has_session(self) -> bool:
+        """Return whether a seat is kept for us when the connection breaks."""
+        return bool(self._join.session)
+
     async def close(self) -> None:
         """Leave the room and close the connection. Idempotent."""
         socket, self._socket = self._socket, None

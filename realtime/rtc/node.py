@@ -1,99 +1,60 @@
-"""The lipline node: takes one caller's media, gives every viewer the filtered call.
+"""The lipline node: takes the media of everybody who publishes in a room, gives every viewer the filtered call.
 
 Negotiation is by SDP in, SDP out; who carries the SDP is no matter of this room (see signaling/agent.py).
 """
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from math import ceil
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
-from aiortc.sdp import candidate_from_sdp
+from aiortc import RTCConfiguration, RTCPeerConnection
 
 from models.alignment import MelWindow
 from realtime.clock import Clock, MonotonicClock
 from realtime.media import BLOCK_MS, AudioBlock, OutputFrame
-from realtime.rtc.aiortc_compat import BitrateBounds, VideoSendControl
-from realtime.rtc.callpath import CallPath, PathConfig, TimelineEntry
-from realtime.rtc.control import NodeControl
-from realtime.rtc.receive import ReceivedStreams
-from realtime.rtc.tracks import BlockAudioTrack, EngineVideoTrack
+from realtime.rtc.call import Call, CallSetup
+from realtime.rtc.callpath import PathConfig, TimelineEntry
+from realtime.rtc.negotiate import NegotiationError, add_candidate
+from realtime.rtc.viewing import View
+from realtime.stats import OutputStatus
 from realtime.synth_api import FaceRenderer
 from realtime.worker import SynthWorker
 
-_LOG = logging.getLogger(__name__)
+__all__ = ["LiplineNode", "NegotiationError", "NodeConfig"]
 
 RendererFactory = Callable[[], FaceRenderer]
 PersonalRenderer = Callable[[str], tuple[FaceRenderer, MelWindow] | None]
 
 
-class NegotiationError(ValueError):
-    """Tell that an offer could not be answered, and why."""
-
-
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """Set the node: the call's parts, ICE servers (none: host candidates only), what viewers are sent."""
+    """Set the node: the call's parts, ICE servers (none: host candidates only), what viewers are sent.
+
+    Attributes:
+        path: a call's parts.
+        rtc: ICE servers of every connection.
+        audio_bitrate: Opus to viewers in bit/s.
+        video_bitrates: least, first and greatest bit rate of video to viewers in bit/s.
+        max_callers: so many publishers are filtered at once; each costs a renderer and its thread.
+        grace_s: so long a publisher's call goes on without a connection, in s.
+        report_ms: time between two words about what is shown, in ms.
+    """
 
     path: PathConfig = field(default_factory=PathConfig)
     rtc: RTCConfiguration = field(default_factory=lambda: RTCConfiguration(iceServers=[]))
     audio_bitrate: int = 32_000
-    video_bitrates: tuple[int, int, int] = (150_000, 1_200_000, 3_000_000)
-
-
-@dataclass(slots=True)
-class _Viewer:
-    pc: RTCPeerConnection
-    audio: BlockAudioTrack
-    video: EngineVideoTrack
-    control: VideoSendControl | None = None
-
-
-@dataclass(slots=True)
-class _Caller:
-    pc: RTCPeerConnection
-    streams: ReceivedStreams
-    path: CallPath
-    worker: SynthWorker | None
-    task: asyncio.Task[None]
-    ended: set[str] = field(default_factory=set)
-
-
-async def answer(pc: RTCPeerConnection, offer_sdp: str, prepare: Callable[[], None] | None = None) -> str:
-    """Answer an offer: set it, call `prepare` (tracks to send), and return the answer with all candidates.
-
-    Raises:
-        NegotiationError: the offer cannot be read or fits nothing we can do.
-    """
-    if "m=audio" not in offer_sdp and "m=video" not in offer_sdp:
-        raise NegotiationError("the SDP offer has neither audio nor video: offer at least one of them")
-    try:
-        await pc.setRemoteDescription(RTCSessionDescription(offer_sdp, "offer"))
-        if prepare is not None:
-            prepare()
-        await pc.setLocalDescription(await pc.createAnswer())
-    except (ValueError, KeyError, IndexError, AttributeError, AssertionError) as error:
-        raise NegotiationError(
-            f"the SDP offer is not usable ({type(error).__name__}): send a complete offer"
-        ) from error
-    except (InvalidAccessError, InvalidStateError, OperationError) as error:
-        raise NegotiationError(f"the SDP offer does not fit: {error}") from error
-    return str(pc.localDescription.sdp)
-
-
-def _tell_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _LOG.error("the call broke down", exc_info=task.exception())
+    video_bitrates: tuple[int, int, int] = (30_000, 1_200_000, 3_000_000)
+    max_callers: int = 4
+    grace_s: float = 30.0
+    report_ms: float = 250.0
 
 
 class LiplineNode:
-    """Filter one call: at most one caller (a new one replaces the old) and any number of viewers.
+    """Filter one room: a call for each publisher, and any number of viewers of each.
 
-    `renderer` makes the synthesizer of a caller, off the event loop; None repeats the last frame through an outage.
-    `window` is the generator's. `personal` makes both for a caller by name, or None where it has none of their own.
+    `renderer` makes the synthesizer of a publisher, off the event loop; None repeats the last frame through an outage.
+    `window` is the generator's. `personal` makes both for a publisher by name, or None where it has none of their own.
     One event loop; `await close()` in a `finally`.
     """
 
@@ -107,151 +68,136 @@ class LiplineNode:
         self._renderer = renderer
         self._window = window
         self._zero_ms = self._clock.now_ms()
-        self._caller: _Caller | None = None
-        self._caller_id = ""
+        self._calls: dict[str, Call] = {}
+        self._views: dict[tuple[str, str], View] = {}
         self._last_timeline: list[TimelineEntry] = []
         self._last_snapshot: dict[str, object] = {}
-        self._viewers: dict[str, _Viewer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lock = asyncio.Lock()
         self._closed = False
 
-    async def accept_caller(self, offer_sdp: str, peer_id: str = "caller", name: str = "") -> str:
-        """Answer the offer of a caller called `name` (it sends audio and video) and begin its call.
+    # --- offers ------------------------------------------------------------------------------------------------------
+
+    async def accept_caller(
+        self, offer_sdp: str, peer_id: str = "caller", name: str = "", *, main: bool = False
+    ) -> str:
+        """Answer the offer of a publisher called `name` (it sends audio and video) and begin its call.
+
+        Who publishes already, under the same name, goes on: only the connection is replaced. `main` makes it the one
+        that viewers of nobody in particular see; without such a one they see who published first.
 
         Raises:
-            NegotiationError: the offer is not usable.
+            NegotiationError: the offer is not usable, or too many publish already.
         """
-        async with self._lock:
-            await self._end_caller()
-            worker, window = await self._synth_for(name)
-            pc = RTCPeerConnection(self.config.rtc)
-            # Media time never goes back for the viewers, whoever calls.
-            start_ms = ceil((self._clock.now_ms() - self._zero_ms) / BLOCK_MS + 3) * BLOCK_MS
-            path = CallPath(
-                self._clock, window, worker, on_block=self._send_block, on_frame=self._send_frame,
-                config=self.config.path, start_ms=start_ms,
-            )  # fmt: skip
-            streams = ReceivedStreams(
-                pc, self._clock, on_audio_packet=path.audio_packet, on_video_frame=path.video_frame,
-                on_end=lambda kind: self._track_ended(pc, kind),
-            )  # fmt: skip
-            path.source_ms = streams.pair.audio_ms
-            NodeControl.attach(pc, path.video_flows)
-            self._watch(pc, lambda: self._drop_caller(pc))
-            try:
-                sdp = await answer(pc, offer_sdp)
-            except BaseException:
-                await self._dispose(streams, pc, worker)
-                raise
-            task = asyncio.create_task(path.run(), name="call")
-            task.add_done_callback(_tell_failure)
-            self._caller, self._caller_id = _Caller(pc, streams, path, worker, task), peer_id
-            return sdp
+        call = self._calls.get(peer_id)
+        if call is not None and call.name != name:
+            await self._end(call)
+            call = None
+        if call is None:
+            call = self._reserve(peer_id, name, main)
+        try:
+            return await call.connect(offer_sdp)
+        except BaseException:
+            if call.pc is None:
+                await self._end(call)
+            raise
+
+    def _reserve(self, peer_id: str, name: str, main: bool) -> Call:
+        if self._closed:
+            raise NegotiationError("the node is closed: it answers no offer")
+        if len(self._calls) >= self.config.max_callers:
+            raise NegotiationError(f"this node filters at most {self.config.max_callers} people at once: only watch")
+        setup = CallSetup(self.config.path, self.config.rtc, self.config.grace_s, self.config.report_ms)
+        call = Call(
+            peer_id, setup, self._clock, self, name=name, main=main,
+            synth=lambda: self._synth_for(name), start_ms=self._now_ms,
+        )  # fmt: skip
+        self._calls[peer_id] = call
+        return call
+
+    def _now_ms(self) -> float:
+        # Media time never goes back for the viewers, whoever calls.
+        return ceil((self._clock.now_ms() - self._zero_ms) / BLOCK_MS + 3) * BLOCK_MS
 
     async def _synth_for(self, name: str) -> tuple[SynthWorker | None, MelWindow]:
-        """Return the renderer of the caller called `name`, in its thread, and what it hears."""
+        """Return the renderer of the publisher called `name`, in its thread, and what it hears."""
         own = await asyncio.to_thread(self._personal, name) if self._personal else None
         if own is not None:
             return SynthWorker(own[0]), own[1]
         return SynthWorker(await asyncio.to_thread(self._renderer)) if self._renderer else None, self._window
 
-    async def accept_viewer(self, offer_sdp: str, peer_id: str = "viewer") -> str:
-        """Answer a viewer's offer (it receives audio and video); frames flow as soon as there is a caller.
+    async def accept_viewer(self, offer_sdp: str, peer_id: str = "viewer", of: str = "") -> str:
+        """Answer the offer of who wants to see `of` ("": the main speaker); frames flow as soon as there are any.
+
+        A viewer sees each publisher over a connection of its own; a new offer for the same one replaces it.
 
         Raises:
-            NegotiationError: the offer is not usable.
+            NegotiationError: the offer is not usable, or the viewer left meanwhile.
         """
-        await self._drop_viewer(peer_id)
-        pc = RTCPeerConnection(self.config.rtc)
-        viewer = _Viewer(
-            pc,
-            BlockAudioTrack(self._clock, zero_ms=0.0, bitrate=self.config.audio_bitrate),
-            EngineVideoTrack(zero_ms=0.0),
-        )
-
-        def add_tracks() -> None:
-            pc.addTrack(viewer.audio)
-            viewer.control = VideoSendControl(pc.addTrack(viewer.video), BitrateBounds(*self.config.video_bitrates))
-
-        self._watch(pc, lambda: self._drop_viewer(peer_id, pc))
+        key = peer_id, of
+        await self._drop_view(key)
+        if self._closed:
+            raise NegotiationError("the node is closed: it answers no offer")
+        view = View(
+            self._clock, of=of, rtc=self.config.rtc, audio_bitrate=self.config.audio_bitrate,
+            video_bitrates=self.config.video_bitrates, gone=lambda: self._spawn(self._drop_view(key, view)),
+        )  # fmt: skip
+        self._views[key] = view
         try:
-            sdp = await answer(pc, offer_sdp, add_tracks)
+            sdp = await view.connect(offer_sdp)
         except BaseException:
-            await pc.close()
+            await self._drop_view(key, view)
             raise
-        self._viewers[peer_id] = viewer
+        if self._views.get(key) is not view:
+            raise NegotiationError("the viewer left while its offer was being answered")
         return sdp
 
-    async def add_candidate(self, peer_id: str, candidate: str, mid: str = "") -> None:
-        """Add a remote ICE candidate line ("candidate:..."); unknown peers and broken lines are ignored."""
-        pc = self._caller.pc if self._caller and peer_id == self._caller_id else None
-        pc = self._viewers[peer_id].pc if peer_id in self._viewers else pc
-        if pc is None or not candidate:
-            return
-        try:
-            parsed = candidate_from_sdp(candidate.removeprefix("candidate:"))
-            parsed.sdpMid = mid or None
-            parsed.sdpMLineIndex = None if mid else 0
-            await pc.addIceCandidate(parsed)
-        except (ValueError, AssertionError, IndexError, InvalidStateError) as error:
-            _LOG.info("a remote candidate was ignored: %s", type(error).__name__)
+    async def add_candidate(self, peer_id: str, candidate: str, mid: str = "", of: str = "") -> None:
+        """Add a remote ICE candidate line ("candidate:..."); unknown peers and broken lines are ignored.
+
+        It belongs to the connection that shows `of` to `peer_id`; without `of`, to the one `peer_id` publishes on.
+        """
+        pc: RTCPeerConnection | None = None
+        if not of and peer_id in self._calls:
+            pc = self._calls[peer_id].pc
+        elif (peer_id, of) in self._views:
+            pc = self._views[peer_id, of].pc
+        if pc is not None:
+            await add_candidate(pc, candidate, mid)
+
+    # --- ends --------------------------------------------------------------------------------------------------------
 
     async def drop(self, peer_id: str) -> None:
-        """End what `peer_id` has here, caller or viewer."""
-        await self._drop_viewer(peer_id)
-        if self._caller is not None and peer_id == self._caller_id:
-            await self._drop_caller(self._caller.pc)
-
-    def timeline(self) -> list[TimelineEntry]:
-        """Return what the last ticks of the present or last call did (20 minutes at 25 frames a second)."""
-        return list(self._caller.path.timeline) if self._caller else self._last_timeline
-
-    def snapshot(self) -> dict[str, object]:
-        """Return the counters of the present or last call, ready for JSON; empty before the first."""
-        if self._caller is None:
-            return self._last_snapshot
-        worker = self._caller.worker
-        seen: dict[str, object] = {}
-        if worker is not None:
-            seen = {"synthErrors": worker.errors, "synthLastError": worker.last_error,
-                    "framesObserved": worker.frames_observed, "facesFound": worker.faces_found,
-                    "synthJobsSkipped": worker.jobs_skipped}  # fmt: skip
-        received = {f"caller.{name}": value for name, value in vars(self._caller.streams.counters).items()}
-        return {**self._caller.path.snapshot(), **seen, **received, "viewers": len(self._viewers)}
+        """End what `peer_id` has here: its call, with its viewers' connections, and its own views."""
+        for key in [key for key in self._views if key[0] == peer_id]:
+            await self._drop_view(key)
+        if peer_id in self._calls:
+            await self._end(self._calls[peer_id])
 
     async def close(self) -> None:
         """End every connection, task and thread. Idempotent."""
         self._closed = True
-        async with self._lock:
-            await self._end_caller()
-        for peer_id in list(self._viewers):
-            await self._drop_viewer(peer_id)
+        for call in list(self._calls.values()):
+            await self._end(call)
+        for key in list(self._views):
+            await self._drop_view(key)
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # --- fan-out -----------------------------------------------------------------------------------------------------
+    async def _end(self, call: Call) -> None:
+        if self._calls.get(call.peer_id) is call:
+            if call is self._main():
+                self._last_timeline, self._last_snapshot = call.timeline(), self._counted(call)
+            del self._calls[call.peer_id]
+            for key in [key for key, view in self._views.items() if view.of == call.peer_id]:
+                self._spawn(self._drop_view(key))
+        await call.close()
 
-    def _send_block(self, block: AudioBlock) -> None:
-        for viewer in self._viewers.values():
-            viewer.audio.put(block)
-
-    def _send_frame(self, frame: OutputFrame) -> None:
-        for viewer in self._viewers.values():
-            viewer.video.put(frame.image, frame.media_ms)
-
-    # --- comings and goings ------------------------------------------------------------------------------------------
-
-    def _watch(self, pc: RTCPeerConnection, gone: Callable[[], Awaitable[None]]) -> None:
-        def changed() -> None:
-            if pc.connectionState in ("failed", "closed"):
-                self._spawn(self._forget(gone))
-
-        pc.on("connectionstatechange", changed)
-
-    @staticmethod
-    async def _forget(gone: Callable[[], Awaitable[None]]) -> None:
-        await gone()
+    async def _drop_view(self, key: tuple[str, str], only: View | None = None) -> None:
+        view = self._views.get(key)
+        if view is None or (only is not None and view is not only):
+            return
+        del self._views[key]
+        await view.close()
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         if self._closed:
@@ -261,40 +207,51 @@ class LiplineNode:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _track_ended(self, pc: RTCPeerConnection, kind: str) -> None:
-        # A goodbye (RTCP BYE) is an end and no outage: nobody is shown talking who has left.
-        if self._caller is None or self._caller.pc is not pc:
-            return
-        self._caller.ended.add(kind)
-        if {"audio", "video"} <= self._caller.ended:
-            self._spawn(self._drop_caller(pc))
+    # --- what a call gives (`Audience`) ------------------------------------------------------------------------------
 
-    async def _drop_caller(self, pc: RTCPeerConnection) -> None:
-        async with self._lock:
-            if self._caller is not None and self._caller.pc is pc:
-                await self._end_caller()
+    def block(self, call: Call, block: AudioBlock) -> None:
+        """Pass sound to who watches."""
+        for view in self._watching(call):
+            view.put_block(block)
 
-    async def _end_caller(self) -> None:
-        if self._caller is None:
-            return
-        self._last_timeline, self._last_snapshot = self.timeline(), self.snapshot()
-        caller, self._caller = self._caller, None
-        caller.task.cancel()
-        await asyncio.gather(caller.task, return_exceptions=True)
-        await self._dispose(caller.streams, caller.pc, caller.worker)
+    def frame(self, call: Call, frame: OutputFrame) -> None:
+        """Pass a picture to who watches."""
+        for view in self._watching(call):
+            view.put_frame(frame)
 
-    @staticmethod
-    async def _dispose(streams: ReceivedStreams, pc: RTCPeerConnection, worker: SynthWorker | None) -> None:
-        await streams.close()
-        await pc.close()
-        if worker is not None:
-            await asyncio.to_thread(worker.close)
+    def status(self, call: Call, status: OutputStatus) -> None:
+        """Tell who watches what they are shown."""
+        for view in self._watching(call):
+            view.tell(status)
 
-    async def _drop_viewer(self, peer_id: str, pc: RTCPeerConnection | None = None) -> None:
-        viewer = self._viewers.get(peer_id)
-        if viewer is None or (pc is not None and viewer.pc is not pc):
-            return
-        del self._viewers[peer_id]
-        viewer.audio.stop()
-        viewer.video.stop()
-        await viewer.pc.close()
+    def over(self, call: Call) -> None:
+        """End a call that is over."""
+        self._spawn(self._end(call))
+
+    def _watching(self, call: Call) -> list[View]:
+        main = call is self._main()
+        return [view for view in self._views.values() if view.of == call.peer_id or (main and not view.of)]
+
+    def _main(self) -> Call | None:
+        first = next(iter(self._calls.values()), None)
+        return next((call for call in self._calls.values() if call.main), first)
+
+    # --- figures -----------------------------------------------------------------------------------------------------
+
+    def timeline(self) -> list[TimelineEntry]:
+        """Return what the last ticks of the main speaker's present or last call did (20 minutes at 25 a second)."""
+        main = self._main()
+        return main.timeline() if main else self._last_timeline
+
+    def snapshot(self, peer_id: str | None = None) -> dict[str, object]:
+        """Return counters, ready for JSON: those of the publisher `peer_id`, empty where there is none of that id.
+
+        Without `peer_id` they are those of the main speaker's present or last call; empty before the first.
+        """
+        call = self._main() if peer_id is None else self._calls.get(peer_id)
+        if call is None:
+            return self._last_snapshot if peer_id is None else {}
+        return self._counted(call)
+
+    def _counted(self, call: Call) -> dict[str, object]:
+        return {**call.snapshot(), "viewers": len(self._watching(call))}

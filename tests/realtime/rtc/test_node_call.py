@@ -159,11 +159,11 @@ async def test_a_caller_with_a_model_of_their_own_is_heard_through_its_window(st
     node = LiplineNode(lambda: usual, WINDOW, personal=personal)
     try:
         await caller.join(node, "anna")
-        held = node.snapshot()["holdMs"]
+        held = node.snapshot()["synthesisDelayMs"]
         other = Caller()
         try:
             await other.join(node, "bert")
-            assert isinstance(held, float) and node.snapshot()["holdMs"] == held - 120.0
+            assert isinstance(held, float) and node.snapshot()["synthesisDelayMs"] == held - 120.0
         finally:
             await other.close()
     finally:
