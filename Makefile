@@ -12,7 +12,7 @@ TORCH := --no-deps --extra-index-url https://download.pytorch.org/whl/cpu torch=
 HEADLESS := opencv-contrib-python-headless==4.11.0.86
 CODE := realtime models train client signaling benchmarks tests
 
-.PHONY: help setup demo test lint types format bench clean
+.PHONY: help setup demo test browser net vm lint types format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the targets.
@@ -25,6 +25,15 @@ demo: $(RUN)  ## Show a call whose link collapses, with and without the filter; 
 
 test: $(DEV)  ## Run the tests; ARGS="-k mel" picks some.
 	$(BIN)/python -m pytest $(ARGS)
+
+browser: $(DEV)  ## Run the tests in real Chromium (Debian: sudo apt install chromium).
+	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
+net: $(DEV)  ## Run the tests on real networks: namespaces and tc; needs root.
+	$(BIN)/python -m pytest -m net tests/net $(ARGS)
+
+vm: $(DEV)  ## Run the tests in a guest kernel with netem (Debian: sudo apt install qemu-system-x86).
+	$(BIN)/python -m pytest -m vm $(ARGS)
 
 lint: $(DEV)  ## Check style.
 	$(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check $(CODE)
@@ -48,6 +57,7 @@ $(BIN)/python:
 $(RUN): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu]'
 	@$(BIN)/python -c 'import cv2' 2>/dev/null || $(BIN)/python -m pip install --quiet --force-reinstall --no-deps $(HEADLESS)
+	@$(BIN)/python -c 'import opuslib_next' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -qq -y libopus0 >/dev/null 2>&1; } || echo "Lost speech can be brought back from the next packet after: sudo apt install libopus0"
 	@touch $@
 
 $(DEV): pyproject.toml | $(RUN)
