@@ -5,7 +5,7 @@ untouched, video is assembled and decoded here. The remote tracks are read only 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +16,24 @@ from numpy.typing import NDArray
 
 from realtime.clock import Clock
 from realtime.media import VideoFrame
-from realtime.rtc.aiortc_compat import MediaPacket, SenderReport, Undo, take_packets, tap_rtp, tap_sender_reports
-from realtime.rtc.assemble import FrameAssembler
+from realtime.rtc.aiortc_compat import (
+    MediaPacket,
+    SenderReport,
+    Undo,
+    VideoFeedback,
+    take_packets,
+    tap_rtp,
+    tap_sender_reports,
+)
+from realtime.rtc.assemble import EncodedFrame
+from realtime.rtc.repair import VideoRepair
 from realtime.rtc.rtpclock import RtpClock, StreamPair
 from realtime.rtc.videodecode import VideoDecoder
 
 AudioPacketCallback = Callable[[int, int, bytes, float], None]
 VideoFrameCallback = Callable[[VideoFrame, float], None]
+
+REPAIR_S = 0.01
 
 
 @dataclass
@@ -37,6 +48,9 @@ class ReceiveCounters:
     framesDecoded: int = 0  # noqa: N815
     decodeErrors: int = 0  # noqa: N815
     keyframesAsked: int = 0  # noqa: N815
+    packetsAskedAgain: int = 0  # noqa: N815
+    packetsRecovered: int = 0  # noqa: N815
+    framesSkipped: int = 0  # noqa: N815
 
 
 class ReceivedStreams:
@@ -64,7 +78,9 @@ class ReceivedStreams:
         self._on_video_packet = on_video_packet
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
-        self._assembler = FrameAssembler()
+        self._repair = VideoRepair()
+        self._damaged = asyncio.Event()
+        self._feedback: VideoFeedback | None = None
         self._decoder: VideoDecoder | None = None
         self._slot: VideoFrame | None = None
         self._arrival_ms = 0.0
@@ -80,6 +96,11 @@ class ReceivedStreams:
         """Return the newest decoded frame, once; None until another one came."""
         frame, self._slot = self._slot, None
         return frame
+
+    @property
+    def rtt_ms(self) -> float:
+        """Return the round trip in ms as seen from requests to repetitions; 50 before the first."""
+        return self._repair.tracker.rtt_ms
 
     async def close(self) -> None:
         """Stop receiving: taps off, decoder ended, pumps awaited. Does not close the connection. Idempotent."""
@@ -102,8 +123,14 @@ class ReceivedStreams:
             self._attach(receiver, self.pair.audio, self._audio_packet)
         else:
             self._decoder = VideoDecoder(on_image=self._image_from_thread, on_error=self._error_from_thread)
+            self._feedback = VideoFeedback(receiver)
+            self._undo.append(self._feedback.close)
             self._attach(receiver, self.pair.video, self._video_packet)
-        task = self._loop.create_task(self._drain(track))
+            self._hold(self._mend())
+        self._hold(self._drain(track))
+
+    def _hold(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -131,7 +158,6 @@ class ReceivedStreams:
         return False
 
     def _video_packet(self, packet: MediaPacket) -> bool:
-        assert self._decoder is not None
         now_ms = self._arrival_ms
         self._follow_ssrc("video", packet.ssrc, self.pair.video)
         self.pair.video.observe(packet.timestamp, now_ms)
@@ -139,13 +165,38 @@ class ReceivedStreams:
         self.counters.videoBytes += len(packet.payload)
         if self._on_video_packet is not None:
             self._on_video_packet(now_ms)
-        for frame in self._assembler.add(packet, now_ms):
+        self._decode(self._repair.add(packet, now_ms))
+        if self._repair.pending(now_ms):
+            self._damaged.set()
+        return False
+
+    def _decode(self, frames: list[EncodedFrame]) -> None:
+        assert self._decoder is not None
+        for frame in frames:
             self.counters.framesAssembled += 1
             if not self._decoder.put(frame):
-                self._assembler.lost_reference()
-        asked = self._assembler.pli_due(now_ms)
-        self.counters.keyframesAsked += asked
-        return asked
+                self._repair.lost_reference()
+
+    async def _mend(self) -> None:
+        """Ask for what is missing, and end waiting for it, whether or not packets come."""
+        while await self._damaged.wait():
+            self._damaged.clear()
+            while self._repair.pending(now_ms := self._clock.now_ms()):
+                self._decode(self._repair.poll(now_ms))
+                await self._ask(now_ms)
+                await asyncio.sleep(REPAIR_S)
+
+    async def _ask(self, now_ms: float) -> None:
+        ssrc, feedback = self._repair.ssrc, self._feedback
+        if ssrc is None or feedback is None:
+            return
+        if numbers := self._repair.requests(now_ms):
+            await feedback.request_packets(ssrc, numbers)
+        if self._repair.keyframe_due(now_ms):
+            self.counters.keyframesAsked += 1
+            await feedback.request_keyframe(ssrc)
+        self.counters.packetsAskedAgain = self._repair.tracker.requested
+        self.counters.packetsRecovered = self._repair.tracker.recovered
 
     def _follow_ssrc(self, kind: str, ssrc: int, clock: RtpClock) -> None:
         if self._ssrc[kind] != ssrc:
@@ -167,13 +218,15 @@ class ReceivedStreams:
         if self._closed or not self.pair.video.ready:
             return
         self.counters.framesDecoded += 1
+        self.counters.framesSkipped = self._decoder.frames_skipped if self._decoder else 0
         self._slot = VideoFrame(image, self.pair.video_ms(timestamp))
         if self._on_video_frame is not None:
             self._on_video_frame(self._slot, self._clock.now_ms())
 
     def _decode_error(self) -> None:
         self.counters.decodeErrors += 1
-        self._assembler.lost_reference()
+        self._repair.lost_reference()
+        self._damaged.set()
 
     async def _drain(self, track: MediaStreamTrack) -> None:
         try:

@@ -1,7 +1,7 @@
 """Decode video on a thread of its own: every frame is decoded, only the newest is turned into pixels."""
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -14,57 +14,77 @@ from realtime.rtc.assemble import EncodedFrame
 
 _DECODERS = {"VP8": "libvpx", "H264": "h264"}
 QUEUE_FRAMES = 60
+MAX_BACKLOG_MS = 400.0
+_RATE_PER_MS = 90.0
 
 
 class VideoDecoder:
     """Decode frames in order; `on_image(image, rtp_timestamp)` and `on_error()` are called on the decoder's thread.
 
-    `image` is (H, W, 3) uint8 BGR. When the decoder is behind, older frames are decoded but not shown.
+    `image` is (H, W, 3) uint8 BGR. When the decoder is behind, older frames are decoded but not shown; those before a
+    keyframe are thrown away. More than `max_backlog_ms` of media (or `QUEUE_FRAMES`) never wait.
     """
 
-    def __init__(self, *, on_image: Callable[[NDArray[np.uint8], int], None], on_error: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        on_image: Callable[[NDArray[np.uint8], int], None],
+        on_error: Callable[[], None],
+        max_backlog_ms: float = MAX_BACKLOG_MS,
+    ) -> None:
         self._on_image = on_image
         self._on_error = on_error
-        self._frames: queue.Queue[EncodedFrame | None] = queue.Queue(QUEUE_FRAMES)
+        self._max_backlog_ms = max_backlog_ms
+        self._frames: deque[EncodedFrame] = deque()
+        self._filled = threading.Condition()
+        self._closed = False
         self._codec: VideoCodecContext | None = None
         self._codec_name = ""
+        self.frames_skipped = 0
         self._thread = threading.Thread(target=self._run, name="video-decoder", daemon=True)
         self._thread.start()
 
     def put(self, frame: EncodedFrame) -> bool:
-        """Queue a frame without blocking; return False if the queue was full (then go on with a keyframe)."""
-        try:
-            self._frames.put_nowait(frame)
-        except queue.Full:
-            return False
+        """Queue a frame without blocking; return False if too much waits (then go on with a keyframe)."""
+        with self._filled:
+            if frame.keyframe:
+                self.frames_skipped += len(self._frames)
+                self._frames.clear()  # nothing before it is needed, to decode or to show
+            elif self._behind(frame):
+                self.frames_skipped += 1
+                return False
+            self._frames.append(frame)
+            self._filled.notify()
         return True
 
     def close(self) -> None:
         """End the thread and wait for it, for about one frame's time. Idempotent; blocks, so call it off the loop."""
-        while self._thread.is_alive():
-            try:
-                self._frames.put(None, timeout=0.05)
-            except queue.Full:
-                self._drain()
-                continue
-            self._thread.join()
+        with self._filled:
+            self._closed = True
+            self._filled.notify()
+        self._thread.join()
 
-    def _drain(self) -> None:
-        try:
-            while True:
-                self._frames.get_nowait()
-        except queue.Empty:
-            return
+    def _behind(self, frame: EncodedFrame) -> bool:
+        if not self._frames:
+            return False
+        # RTP timestamps wrap at 32 bits.
+        waiting_ms = ((frame.timestamp - self._frames[0].timestamp) & 0xFFFFFFFF) / _RATE_PER_MS
+        return waiting_ms > self._max_backlog_ms or len(self._frames) >= QUEUE_FRAMES
+
+    def _take(self) -> EncodedFrame | None:
+        with self._filled:
+            self._filled.wait_for(lambda: self._closed or self._frames)
+            return None if self._closed else self._frames.popleft()
 
     def _run(self) -> None:
-        while (frame := self._frames.get()) is not None:
+        while (frame := self._take()) is not None:
             try:
                 pictures = self._decode(frame)
             except (av.FFmpegError, ValueError):
                 self._codec = None  # a keyframe follows; begin with a clean decoder
                 self._on_error()
                 continue
-            if pictures and self._frames.qsize() < 2:
+            if pictures and len(self._frames) < 2:
                 self._on_image(pictures[-1].to_ndarray(format="bgr24").astype(np.uint8, copy=False), frame.timestamp)
 
     def _decode(self, frame: EncodedFrame) -> list[av.VideoFrame]:

@@ -12,6 +12,7 @@ from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock
 from realtime.rtc import aiortc_compat as compat
+from realtime.rtc import aiortc_guard
 from realtime.rtc.aiortc_compat import BitrateBounds, MediaPacket, SenderFeedback, SenderReport, VideoSendControl
 from realtime.rtc.tracks import BlockAudioTrack, EngineVideoTrack
 
@@ -67,7 +68,7 @@ async def call(make_pc: Callable[[], RTCPeerConnection], negotiate: Any) -> Asyn
 
 
 def test_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compat, "version", lambda name: "1.17.0")
+    monkeypatch.setattr(aiortc_guard, "version", lambda name: "1.17.0")
     compat.require_tested_aiortc.cache_clear()
     with pytest.raises(compat.AiortcVersionError, match=r"aiortc==1\.16\.0"):
         compat.require_tested_aiortc()
@@ -125,6 +126,87 @@ async def test_packets_go_to_us_instead_of_the_decoder(call: Call, until: Until)
     assert isinstance(frame, av.VideoFrame) and frame.width == 160
 
 
+async def test_holes_and_keyframes_are_asked_for_by_us_and_answered(call: Call, until: Until) -> None:
+    packets: list[MediaPacket] = []
+    compat.take_packets(call.receiver("video"), keep(packets))
+    feedback = compat.VideoFeedback(call.receiver("video"))
+    asked: list[int] = []
+    retransmit = call.video_sender._retransmit
+
+    async def count(sequence: int) -> None:
+        asked.append(sequence)
+        await retransmit(sequence)
+
+    call.video_sender._retransmit = count  # type: ignore[method-assign, assignment]
+    drop = [False]
+
+    def hook(datagram: bytes, forward: compat.Forward) -> None:
+        # The upper half of dynamic payload types at 97 is video's; RTX (98) passes.
+        if not (drop[0] and datagram[0] >> 6 == 2 and datagram[1] & 0x7F == 97):
+            held.append(asyncio.ensure_future(forward(datagram)))
+
+    held: list[asyncio.Future[None]] = []
+    undo = compat.intercept_send(call.a, hook)
+    await until(lambda: len(packets) > 5)
+    drop[0] = True
+    await asyncio.sleep(0.2)
+    last = packets[-1]
+    drop[0] = False
+    await until(lambda: packets[-1] is not last)
+    lost = [(last.sequence + 1 + i) % 65536 for i in range((packets[-1].sequence - last.sequence - 1) % 65536)]
+    await asyncio.sleep(0.1)
+    assert lost and asked == []  # aiortc itself is quiet
+    await feedback.request_packets(last.ssrc, lost[:2])
+    await feedback.request_packets(last.ssrc, lost[:2])  # as often as we say
+    await until(lambda: sum(p.sequence in lost[:2] for p in packets) == 2 * len(lost[:2]))
+    assert asked == sorted(lost[:2]) * 2
+    keyframes = [p for p in packets if p.payload[0] & 0x10 and p.data[0] & 1 == 0]
+    await feedback.request_keyframe(last.ssrc)
+    await until(lambda: len([p for p in packets if p.payload[0] & 0x10 and p.data[0] & 1 == 0]) > len(keyframes))
+    feedback.close()
+    count_now = len(packets)
+    await until(lambda: len(packets) > count_now + 2)
+    drop[0] = True
+    await asyncio.sleep(0.1)
+    drop[0] = False
+    await until(lambda: len(asked) > 4)  # aiortc asks again
+    undo()
+    await asyncio.gather(*held)
+
+
+async def test_requests_across_the_wrap_can_be_packed(call: Call, until: Until) -> None:
+    feedback = compat.VideoFeedback(call.receiver("video"))
+    asked: list[int] = []
+
+    async def count(sequence: int) -> None:
+        asked.append(sequence)
+
+    call.video_sender._retransmit = count  # type: ignore[method-assign, assignment]
+    await feedback.request_packets(call.video_sender._ssrc, [65_534, 65_535, 0, 1])
+    await until(lambda: sorted(asked) == [0, 1, 65_534, 65_535])
+
+
+async def test_incoming_media_passes_the_hook_and_data_does_not(call: Call, until: Until) -> None:
+    seen: list[bytes] = []
+    arrived: list[float] = []
+
+    async def swallow(datagram: bytes, forward: compat.Forward) -> None:
+        seen.append(datagram)
+        if datagram[1] == 200:  # a sender report
+            await forward(datagram)
+
+    compat.tap_rtp(call.receiver("audio"), lambda p, at: arrived.append(at), CLOCK)
+    reports: list[SenderReport] = []
+    compat.tap_sender_reports(call.receiver("audio"), reports.append, CLOCK)
+    await until(lambda: len(arrived) > 2)
+    undo = compat.intercept_receive(call.b, swallow)
+    count = len(arrived)
+    await until(lambda: len(seen) > 10 and bool(reports))
+    assert len(arrived) == count
+    undo()
+    await until(lambda: len(arrived) > count + 3)
+
+
 async def test_outgoing_datagrams_pass_the_hook(call: Call, until: Until) -> None:
     seen: list[bytes] = []
 
@@ -147,6 +229,11 @@ async def test_interception_needs_a_transport(make_pc: Callable[[], RTCPeerConne
     pc = make_pc()
     with pytest.raises(RuntimeError, match="both descriptions"):
         compat.intercept_send(pc, lambda datagram, forward: None)
+
+    async def take(datagram: bytes, forward: compat.Forward) -> None: ...
+
+    with pytest.raises(RuntimeError, match="both descriptions"):
+        compat.intercept_receive(pc, take)
     await pc.close()
 
 
@@ -179,7 +266,7 @@ async def test_the_encoder_keeps_our_bounds_and_not_aiortcs(call: Call, until: U
     compat.take_packets(call.receiver("video"), keep(packets))
     control.set_bitrate(60_000)
     await until(lambda: len(packets) > 3)
-    encoder: Any = compat._private(call.video_sender, RTCRtpSender, "__encoder")
+    encoder: Any = aiortc_guard.private(call.video_sender, RTCRtpSender, "__encoder")
     assert encoder.target_bitrate == 60_000 < aiortc.codecs.vpx.MIN_BITRATE
     for expected in (96_000, 153_600, 245_760, 393_216, 400_000):
         encoder.target_bitrate = 5_000_000  # what REMB does

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.rtc.assemble import EncodedFrame, FrameAssembler, begins_keyframe
+from realtime.rtc.assemble import WRAP, EncodedFrame, FrameAssembler, begins_keyframe
 
 
 @dataclass(frozen=True)
@@ -115,3 +115,80 @@ def test_keyframes_are_recognised() -> None:
     assert not begins_keyframe(h264(b"\0\0\0\1\x41rest")) and not begins_keyframe(h264(b"rest"))
     assert not begins_keyframe(Fake(0, 0, True, b"\x00\x00", b"\x00"))  # a later packet of a frame
     assert not begins_keyframe(Fake(0, 0, True, b"", b""))
+
+
+def test_waiting_ends_without_a_further_packet_and_follows_the_round_trip() -> None:
+    packets = stream([1] * 10, {0})
+    for rtt_ms, gap_ms in ((5.0, 120.0), (40.0, 180.0), (300.0, 200.0)):
+        assembler = FrameAssembler(rtt_ms=rtt_ms)
+        play(assembler, packets[:3] + packets[4:6], 0.0)
+        assembler.poll(gap_ms)
+        assert not assembler.needs_keyframe and not assembler.pli_due(gap_ms)
+        assembler.poll(gap_ms + 1.0)
+        assert assembler.needs_keyframe
+        asked = [t for t in range(0, 2000, 10) if assembler.pli_due(gap_ms + t)]
+        assert asked[0] <= 300 and set(b - a for a, b in zip(asked, asked[1:], strict=False)) == {300}
+
+
+def test_pli_goes_on_until_a_keyframe_came() -> None:
+    assembler = FrameAssembler()
+    play(assembler, stream([1] * 3, {0}))
+    assembler.lost_reference()
+    assert [t for t in range(0, 1000, 20) if assembler.pli_due(1000.0 + t)] == [0, 300, 600, 900]
+    key = stream([1], {0}, 3)
+    assert len(assembler.add(key[0], 2000.0)) == 1
+    assert not assembler.pli_due(9e9)
+
+
+def test_a_second_hole_is_not_given_more_time_by_the_repair_of_the_first() -> None:
+    packets = stream([1] * 12, {0})
+    assembler = FrameAssembler(gap_ms=100.0)
+    for i in (0, 1, 3, 5):  # 2 and 4 are lost
+        assembler.add(packets[i], 10.0 * i)
+    assembler.add(packets[2], 140.0)
+    assembler.poll(151.0)
+    assert assembler.needs_keyframe  # 4 was missed since 50 ms
+
+
+def test_padding_and_missing_markers_hold_nothing_up() -> None:
+    packets = stream([2, 1, 1, 1, 1], {0})
+    no_marker = Fake(packets[2].sequence, packets[2].timestamp, False, packets[2].payload, packets[2].data)
+    padding = Fake(packets[3].sequence, packets[2].timestamp, False, b"", b"")
+    frames = play(FrameAssembler(), [*packets[:2], no_marker, padding, *packets[4:]])
+    assert [f.timestamp // 3000 for f in frames] == [0, 1, 3, 4]
+
+
+@given(st.integers(), st.floats(0, 0.6), st.floats(0, 250), st.integers(0, WRAP - 1))
+def test_no_lag_lasts_after_any_loss_jitter_and_reordering(seed: int, loss: float, jitter: float, first: int) -> None:
+    """Disturb 1200 ms, answer each PLI with a keyframe 50 ms later: soon frames come with their last packet again."""
+    rng = random.Random(seed)
+    assembler, now = FrameAssembler(), 0.0
+    wire: list[tuple[float, Fake]] = []
+    ready: dict[int, float] = {}
+    shown: dict[int, float] = {}
+    number, key_at = first, None
+    for frame in range(100):
+        key = frame == 0 or (key_at is not None and 40.0 * frame >= key_at)
+        key_at = None if key else key_at
+        size = rng.randint(1, 4)
+        for j in range(size):
+            delay, fate = (rng.uniform(0, jitter), rng.random()) if frame < 30 else (5.0, 1.0)
+            data = bytes([0 if key else 1, frame % 256, j])
+            packet = Fake(number % WRAP, 3000 * frame, j == size - 1, (b"\x10" if j == 0 else b"\x00") + data, data)
+            number += 1
+            if fate >= loss:
+                wire.append((40.0 * frame + delay, packet))
+        while now < 40.0 * (frame + 1):
+            now += 5.0
+            for at, packet in sorted((w for w in wire if w[0] <= now), key=lambda w: w[0]):
+                wire.remove((at, packet))
+                ready[packet.timestamp // 3000] = now
+                for out in assembler.add(packet, now):
+                    shown[out.timestamp // 3000] = now
+            for out in assembler.poll(now):
+                shown[out.timestamp // 3000] = now
+            if assembler.pli_due(now):
+                key_at = now + 50.0
+    settled = range(30 + 15, 99)  # the last disturbance, a gap's waiting and a PLI's interval later
+    assert all(shown.get(frame) == ready[frame] for frame in settled)
+    assert len(assembler._packets) <= 4

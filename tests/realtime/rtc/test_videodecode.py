@@ -57,8 +57,8 @@ def test_garbage_and_unknown_codecs_are_errors_and_a_keyframe_mends_them() -> No
     good = encode("VP8", "libvpx", 2)
     bad = [
         EncodedFrame("VP8", 1, False, b"\x01garbage"),
-        EncodedFrame("AV1", 2, True, b"x"),
-        EncodedFrame("VP8", 3, True, b""),
+        EncodedFrame("AV1", 2, False, b"x"),
+        EncodedFrame("VP8", 3, False, b""),
     ]
     for frame in bad[:2]:
         decoder.put(frame)
@@ -69,15 +69,49 @@ def test_garbage_and_unknown_codecs_are_errors_and_a_keyframe_mends_them() -> No
     decoder.close()
 
 
+class Gate:
+    """A decoder whose thread is held at the first error, so that what is put waits."""
+
+    def __init__(self, **options: float) -> None:
+        self.gate = threading.Event()
+        self.held = threading.Event()
+        self.images: list[int] = []
+        self.decoder = VideoDecoder(on_image=lambda i, t: self.images.append(t), on_error=self.hold, **options)
+        self.decoder.put(EncodedFrame("AV1", 0, True, b""))
+        assert self.held.wait(10)
+
+    def hold(self) -> None:
+        self.held.set()
+        self.gate.wait(10)
+
+
 def test_a_full_queue_is_told_and_closing_does_not_hang() -> None:
-    gate = threading.Event()
+    held = Gate()
+    taken = [held.decoder.put(EncodedFrame("AV1", i, False, b"")) for i in range(QUEUE_FRAMES + 5)]
+    assert taken == [True] * QUEUE_FRAMES + [False] * 5
+    held.gate.set()
+    held.decoder.close()
+    held.decoder.close()
+    assert not held.decoder._thread.is_alive()
 
-    def hold() -> None:
-        gate.wait(10)
 
-    decoder = VideoDecoder(on_image=lambda i, t: None, on_error=hold)
-    taken = [decoder.put(EncodedFrame("AV1", i, True, b"")) for i in range(QUEUE_FRAMES + 5)]
-    assert taken[-1] is False and sum(taken) <= QUEUE_FRAMES + 1
-    gate.set()
-    decoder.close()
-    assert not decoder._thread.is_alive()
+@pytest.mark.parametrize("first", [0, 2**32 - 3600])
+def test_no_more_than_the_bound_waits_whatever_the_timestamp(first: int) -> None:
+    held = Gate(max_backlog_ms=200.0)
+    frames = [EncodedFrame("AV1", (first + 3600 * i) % 2**32, False, b"") for i in range(10)]
+    assert [held.decoder.put(frame) for frame in frames] == [True] * 6 + [False] * 4
+    held.gate.set()
+    held.decoder.close()
+
+
+def test_a_keyframe_takes_the_place_of_the_backlog() -> None:
+    held = Gate()
+    good = encode("VP8", "libvpx", 3)
+    late = [EncodedFrame("VP8", 90 * i, False, b"\x01garbage") for i in range(5)]
+    assert all(held.decoder.put(frame) for frame in late)
+    held.held.clear()
+    assert all(held.decoder.put(frame) for frame in good)
+    held.gate.set()
+    wait(lambda: good[-1].timestamp in held.images)
+    held.decoder.close()
+    assert held.decoder.frames_skipped == 5 and not held.held.is_set()  # none of them was decoded

@@ -1,0 +1,101 @@
+"""Private access to aiortc's datagrams, both ways. Import it through `realtime.rtc.aiortc_compat` only."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from aiortc import RTCPeerConnection
+from aiortc import clock as aiortc_clock
+
+from realtime.rtc.aiortc_guard import Undo, wrap
+
+# --- Outgoing datagrams ----------------------------------------------------------------------------------------------
+# Cause: tests and the demo need a bad link without root; aiortc has no hook between SRTP and the socket.
+# Evidence: RTCDtlsTransport._send_rtp and _write_ssl call `self.transport._send(data)` by attribute; RTCIceTransport
+#   sets `_send = connection.send` in its constructor. ICE checks go past it, so consent survives any impairment.
+# Removal: aiortc accepts a transport of ours, or the tests may use network namespaces everywhere.
+
+Forward = Callable[[bytes], Awaitable[None]]
+
+
+class SendHook(Protocol):
+    """Decide what happens to an outgoing datagram (DTLS, SRTP or SRTCP)."""
+
+    def __call__(self, datagram: bytes, forward: Forward) -> None:
+        """Keep, drop or schedule `datagram`; `await forward(datagram)` puts it on the wire. Must not block."""
+
+
+def intercept_send(pc: RTCPeerConnection, hook: SendHook) -> Undo:
+    """Pass every datagram that `pc` sends through `hook`. Call it once both descriptions are set and so bundled.
+
+    Raises:
+        RuntimeError: `pc` has no transport yet.
+    """
+    transports = {id(t): t for t in _ice_transports(pc)}.values()
+    if not transports:
+        raise RuntimeError("the peer connection has no transport yet: set both descriptions first")
+    undos = []
+    for transport in transports:
+
+        async def wrapper(original: Forward, data: bytes) -> None:
+            hook(data, original)
+
+        undos.append(wrap(transport, "_send", wrapper))
+
+    def undo() -> None:
+        for one in undos:
+            one()
+
+    return undo
+
+
+def _ice_transports(pc: RTCPeerConnection) -> list[Any]:
+    dtls = [t.receiver.transport for t in pc.getTransceivers()]
+    if pc.sctp is not None:
+        dtls.append(pc.sctp.transport)
+    return [d.transport for d in dtls]
+
+
+# --- Incoming datagrams ----------------------------------------------------------------------------------------------
+# Cause: a page wants to try a bad uplink, and what it sends can only be impaired here; it must look like real loss to
+#   receiver reports, REMB and NACK, so it has to happen before aiortc counts a packet.
+# Evidence: RTCDtlsTransport._recv_next calls `self._handle_rtp_data(data, arrival_time_ms=...)` and
+#   `self._handle_rtcp_data(data)` by attribute, after SRTP and before anything else; DTLS takes another branch.
+# Removal: aiortc accepts a transport of ours.
+
+
+class ReceiveHook(Protocol):
+    """Decide what happens to an incoming RTP or RTCP datagram, SRTP taken off."""
+
+    async def __call__(self, datagram: bytes, forward: Forward) -> None:
+        """Keep, drop or schedule `datagram`; `await forward(datagram)` gives it to aiortc, as arriving then."""
+
+
+def intercept_receive(pc: RTCPeerConnection, hook: ReceiveHook) -> Undo:
+    """Pass every RTP and RTCP datagram that `pc` receives through `hook`. Call it once both descriptions are set.
+
+    Raises:
+        RuntimeError: `pc` has no transport yet.
+    """
+    transports = {id(t): t for t in (x.receiver.transport for x in pc.getTransceivers())}.values()
+    if not transports:
+        raise RuntimeError("the peer connection has no transport yet: set both descriptions first")
+    undos = []
+    for transport in transports:
+
+        async def rtp(original: Callable[..., Awaitable[None]], data: bytes, **_: Any) -> None:
+            async def forward(late: bytes) -> None:
+                # The time of arrival is what REMB is estimated from: it must be that of the delivery.
+                await original(late, arrival_time_ms=aiortc_clock.current_ms())
+
+            await hook(data, forward)
+
+        async def rtcp(original: Forward, data: bytes) -> None:
+            await hook(data, original)
+
+        undos += [wrap(transport, "_handle_rtp_data", rtp), wrap(transport, "_handle_rtcp_data", rtcp)]
+
+    def undo() -> None:
+        for one in undos:
+            one()
+
+    return undo

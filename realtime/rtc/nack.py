@@ -1,0 +1,137 @@
+"""Decide which lost video packets to ask for again, and when (generic NACK, RFC 4585, 6.2.1). Pure.
+
+aiortc asks for a lost packet once; where the request or its answer is lost too, the picture stands still until a
+keyframe. Here a request is repeated every round trip until the packet came or nobody waits for it any more.
+"""
+
+from dataclasses import dataclass
+
+WRAP = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class NackConfig:
+    """Set the requests; times in ms.
+
+    A hole is asked for when `reorder_packets` newer packets came after it was seen, or after `reorder_ms`: packets of
+    one path hardly ever overtake each other, and by how much they do they are spread over a frame's burst. It is asked
+    for again every max(`retry_ms`, round trip + `retry_extra_ms`), `requests` times at most, and forgotten after
+    `forget_ms`. Of a hole of more than `capacity` packets nothing is asked for: only a keyframe mends that.
+    """
+
+    reorder_packets: int = 2
+    reorder_ms: float = 10.0
+    retry_ms: float = 20.0
+    retry_extra_ms: float = 10.0
+    requests: int = 10
+    forget_ms: float = 1_000.0
+    capacity: int = 256
+    first_rtt_ms: float = 50.0
+    max_rtt_ms: float = 500.0
+
+
+@dataclass(slots=True)
+class _Hole:
+    noticed_ms: float
+    noticed_at: int  # highest sequence number then
+    requests: int = 0
+    first_ms: float = 0.0
+    last_ms: float = 0.0
+
+
+class NackTracker:
+    """Follow the sequence numbers of one stream (they may wrap, repeat and come out of order); memory is bounded.
+
+    Times are monotonic ms. `rtt_ms` is learned from request to arrival.
+    """
+
+    def __init__(self, config: NackConfig | None = None) -> None:
+        self._config = config or NackConfig()
+        self.rtt_ms = self._config.first_rtt_ms
+        self.requested = 0
+        self.recovered = 0
+        self._rtt_known = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream (another SSRC), but not the round trip."""
+        self._highest: int | None = None  # unwrapped
+        self._holes: dict[int, _Hole] = {}  # by unwrapped number, rising
+
+    @property
+    def missing(self) -> int:
+        """Return how many packets are known to be missing and still wanted."""
+        return len(self._holes)
+
+    def received(self, sequence: int, now_ms: float) -> None:
+        """Take in that a packet arrived, for the first time or again."""
+        if self._highest is None:
+            self._highest = sequence
+            return
+        number = self._unwrap(sequence)
+        if number <= self._highest:
+            self._recover(number, now_ms)
+            return
+        if number - self._highest > self._config.capacity:
+            self._holes.clear()
+        else:
+            for hole in range(self._highest + 1, number):
+                self._holes[hole] = _Hole(now_ms, number)
+        self._highest = number
+        self._forget(number - 2 * self._config.capacity)
+        while len(self._holes) > self._config.capacity:
+            del self._holes[next(iter(self._holes))]
+
+    def due(self, now_ms: float) -> list[int]:
+        """Return the sequence numbers to ask for now, in the order of the stream; they count as asked for."""
+        retry_ms = max(self._config.retry_ms, self.rtt_ms + self._config.retry_extra_ms)
+        wanted = []
+        for number, hole in list(self._holes.items()):
+            if now_ms - hole.noticed_ms > self._config.forget_ms:
+                del self._holes[number]
+            elif self._is_due(hole, now_ms, retry_ms):
+                hole.first_ms = hole.first_ms if hole.requests else now_ms
+                hole.last_ms = now_ms
+                hole.requests += 1
+                wanted.append(number % WRAP)
+        self.requested += len(wanted)
+        return wanted
+
+    def forget_before(self, sequence: int) -> None:
+        """Ask no more for packets before `sequence`: a later keyframe was taken, or nobody waits for them."""
+        if self._highest is not None:
+            self._forget(self._unwrap(sequence))
+
+    def give_up(self) -> None:
+        """Ask no more for anything that is missing now."""
+        self._holes.clear()
+
+    def _is_due(self, hole: _Hole, now_ms: float, retry_ms: float) -> bool:
+        if hole.requests:
+            return hole.requests < self._config.requests and now_ms - hole.last_ms >= retry_ms
+        newer = (self._highest or 0) - hole.noticed_at
+        return newer >= self._config.reorder_packets or now_ms - hole.noticed_ms >= self._config.reorder_ms
+
+    def _recover(self, number: int, now_ms: float) -> None:
+        hole = self._holes.pop(number, None)
+        if hole is None or not hole.requests:
+            return
+        self.recovered += 1
+        sample_ms = min(max(0.0, now_ms - hole.first_ms), self._config.max_rtt_ms)
+        if hole.requests == 1:
+            self.rtt_ms = self.rtt_ms + (sample_ms - self.rtt_ms) / 8.0 if self._rtt_known else sample_ms
+            self._rtt_known = True
+        else:
+            # Which request was answered is not known (RFC 6298, 3): the first one gives a bound from above, which
+            # spaces the requests until one is answered that is alone.
+            self.rtt_ms = max(self.rtt_ms, sample_ms) if not self._rtt_known else self.rtt_ms
+            if sample_ms / hole.requests > self.rtt_ms:
+                self.rtt_ms += (sample_ms - self.rtt_ms) / 8.0
+
+    def _unwrap(self, sequence: int) -> int:
+        assert self._highest is not None
+        return self._highest + (sequence - self._highest + WRAP // 2) % WRAP - WRAP // 2
+
+    def _forget(self, before: int) -> None:
+        for number in [n for n in self._holes if n < before]:
+            del self._holes[number]
