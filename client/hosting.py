@@ -1,12 +1,14 @@
 """Signaling server and lipline nodes in one process: what `lipline serve` and the demo run."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from client.certificates import Tls
 from client.personal import open_personal
 from models.alignment import MelWindow
 from realtime.face import MediaPipeTracker
@@ -16,6 +18,7 @@ from realtime.synth import FaceSynth
 from signaling.agent import Node, NodeAgent
 from signaling.client import SignalingClient
 from signaling.messages import Role
+from signaling.pages import Pages
 from signaling.rooms import Rooms
 from signaling.server import SignalingServer
 
@@ -29,9 +32,10 @@ class ClosableNode(Node, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """Tell where to join, and give the node of each room."""
+    """Tell where to join (`url` for peers, `page_url` for browsers), and give the node of each room."""
 
     url: str
+    page_url: str
     nodes: dict[str, ClosableNode]
     agents: list["asyncio.Task[None]"]
 
@@ -65,26 +69,48 @@ def plain_node() -> PlainNode:
 
 @asynccontextmanager
 async def hosted(
-    rooms: Sequence[str], token: str, make_node: Callable[[], ClosableNode], *, host: str = "127.0.0.1", port: int = 0
+    rooms: Sequence[str],
+    token: str,
+    make_node: Callable[[], ClosableNode],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    tls: Tls | None = None,
+    pages: Pages | None = None,
 ) -> AsyncIterator[Hosted]:
     """Serve signaling on `host` and `port` (0: a free one) with a node in each of `rooms`; all close at the end.
 
-    The rooms exist from the start, and whoever joins one of them must bring `token`.
+    The rooms exist from the start, and whoever joins one of them must bring `token`. `pages` go to browsers, and with
+    `tls` all of it is wss and https.
     """
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(SignalingServer(Rooms(), host=host, port=port))
-        reachable = "127.0.0.1" if host in ("0.0.0.0", "") else "[::1]" if host == "::" else host
-        url = f"ws://{reachable}:{server.port}"
+        server = await stack.enter_async_context(
+            SignalingServer(Rooms(), host=host, port=port, tls=tls.server if tls else None, pages=pages)
+        )
+        reachable = "127.0.0.1" if host in ("0.0.0.0", "") else "::1" if host == "::" else host
+        address = f"{f'[{reachable}]' if ':' in reachable else reachable}:{server.port}"
+        secure = "s" if tls else ""
+        url = f"ws{secure}://{address}"
         nodes: dict[str, ClosableNode] = {}
         agents: list[asyncio.Task[None]] = []
         for room in rooms:
             nodes[room] = make_node()
             stack.push_async_callback(nodes[room].close)
-            client = await stack.enter_async_context(SignalingClient(url, room, token, role=Role.NODE, name="lipline"))
+            client = await stack.enter_async_context(
+                SignalingClient(
+                    url,
+                    room,
+                    token,
+                    role=Role.NODE,
+                    name="lipline",
+                    session=secrets.token_urlsafe(24),
+                    tls=tls.own if tls else None,
+                )
+            )
             agent = asyncio.create_task(NodeAgent(client, nodes[room]).run(), name=f"agent {len(agents)}")
             agents.append(agent)
             stack.push_async_callback(_ended, agent)
-        yield Hosted(url, nodes, agents)
+        yield Hosted(url, f"http{secure}://{address}/", nodes, agents)
 
 
 async def _ended(task: "asyncio.Task[None]") -> None:
