@@ -1,0 +1,51 @@
+"""The clip that is played in every call: the bundled caller, at the size that the machine carries."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.wire.viewing import brightness, shrunk
+from client.checks import CALLER
+from client.demo import clip as demo_clip
+from client.demo.clip import FPS
+from client.demo.sound import Samples
+from realtime.media_file import read_audio, read_video, write_media
+
+_RATE = 48_000
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Hold what was played; times in ms of the call.
+
+    Attributes:
+        path: the prepared file.
+        times_ms: (n,) of its frames.
+        small: (n, 36, 48) uint8 brightness of each.
+        samples: int16 48 kHz mono.
+    """
+
+    path: Path
+    times_ms: NDArray[np.float64]
+    small: NDArray[np.uint8]
+    samples: Samples
+
+
+def prepare(size: tuple[int, int], seconds: float, folder: Path) -> Source:
+    """Make the clip of `seconds` at `size` (width, height) in `folder`.
+
+    Raises:
+        UsageError: no face or no voice is found in it at that size.
+    """
+    scaled = folder / f"caller-{size[0]}x{size[1]}.mp4"
+    frames = (cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA) for frame in read_video(CALLER, FPS))
+    write_media(scaled, (np.asarray(frame, np.uint8) for frame in frames), FPS, read_audio(CALLER, _RATE), _RATE)
+    path = folder / "clip.mp4"
+    demo_clip.prepare([scaled], seconds, path)
+    # As the caller will play it: what its file lost is no fault of the call.
+    images, samples = demo_clip.load(path)
+    small = np.stack([shrunk(brightness(image)) for image in images])
+    return Source(path, np.arange(len(images)) * 1000.0 / FPS, small, samples)
