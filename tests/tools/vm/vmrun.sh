@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# vmrun.sh COMMAND...   Run a shell command as root on Debian's own kernel, which has netem and loadable modules. The
+#                       kernel runs in qemu without hardware help, on this machine's root file system: read-only, below
+#                       a throw-away tmpfs. The command's output and exit status are passed on.
+# $VM          work folder (default ~/.cache/lipline-vm): the kernel, unpacked once, and the initramfs
+# $VM_OUT      folder that the guest may write to (default a fresh one); the command sees it as $OUT
+# $VM_TIMEOUT  seconds until the guest is stopped (300)   $VM_MEM memory (2G)   $VM_CPU qemu's model of the processor
+# Exit status: the command's; 124 when time ran out; 125 when the guest never got as far as the command.
+set -euo pipefail
+VM=${VM:-${XDG_CACHE_HOME:-$HOME/.cache}/lipline-vm}
+TREE=$VM/tree
+BUSYBOX=$TREE/bin/busybox
+
+unpack_kernel() {  # -> prints the kernel's release
+  mkdir -p "$VM/debs" "$TREE"
+  cd "$VM/debs"
+  local release package
+  release=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: linux-image-//p' | head -1)
+  [ -n "$release" ] || { echo "apt knows no linux-image-amd64: run apt-get update" >&2; return 1; }
+  apt-get download -q "linux-image-$release" busybox-static >&2
+  for package in *.deb; do dpkg -x "$package" "$TREE"; done
+  "$BUSYBOX" depmod -b "$TREE" "$release"
+  echo "$release"
+}
+
+# A kernel that is already unpacked boots directly (PVH): to unpack it under emulation takes longer than all the rest.
+unpack_image() {  # FROM TO
+  python3 - "$1" "$2" <<'PY'
+import lzma, sys
+image = open(sys.argv[1], "rb").read()
+start = image.index(b"\xfd7zXZ\0")
+open(sys.argv[2], "wb").write(lzma.LZMADecompressor().decompress(image[start:]))
+PY
+}
+
+# The initramfs holds busybox, the modules that mount the root, and a script that does so.
+make_initramfs() {  # RELEASE
+  local tree=$VM/initramfs modules=$TREE/lib/modules/$1 module
+  rm -rf "$tree"
+  mkdir -p "$tree"/{bin,dev,proc,sys,low,up,root,m}
+  cp "$BUSYBOX" "$tree/bin/"
+  : > "$tree/m/order"
+  for module in virtio_pci 9pnet_virtio 9p overlay virtio_console; do
+    # A line of modules.dep names a module, then what it needs, the deepest last.
+    awk -v m="/$module.ko:" 'index($1,m){sub(":","",$1); for(i=NF;i>=1;i--) print $i}' "$modules/modules.dep"
+  done | awk '!seen[$0]++' | while read -r module; do
+    cp "$modules/$module" "$tree/m/"
+    echo "${module##*/}" >> "$tree/m/order"
+  done
+  cat > "$tree/init" <<'INIT'
+#!/bin/busybox sh
+b=/bin/busybox
+$b mount -t proc proc /proc; $b mount -t sysfs sys /sys; $b mount -t devtmpfs dev /dev
+for m in $($b cat /m/order); do $b insmod /m/$m || echo "insmod $m failed"; done
+o=trans=virtio,version=9p2000.L,msize=512000
+$b mount -t 9p -o ro,cache=loose,$o hostroot /low || $b reboot -f
+$b mount -t tmpfs tmpfs /up; $b mkdir /up/u /up/w
+$b mount -t overlay -o lowerdir=/low,upperdir=/up/u,workdir=/up/w root /root || $b reboot -f
+cd /root; $b mkdir -p proc sys dev tmp run mnt/out lib/modules
+$b mount -t proc proc proc; $b mount -t sysfs sys sys; $b mount -t devtmpfs dev dev
+$b mkdir -p dev/shm dev/pts; $b mount -t tmpfs shm dev/shm; $b mount -t devpts pts dev/pts; $b mount -t tmpfs run run
+$b mount -t 9p -o cache=none,$o out mnt/out || $b reboot -f
+$b cp /bin/busybox run/busybox
+exec $b switch_root . /run/busybox sh /mnt/out/.guest
+INIT
+  chmod +x "$tree/init"
+  (cd "$tree"; find . | "$BUSYBOX" cpio -o -H newc 2>/dev/null | gzip -1 > "$VM/initrd.gz")
+}
+
+prepare() {
+  local release
+  release=$(unpack_kernel)
+  unpack_image "$TREE/boot/vmlinuz-$release" "$VM/vmlinux"
+  make_initramfs "$release"
+  echo "$release" > "$VM/ready"
+}
+
+[ -e "$VM/ready" ] || (prepare) >&2
+[ $# -gt 0 ] || exit 0
+release=$(cat "$VM/ready")
+out=${VM_OUT:-$(mktemp -d "$VM/out.XXXX")}
+mkdir -p "$out"
+rm -f "$out/.rc"
+printf '%s\n' "$*" > "$out/.command"
+cat > "$out/.guest" <<GUEST
+ln -sfn $TREE/lib/modules/$release /lib/modules/$release
+for t in modprobe rmmod lsmod; do [ -e /sbin/\$t ] || ln -s /run/busybox /sbin/\$t; done
+/run/busybox ip link set lo up
+export OUT=/mnt/out HOME=/root PATH=$PATH
+cd $(printf %q "$PWD")
+for port in /dev/vport*p1; do :; done
+setsid bash /mnt/out/.command </dev/null >\$port 2>&1
+echo \$? > /mnt/out/.rc
+/run/busybox reboot -f
+GUEST
+
+set +e
+timeout -k 5 "${VM_TIMEOUT:-300}" qemu-system-x86_64 -machine pc,vmport=off,hpet=off -accel tcg,thread=multi \
+  -cpu "${VM_CPU:-Nehalem,+aes,+pclmulqdq,+rdrand}" -smp 2 -m "${VM_MEM:-2G}" \
+  -nodefaults -no-user-config -display none -no-reboot -net none \
+  -kernel "$VM/vmlinux" -initrd "$VM/initrd.gz" \
+  -append "console=ttyS0 quiet loglevel=4 panic=-1 reboot=t mitigations=off nokaslr no5lvl tsc=reliable audit=0" \
+  -serial "file:$out/.console" \
+  -device virtio-serial-pci -chardev file,id=o,path=/dev/fd/1 -device virtserialport,chardev=o \
+  -virtfs local,path=/,mount_tag=hostroot,security_model=passthrough,readonly=on,multidevs=remap \
+  -virtfs local,path="$out",mount_tag=out,security_model=passthrough </dev/null | cat
+ended=${PIPESTATUS[0]}
+[ -s "$out/.rc" ] && exit "$(cat "$out/.rc")"
+cat "$out/.console" >&2
+[ "$ended" = 124 ] && exit 124
+exit 125
