@@ -5,6 +5,7 @@ Exit status 1 when a state misses the target, or has too few events to say anyth
 
 import argparse
 import asyncio
+import io
 import json
 import sys
 import time
@@ -88,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write the figures there")
     args = parser.parse_args(arguments)
     width, _, height = args.size.partition("x")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     facts = machine(list(sys.argv[1:] if arguments is None else arguments))
     facts["command"] = facts["command"].replace("benchmarks.wire.matrix", "benchmarks.avskew")
     for name, value in facts.items():

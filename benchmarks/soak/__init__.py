@@ -1,0 +1,1 @@
+"""Long calls: memory flat, lips and sound together, nothing left behind after the hang-up."""

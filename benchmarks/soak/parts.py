@@ -1,0 +1,27 @@
+"""What both soaks are made of: the bundled caller's film and the renderer."""
+
+from models.alignment import MelWindow
+from realtime.synth_api import FaceRenderer
+
+RENDERERS = ("lite", "light")
+
+
+def make_renderer(name: str) -> tuple[FaceRenderer, MelWindow]:
+    """Return the renderer and its window: "lite", the bundled model as a node runs it, or "light", a painted stand-in.
+
+    Raises:
+        ValueError: there is no renderer of that name.
+    """
+    if name == "light":
+        from benchmarks.avskew.beacon import BeaconRenderer
+        from benchmarks.avskew.calling import WINDOW
+
+        return BeaconRenderer(WINDOW), WINDOW
+    if name != "lite":
+        raise ValueError(f"there is no renderer {name}: choose one of {', '.join(RENDERERS)}")
+    from models.catalog import open_generator
+    from realtime.face import MediaPipeTracker
+    from realtime.synth import FaceSynth
+
+    generator = open_generator("lite", "cpu", threads=1)
+    return FaceSynth(generator, MediaPipeTracker()), generator.window
