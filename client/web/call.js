@@ -34,6 +34,7 @@ export class Call extends EventTarget {
   #node = "";
   #guard = new UplinkGuard();
   #refused = false;
+  #over = false;
   #timer = 0;
 
   /** @param {string} address of the signaling server
@@ -61,6 +62,7 @@ export class Call extends EventTarget {
 
   /** Leave the room and end every connection. */
   close() {
+    this.#over = true;
     clearInterval(this.#timer);
     this.#media.removeEventListener("changed", this.#mediaChanged);
     this.#publisher.close();
@@ -204,6 +206,7 @@ export class Call extends EventTarget {
   }
 
   #tell(type, detail) {
+    if (this.#over) return; // who left hears no more of it
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }

@@ -1,7 +1,7 @@
 // When video has to rest so that speech gets through: decided from the receiver's reports alone. Pure.
 
 const LOST = 0.2;
-const LATE_S = 0.4;
+const LATE_S = 1;
 const CLEAN = 0.05;
 const STRIKES = 2;
 const FIRST_WAIT_MS = 4000;

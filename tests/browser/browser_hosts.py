@@ -5,6 +5,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,6 +101,10 @@ class Served:
         return f"http://127.0.0.1:{self.port}/?room={ROOM}#token={TOKEN}"
 
     @property
+    def token(self) -> str:
+        return TOKEN
+
+    @property
     def signaling(self) -> str:
         return f"ws://127.0.0.1:{self.port}"
 
@@ -133,3 +138,16 @@ def stopping(process: Process) -> Iterator[Process]:
         yield process
     finally:
         process.stop()
+
+
+def idle_share(seconds: float = 1.0) -> float:
+    """Return which share of the machine's processor time nobody used for a while, 0 to 1."""
+
+    def read() -> tuple[int, int]:
+        ticks = [int(each) for each in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+        return ticks[3] + ticks[4], sum(ticks)
+
+    idle, everything = read()
+    time.sleep(seconds)
+    idle_after, everything_after = read()
+    return (idle_after - idle) / max(1, everything_after - everything)

@@ -76,17 +76,15 @@ def wait_for_state(page: Page, name: str, *states: str, timeout_s: float = 25.0)
 
 
 def received(page: Page, name: str) -> dict[str, Any]:
-    """Return the inbound-rtp entries {"audio": ..., "video": ...} of what a page gets of a person."""
+    """Return the inbound-rtp entries {"audio": ..., "video": ...} of what a page gets of a person; {} for nothing."""
     track = page.evaluate(TILE_TRACK, name)
-    found = page.evaluate(RECEIVED.replace("TRACK", json.dumps(track)))
-    assert found is not None, f"no connection brings {name}"
-    return dict(found)
+    return dict(page.evaluate(RECEIVED.replace("TRACK", json.dumps(track))) or {}) if track else {}
 
 
 def figures(page: Page, name: str) -> dict[str, float]:
     """Return the figures that say how good a picture was, in the names of webrtc-stats; delays in ms per emitted."""
     found = received(page, name)
-    video, audio = found["video"], found.get("audio", {})
+    video, audio = found.get("video", {}), found.get("audio", {})
 
     def delay(entry: dict[str, Any]) -> float:
         emitted = float(entry.get("jitterBufferEmittedCount", 0))

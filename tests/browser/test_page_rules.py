@@ -134,7 +134,7 @@ GUARD = """(m, readings) => {
     ? {loss: reading[0], reportedRoundTrip: reading[1], reportedAt: second + 1}
     : {loss: 1, reportedRoundTrip: 9, reportedAt: 0}));
 }"""
-GOOD, LOSSY, LATE, SOME = [0.0, 0.03], [0.6, 0.03], [0.0, 0.9], [0.1, 0.05]
+GOOD, LOSSY, LATE, SOME = [0.0, 0.03], [0.6, 0.03], [0.0, 1.2], [0.1, 0.05]
 
 
 @pytest.mark.parametrize("bad", [LOSSY, LATE])
