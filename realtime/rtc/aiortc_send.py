@@ -16,7 +16,8 @@ MAX_INTRA_PERCENT = 400
 
 # --- What the far end reports ----------------------------------------------------------------------------------------
 # Cause: REMB and receiver reports end in the sender; an application cannot hear of them but by polling statistics.
-# Evidence: RTCDtlsTransport._handle_rtcp_data calls `recipient._handle_rtcp_packet` by attribute.
+# Evidence: `_handle_rtcp_data` of RTCDtlsTransport calls `_handle_rtcp_packet` of the recipient by attribute; the
+#   sender keeps `__lsr` and `__lsr_time` of its last report, the time by which it was sent.
 # Removal: aiortc tells an application of feedback.
 
 
