@@ -10,8 +10,8 @@ from realtime.rtc.aiortc_guard import Undo, wrap
 
 # --- Outgoing datagrams ----------------------------------------------------------------------------------------------
 # Cause: tests and the demo need a bad link without root; aiortc has no hook between SRTP and the socket.
-# Evidence: RTCDtlsTransport._send_rtp and _write_ssl call `self.transport._send(data)` by attribute; RTCIceTransport
-#   sets `_send = connection.send` in its constructor. ICE checks go past it, so consent survives any impairment.
+# Evidence: `_send_rtp` and `_write_ssl` of RTCDtlsTransport call `self.transport._send(data)` by attribute;
+#   RTCIceTransport sets `_send = connection.send` in its constructor. ICE checks go past it, so consent survives any impairment.
 # Removal: aiortc accepts a transport of ours, or the tests may use network namespaces everywhere.
 
 Forward = Callable[[bytes], Awaitable[None]]
@@ -58,8 +58,8 @@ def _ice_transports(pc: RTCPeerConnection) -> list[Any]:
 # --- Incoming datagrams ----------------------------------------------------------------------------------------------
 # Cause: a page wants to try a bad uplink, and what it sends can only be impaired here; it must look like real loss to
 #   receiver reports, REMB and NACK, so it has to happen before aiortc counts a packet.
-# Evidence: RTCDtlsTransport._recv_next calls `self._handle_rtp_data(data, arrival_time_ms=...)` and
-#   `self._handle_rtcp_data(data)` by attribute, after SRTP and before anything else; DTLS takes another branch.
+# Evidence: RTCDtlsTransport._recv_next calls `_handle_rtp_data(data, arrival_time_ms=...)` and
+#   `_handle_rtcp_data(data)` of itself by attribute, after SRTP and before anything else; DTLS takes another branch.
 # Removal: aiortc accepts a transport of ours.
 
 

@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 TICK_S = 0.02
 REPEAT_MS = 100.0
 REPEAT_PAUSED_MS = 300.0
-CLIMB_MS = 1_000.0
+# On the wire 16 kbit/s are 42: RTP, SRTP, UDP and IP add 64 bytes to each of 50 packets a second.
+LOW_AUDIO_BITRATE = 16_000
 
 
 class CallerPeer:
@@ -51,7 +52,7 @@ class CallerPeer:
         self._change = 0
         self._acked = 0
         self._repeat_ms = 0.0
-        self._climb_ms: float | None = None
+        self._audio_bitrate = audio_bitrate
         self.pc = RTCPeerConnection(configuration)
         self.video = EngineVideoTrack(zero_ms=zero_ms)
         self.audio = BlockAudioTrack(clock, zero_ms=zero_ms, bitrate=audio_bitrate)
@@ -60,9 +61,7 @@ class CallerPeer:
         audio_sender = self.pc.addTrack(self.audio)
         video_sender = self.pc.addTrack(self.video)
         self._prefer("audio", "audio/opus")
-        self._bounds = bounds or BitrateBounds(50_000, 600_000, 900_000)
-        self._usual_maximum = self._bounds.maximum
-        self.control = VideoSendControl(video_sender, self._bounds)
+        self.control = VideoSendControl(video_sender, bounds or BitrateBounds(30_000, 600_000, 900_000), clock)
         self._undo: list[Undo] = [
             tap_sender_feedback(sender, self._on_feedback) for sender in (audio_sender, video_sender)
         ]
@@ -112,8 +111,6 @@ class CallerPeer:
             self._carry_out(self._watch.tick(now_ms), now_ms)
             if self._acked < self._change and now_ms >= self._repeat_ms:
                 self._tell(now_ms)
-            if self._climb_ms is not None and now_ms >= self._climb_ms:
-                self._climb(now_ms)
 
     def _carry_out(self, actions: list[Action], now_ms: float) -> None:
         for action in actions:
@@ -121,23 +118,17 @@ class CallerPeer:
                 case SendPing():
                     send(self._channel, Control(ControlType.PING, action.number, action.pad))
                 case PauseVideo():
-                    self._climb_ms = None
                     self.control.pause()
+                    self.audio.set_bitrate(min(self._audio_bitrate, LOW_AUDIO_BITRATE))
                     self._changed(now_ms, action.reason)
                 case ResumeVideo():
-                    # REMB still remembers the good times: it must not lift the trial's rate.
-                    self._bounds.maximum = max(self._bounds.minimum, action.bitrate)
-                    self.control.set_bitrate(action.bitrate)
+                    # REMB still remembers another time: it must neither lift the trial's rate nor lower it.
+                    self.control.begin_trial(action.bitrate)
                     self.control.resume()
+                    self.audio.set_bitrate(self._audio_bitrate)
                     self._changed(now_ms, "the uplink has room again")
                 case LiftLimit():
-                    self._bounds.maximum = self._usual_maximum
-                    self._climb_ms = now_ms
-
-    def _climb(self, now_ms: float) -> None:
-        # In steps, for each costs a keyframe; up to the usual start, from where REMB leads on.
-        self._bounds.request(self._bounds.initial)
-        self._climb_ms = now_ms + CLIMB_MS if self._bounds.target < self._bounds.initial else None
+                    self.control.end_trial()
 
     def _changed(self, now_ms: float, reason: str) -> None:
         log.info("video %s: %s", "paused" if self.control.paused else "resumed", reason)
