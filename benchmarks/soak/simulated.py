@@ -9,6 +9,7 @@ import contextlib
 import heapq
 import math
 import time
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -77,7 +78,7 @@ class Watched:
     """
 
     readings: list[Reading] = field(default_factory=list)
-    skew_ms: list[float] = field(default_factory=list)
+    skew_ms: array[float] = field(default_factory=lambda: array("d"))  # a list would be a leak of its own
     delay_ms: list[float] = field(default_factory=list)
     off_ms: list[float] = field(default_factory=list)
     line_ms: list[float] = field(default_factory=list)
