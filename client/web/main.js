@@ -96,7 +96,7 @@ function follow(current) {
   });
   current.addEventListener("saving", ({ detail }) => {
     $("#saving").hidden = !detail.saving;
-    announce(detail.saving ? "Your uplink is too narrow for video" : "Your video is sent again");
+    announce(detail.saving ? "The line is too narrow for your video" : "Your video is sent again");
   });
   current.addEventListener("refused", ({ detail }) => leave(roomProblem(detail.code)));
 }

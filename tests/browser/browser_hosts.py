@@ -19,6 +19,8 @@ ROOM = "lipline"
 # Small pictures keep two cores alive with two browsers and a node beside them.
 SIZE, FPS = "320x240", 20
 STARTUP_S = 60.0
+# Below this share of idle time a call in real time says nothing about lipline.
+BUSY = 0.5
 
 FLAGS = (
     "--no-sandbox",  # containers run as root
@@ -91,10 +93,10 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Where a running `lipline serve` is, and its process."""
+    """Where a running `lipline serve` is, and which share of the machine was idle before it began."""
 
     port: int
-    process: Process
+    idle: float
 
     @property
     def link(self) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from browser_hosts import Served, idle_share
+from browser_hosts import Served
 from browser_steps import (
     connected,
     figures,
@@ -45,7 +45,6 @@ def pair(browse: Browse, served: Served) -> tuple[Page, Page]:
 
 
 def test_a_starved_uplink_shows_a_synthetic_face_without_a_freeze(browse: Browse, served: Served, out: Path) -> None:
-    idle = idle_share()
     anna, ben = pair(browse, served)
     ben.locator("#network summary").click()
     time.sleep(4)
@@ -76,14 +75,14 @@ def test_a_starved_uplink_shows_a_synthetic_face_without_a_freeze(browse: Browse
     ben.screenshot(path=out / "call-real-again.png")
     keep(out, "starved-uplink", {
         "secondsToSynthetic": round(seconds_to_synth, 1), "secondsToReal": round(seconds_to_real, 1),
-        "idleBefore": round(idle, 2), **steps,
+        "idleBefore": round(served.idle, 2), **steps,
     })  # fmt: skip
 
     no_complaints(anna, ben)
     decoded = [each["framesDecoded"] for each in steps.values()]
     assert decoded == sorted(set(decoded)), "pictures go on through all of it"
-    if idle < QUIET:
-        pytest.skip(f"all of it behaved; freezes are not judged: others left {idle:.0%} of the machine idle")
+    if served.idle < QUIET:
+        pytest.skip(f"all of it behaved; freezes are not judged: others left {served.idle:.0%} of the machine idle")
     frozen = {name: (each["freezeCount"], each["totalFreezesDuration"]) for name, each in steps.items()}
     assert set(frozen.values()) == {(0, 0)}, frozen
 
