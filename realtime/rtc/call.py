@@ -21,6 +21,7 @@ from realtime.rtc.goodbye import tap_goodbye
 from realtime.rtc.impaired_transport import ImpairedReceive
 from realtime.rtc.negotiate import NegotiationError, answer
 from realtime.rtc.receive import ReceivedStreams
+from realtime.rtc.sourceclock import SourceClock
 from realtime.stats import OutputStatus
 from realtime.worker import SynthWorker
 
@@ -56,16 +57,24 @@ class CallSetup:
 class _Link:
     """One connection of the publisher: it receives into `path`, and the data channel speaks for both sides."""
 
-    def __init__(self, setup: CallSetup, clock: Clock, path: CallPath, said_goodbye: Callable[[], None]) -> None:
+    def __init__(
+        self, setup: CallSetup, clock: Clock, path: CallPath, source: SourceClock, said_goodbye: Callable[[], None]
+    ) -> None:
         self._clock = clock
         self._limit: ImpairedReceive | None = None
         self._closed = False
         self.pc = RTCPeerConnection(setup.rtc)
         self.streams = ReceivedStreams(
-            self.pc, clock, on_audio_packet=path.audio_packet, on_video_frame=path.video_frame
+            self.pc, clock, on_audio_packet=self._audio_packet, on_video_frame=path.video_frame
         )
+        self._path = path
+        self._saw = source.begin(self.streams.pair.audio_ms)
         tap_goodbye(self.pc, said_goodbye)
         self.control = NodeControl.attach(self.pc, path.video_flows, self._try_link)
+
+    def _audio_packet(self, sequence: int, timestamp: int, payload: bytes, arrival_ms: float) -> None:
+        self._saw(timestamp)
+        self._path.audio_packet(sequence, timestamp, payload, arrival_ms)
 
     def _try_link(self, kbps: float | None) -> None:
         if self._closed:
@@ -109,6 +118,7 @@ class Call:
         self._synth = synth
         self._start_ms = start_ms
         self._path: CallPath | None = None
+        self._source = SourceClock()
         self._link: _Link | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._grace: asyncio.TimerHandle | None = None
@@ -138,7 +148,6 @@ class Call:
                 await link.close()
                 raise
             before, self._link = self._link, link
-            path.source_ms = link.streams.pair.audio_ms
             self._run(path)
             self._stop_waiting()
             self._wait_for_connection()
@@ -196,6 +205,7 @@ class Call:
                 config=self._setup.path,
                 start_ms=self._start_ms(),
             )
+            self._path.source_ms = self._source.ms
         return self._path
 
     def _run(self, path: CallPath) -> None:
@@ -226,7 +236,7 @@ class Call:
     # --- the parts that change ---------------------------------------------------------------------------------------
 
     def _make_link(self, path: CallPath) -> _Link:
-        link = _Link(self._setup, self._clock, path, lambda: self._said_goodbye(link))
+        link = _Link(self._setup, self._clock, path, self._source, lambda: self._said_goodbye(link))
         link.pc.on("connectionstatechange", lambda: self._follow(link))
         return link
 
