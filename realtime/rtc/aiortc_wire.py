@@ -11,7 +11,7 @@ from realtime.rtc.aiortc_guard import Undo, wrap
 # --- Outgoing datagrams ----------------------------------------------------------------------------------------------
 # Cause: tests and the demo need a bad link without root; aiortc has no hook between SRTP and the socket.
 # Evidence: `_send_rtp` and `_write_ssl` of RTCDtlsTransport call `self.transport._send(data)` by attribute;
-#   RTCIceTransport sets `_send = connection.send` in its constructor. ICE checks go past it, so consent survives any impairment.
+#   RTCIceTransport sets `_send = connection.send` in its constructor. ICE checks go past it: consent survives anything.
 # Removal: aiortc accepts a transport of ours, or the tests may use network namespaces everywhere.
 
 Forward = Callable[[bytes], Awaitable[None]]

@@ -5,6 +5,7 @@ no time: constant network delay is in it, queueing is not. RFC 3550 (6.4.1) for 
 """
 
 from collections import deque
+from statistics import median
 
 WRAP = 1 << 32
 WINDOW_MS = 2_000.0
@@ -13,6 +14,9 @@ BOOTSTRAP_MS = 500.0
 SLEW_MS_PER_S = 10.0
 MAX_REPORTS = 8
 REPORT_STEP_MS = 500.0
+# Reports are compared in pairs of one moment: a step of the sender's clock lies between the two of a pair but once.
+PAIRS = 5
+PAIR_NOISE_MS = 50.0
 RESTART_MS = 10_000.0
 
 
@@ -37,7 +41,7 @@ class RtpClock:
         self._first_arrival_ms = 0.0
         self._last_slew_ms = 0.0
         self._buckets: deque[tuple[float, float]] = deque()  # (bucket number, least arrival - rtp in it)
-        self._reports: deque[float] = deque(maxlen=MAX_REPORTS)
+        self._reports: deque[tuple[float, float]] = deque(maxlen=MAX_REPORTS * PAIRS)  # (media ms, NTP - RTP)
 
     @property
     def ready(self) -> bool:
@@ -51,7 +55,12 @@ class RtpClock:
         Senders pair a timestamp with the time at which they sent it: the least of the last reports has the least
         encoding and pacing in it.
         """
-        return min(self._reports) if self._reports else None
+        return min(offset for _, offset in list(self._reports)[-MAX_REPORTS:]) if self._reports else None
+
+    @property
+    def reports(self) -> list[tuple[float, float]]:
+        """Return the last sender reports, oldest first: media time in ms, and NTP minus RTP time in ms."""
+        return list(self._reports)
 
     def unwrap(self, rtp_timestamp: int) -> int:
         """Return `rtp_timestamp` without its 32-bit wrap, nearest to the newest timestamp seen."""
@@ -81,9 +90,9 @@ class RtpClock:
     def sender_report(self, ntp_ms: float, rtp_timestamp: int) -> None:
         """Take in a sender report; one that contradicts the others by half a second (a clock step) replaces them."""
         offset_ms = ntp_ms - self.rtp_ms(rtp_timestamp)
-        if self._reports and abs(offset_ms - self._reports[-1]) > REPORT_STEP_MS:
+        if self._reports and abs(offset_ms - self._reports[-1][1]) > REPORT_STEP_MS:
             self._reports.clear()
-        self._reports.append(offset_ms)
+        self._reports.append((self.rtp_ms(rtp_timestamp) + self._offset_ms, offset_ms))
 
     def media_ms(self, rtp_timestamp: int) -> float:
         """Return the media time of a timestamp.
@@ -151,15 +160,35 @@ class StreamPair:
         return own_ms + self._correction_ms
 
     @property
+    def correction_ms(self) -> float:
+        """Return what is added now to the video's own mapping to join it to the audio, in ms, for reports.
+
+        0 before both streams have sender reports. Without these, video lies later against audio by what its encoding
+        takes longer, for only its arrival is known.
+        """
+        return self._correction_ms or 0.0
+
+    @property
     def synchronized(self) -> bool:
         """Return whether both streams have sender reports, so that lip sync does not rest on arrival alone."""
         return self.audio.ntp_offset_ms is not None and self.video.ntp_offset_ms is not None
 
     def _wanted_correction_ms(self) -> float:
-        audio_ntp, video_ntp = self.audio.ntp_offset_ms, self.video.ntp_offset_ms
-        if audio_ntp is None or video_ntp is None or not self.audio.ready or not self.video.ready:
+        if not self.synchronized or not self.audio.ready or not self.video.ready:
             return 0.0
         # At the sender's NTP instant N: audio media = N - audio_ntp + audio offset; the video's must be the same.
-        audio_shift = self.audio.media_ms(0) - self.audio.rtp_ms(0) - audio_ntp
-        video_shift = self.video.media_ms(0) - self.video.rtp_ms(0) - video_ntp
-        return audio_shift - video_shift
+        audio_shift = self.audio.media_ms(0) - self.audio.rtp_ms(0)
+        video_shift = self.video.media_ms(0) - self.video.rtp_ms(0)
+        return audio_shift - video_shift + self._ntp_between()
+
+    def _ntp_between(self) -> float:
+        """Return how much larger NTP minus RTP time is for video: the median over pairs of reports of one moment."""
+        video = self.video.reports
+        differences = []
+        for at_ms, audio_offset in self.audio.reports[-PAIRS:]:
+            near = sorted(video, key=lambda report: abs(report[0] - at_ms))[:2]
+            # Of two that agree the lesser has less encoding and pacing in it.
+            offsets = [offset for _, offset in near if abs(offset - near[0][1]) <= PAIR_NOISE_MS]
+            differences.append((abs(near[0][0] - at_ms), min(offsets) - audio_offset))
+        together = [difference for apart_ms, difference in differences if apart_ms <= REPORT_STEP_MS * 3]
+        return median(together) if together else differences[-1][1]
