@@ -1,4 +1,4 @@
-"""Decode video on a thread of its own: every frame is decoded, only the newest is turned into pixels."""
+"""Decode video on a thread of its own: every frame is decoded, only those still in time are turned into pixels."""
 
 import threading
 from collections import deque
@@ -15,14 +15,21 @@ from realtime.rtc.assemble import EncodedFrame
 _DECODERS = {"VP8": "libvpx", "H264": "h264"}
 QUEUE_FRAMES = 60
 MAX_BACKLOG_MS = 400.0
+# Frames that come in a burst when a hole was mended are shown each at its own time, 200 ms after it was taken.
+SHOW_BACKLOG_MS = 200.0
 _RATE_PER_MS = 90.0
+
+
+def _media_ms(first: EncodedFrame, last: EncodedFrame) -> float:
+    return ((last.timestamp - first.timestamp) & 0xFFFFFFFF) / _RATE_PER_MS  # RTP timestamps wrap at 32 bits
 
 
 class VideoDecoder:
     """Decode frames in order; `on_image(image, rtp_timestamp)` and `on_error()` are called on the decoder's thread.
 
-    `image` is (H, W, 3) uint8 BGR. When the decoder is behind, older frames are decoded but not shown; those before a
-    keyframe are thrown away. More than `max_backlog_ms` of media (or `QUEUE_FRAMES`) never wait.
+    `image` is (H, W, 3) uint8 BGR. A frame more than 200 ms of media older than the newest that waits is decoded but
+    not shown; what waits when a keyframe comes is thrown away. More than `max_backlog_ms` of media (or `QUEUE_FRAMES`)
+    never wait.
     """
 
     def __init__(
@@ -67,9 +74,11 @@ class VideoDecoder:
     def _behind(self, frame: EncodedFrame) -> bool:
         if not self._frames:
             return False
-        # RTP timestamps wrap at 32 bits.
-        waiting_ms = ((frame.timestamp - self._frames[0].timestamp) & 0xFFFFFFFF) / _RATE_PER_MS
-        return waiting_ms > self._max_backlog_ms or len(self._frames) >= QUEUE_FRAMES
+        return _media_ms(self._frames[0], frame) > self._max_backlog_ms or len(self._frames) >= QUEUE_FRAMES
+
+    def _in_time(self, frame: EncodedFrame) -> bool:
+        with self._filled:
+            return not self._frames or _media_ms(frame, self._frames[-1]) <= SHOW_BACKLOG_MS
 
     def _take(self) -> EncodedFrame | None:
         with self._filled:
@@ -84,7 +93,7 @@ class VideoDecoder:
                 self._codec = None  # a keyframe follows; begin with a clean decoder
                 self._on_error()
                 continue
-            if pictures and len(self._frames) < 2:
+            if pictures and self._in_time(frame):
                 self._on_image(pictures[-1].to_ndarray(format="bgr24").astype(np.uint8, copy=False), frame.timestamp)
 
     def _decode(self, frame: EncodedFrame) -> list[av.VideoFrame]:

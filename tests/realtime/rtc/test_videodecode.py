@@ -115,3 +115,13 @@ def test_a_keyframe_takes_the_place_of_the_backlog() -> None:
     wait(lambda: good[-1].timestamp in held.images)
     held.decoder.close()
     assert held.decoder.frames_skipped == 5 and not held.held.is_set()  # none of them was decoded
+
+
+def test_a_burst_is_shown_whole_but_not_what_is_late() -> None:
+    held = Gate()
+    frames = encode("VP8", "libvpx", 8)  # 40 ms apart
+    assert all(held.decoder.put(frame) for frame in frames)
+    held.gate.set()
+    wait(lambda: frames[-1].timestamp in held.images)
+    held.decoder.close()
+    assert held.images == [frame.timestamp for frame in frames[2:]]  # 200 ms and less before the newest
