@@ -113,6 +113,7 @@ function enter(room) {
   press("#mute", media.muted);
   press("#camera-off", media.cameraOff);
   press("#pause", false);
+  $("#pause").disabled = media.cameraOff;
   setUplink(UPLINK_STEPS.length - 1);
   $("#saving").hidden = true;
   $("#call-title").focus();
@@ -122,6 +123,7 @@ function leave(problem = "") {
   call?.close();
   call = null;
   stage.clear();
+  media.rest();
   $("#call").hidden = $("#room-bar").hidden = true;
   $("#setup").hidden = false;
   $("#token-field").hidden = $("#token").value !== "" && problem === "";

@@ -92,6 +92,14 @@ export class LocalMedia extends EventTarget {
     this.#changed("video");
   }
 
+  /** After a call: a camera that is off stays off until it is picked again. */
+  rest() {
+    if (!this.cameraOff) return;
+    this.cameraOff = false;
+    this.wanted.video = null;
+    this.#tell("devices", {});
+  }
+
   /** List what can be picked: {audio: [{id, label}], video: [...]}; labels are empty until one was allowed. */
   async list() {
     const found = { audio: [], video: [] };

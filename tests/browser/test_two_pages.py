@@ -130,6 +130,28 @@ def middle_is_dark(page: Page, name: str) -> bool:
     )
 
 
+def test_devices_change_in_the_call_without_a_new_connection(browse: Browse, served: Served) -> None:
+    anna = browse(0)
+    join(anna, served.link, "Anna")
+    connected(anna)
+    label = "kind => window.seen.connections[0].getSenders().find((each) => each.track?.kind === kind).track.label"
+    microphones = anna.locator("#call-microphone option").all_text_contents()
+    assert len(microphones) >= 3, "Chromium brings several and there is always none"
+    anna.locator("#devices summary").click()
+    anna.locator("#call-microphone").select_option(label=microphones[1])
+    until(lambda: anna.evaluate(label, "audio") == microphones[1], "the other microphone is sent")
+    anna.locator("#call-microphone").select_option("none")
+    until(lambda: anna.evaluate(label, "audio") == "MediaStreamAudioDestinationNode", "silence is sent")
+    camera = anna.evaluate(label, "video")
+    anna.locator("#call-camera").select_option("none")
+    until(lambda: anna.evaluate(label, "video") != camera, "the card is sent")
+    anna.locator("#call-camera").select_option(index=0)
+    until(lambda: anna.evaluate(label, "video") == camera, "the camera is sent again")
+    assert anna.evaluate("window.seen.connections.length") == 1
+    assert anna.locator("#line").inner_text() == "connected"
+    no_complaints(anna)
+
+
 def test_a_lost_signaling_line_leaves_the_call_alone_and_comes_back(browse: Browse, served: Served) -> None:
     anna, ben = pair(browse, served)
     peers = anna.evaluate("window.seen.connections.length")
