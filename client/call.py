@@ -9,13 +9,16 @@ from client.errors import UsageError
 
 DESCRIPTION = """\
 Join a room of `lipline serve`. With --clip or --camera you are the caller: mono Opus at 24 kbit/s,
-and video that steps aside when the uplink cannot carry both. With --view you watch and record."""
+and video that steps aside when the uplink cannot carry both. With --view you watch and record. With
+both you are one of several people, browsers included, and record the first other one. A connection
+that breaks, to the server or of the media, is made anew while the call goes on."""
 
 EXAMPLES = """\
 examples:
   lipline call ws://127.0.0.1:8765 --token SECRET --clip me.mp4
   lipline call ws://127.0.0.1:8765 --token SECRET --camera /dev/video0 --microphone default
   lipline call ws://127.0.0.1:8765 --token SECRET --view seen.mp4 --seconds 30
+  lipline call ws://127.0.0.1:8765 --token SECRET --clip me.mp4 --view other.mp4    a call of two
   lipline call ws://127.0.0.1:8765 --token SECRET --clip me.mp4 --trace link.json   over a bad uplink
 
 Ctrl-C leaves the room; a recording is finished first."""
@@ -57,21 +60,32 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _take_part(options: argparse.Namespace) -> None:
-    from client.parts import Joined, record, send
+    from client.meeting import Meeting
+    from client.parts import Playing, record, say, send
     from signaling.client import SignalingError
+    from signaling.messages import Role
 
-    parts: list[Joined] = []
+    sends = bool(options.clip or options.camera)
+    role = Role.VIEWER if not sends else Role.PARTICIPANT if options.view else Role.CALLER
+    parts: list[Playing] = []
     try:
         async with AsyncExitStack() as stack:
+            meeting = await stack.enter_async_context(
+                Meeting(options.url, options.room, options.token, role, options.name, say)
+            )
+            if sends:
+                parts.append(await send(stack, options, meeting))
             if options.view:
-                parts.append(await record(stack, options))
-            if options.clip or options.camera:
-                parts.append(await send(stack, options))
-            print("In the call; Ctrl-C leaves it.", flush=True)
+                parts.append(await record(stack, options, meeting, two_way=sends))
+            say("In the call; Ctrl-C leaves it.")
             tasks = [asyncio.create_task(part.run()) for part in parts]
+            tasks.append(asyncio.create_task(meeting.run()))
             try:
                 async with asyncio.timeout(options.seconds):
-                    await asyncio.gather(*tasks)
+                    # The first end is the end of the call: a file has no more, or the room is gone.
+                    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        task.result()
             except TimeoutError:
                 pass
             finally:

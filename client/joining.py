@@ -5,7 +5,7 @@ import asyncio
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from client.errors import UsageError
-from signaling.client import SignalingClient, SignalingError
+from signaling.client import SignalingClient
 from signaling.messages import Answer, Error, Offer, PeerLeft, Role
 
 
@@ -46,21 +46,6 @@ async def until_connected(pc: RTCPeerConnection, *, timeout_s: float = 15.0) -> 
         raise UsageError(f"the media connection is {pc.connectionState}: let UDP between the two machines through")
 
 
-async def until_node_left(client: SignalingClient, node: str) -> None:
-    """Wait until the node is gone; run it beside the call, so that nobody speaks to an empty room.
-
-    Raises:
-        UsageError: the node left, or the server did.
-    """
-    try:
-        while True:
-            message = await client.receive()
-            if isinstance(message, PeerLeft) and message.peer_id == node:
-                raise UsageError("the lipline node left the call: join again when it is back")
-    except SignalingError as error:
-        raise UsageError(f"the server is gone ({error}): join again when it is back") from error
-
-
 async def _find_node(client: SignalingClient) -> str:
     while True:
         for peer in client.peers.values():
@@ -72,9 +57,21 @@ async def _find_node(client: SignalingClient) -> str:
 async def _answer(client: SignalingClient, node: str) -> str:
     while True:
         message = await client.receive()
-        if isinstance(message, Answer) and message.sender == node:
+        if isinstance(message, Answer) and message.sender == node and not message.of:
+            if not message.sdp:
+                raise UsageError(f"the lipline node refused: {message.detail}")
             return message.sdp
         if isinstance(message, Error):
             raise UsageError(f"the room refused the offer: {message.detail}")
         if isinstance(message, PeerLeft) and message.peer_id == node:
             raise UsageError("the lipline node left before it answered: look at its output, then try again")
+
+
+async def until_lost(pc: RTCPeerConnection) -> str:
+    """Wait until `pc` has failed or is closed; return which."""
+    changed = asyncio.Event()
+    pc.on("connectionstatechange", changed.set)
+    while pc.connectionState not in ("failed", "closed"):
+        changed.clear()
+        await changed.wait()
+    return str(pc.connectionState)

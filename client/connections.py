@@ -1,0 +1,93 @@
+"""A connection to the node that is made anew whenever it is lost, while what feeds or drains it goes on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from aiortc import RTCPeerConnection
+
+from client.errors import UsageError
+from client.joining import until_connected, until_lost
+from client.meeting import GIVE_UP_S, Meeting, Say
+from signaling.client import backoff_s
+
+
+class Media(Protocol):
+    """One peer connection and what hangs on it."""
+
+    @property
+    def pc(self) -> RTCPeerConnection:
+        """Return the connection; its tracks or transceivers are in place."""
+
+    def begin(self) -> None:
+        """Start what needs a connection; called once it is connected."""
+
+    async def close(self) -> None:
+        """End the connection and what hangs on it. Idempotent."""
+
+
+class Kept:
+    """Keep one connection: `make` gives its media, `of` says (and may wait for) whom it shows.
+
+    One event loop; `await close()` in a `finally`.
+    """
+
+    def __init__(self, meeting: Meeting, make: Callable[[], Media], of: Callable[[], Awaitable[str]], say: Say) -> None:
+        self._meeting, self._make, self._of, self._say = meeting, make, of, say
+        self._media: Media | None = None
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            UsageError: the node refused or did not answer, or no media gets through.
+        """
+        media = self._make()
+        try:
+            await self._meeting.offer(media.pc, await self._of())
+            await until_connected(media.pc)
+        except BaseException:
+            await media.close()
+            raise
+        # The old one goes when the new one is there: the node closes it too, and must not take that for a goodbye.
+        before, self._media = self._media, media
+        media.begin()
+        if before is not None:
+            await before.close()
+
+    async def run(self) -> None:
+        """Stay connected until cancelled.
+
+        Raises:
+            UsageError: it did not come back within `GIVE_UP_S` of trying.
+        """
+        if self._media is None:
+            await self._again()
+        while True:
+            assert self._media is not None
+            state = await until_lost(self._media.pc)
+            self._say(f"a media connection is {state}: connecting again")
+            await self._again()
+            self._say("connected again")
+
+    async def close(self) -> None:
+        """End the connection. Idempotent."""
+        if self._media is not None:
+            await self._media.close()
+
+    async def _again(self) -> None:
+        loop = asyncio.get_running_loop()
+        spent_s, attempt = 0.0, 0
+        while True:
+            await self._of()  # waiting for somebody to see is no failure to connect
+            began_s = loop.time()
+            try:
+                await self.open()
+                return
+            except UsageError:
+                spent_s += loop.time() - began_s
+                if spent_s >= GIVE_UP_S:
+                    raise
+            await asyncio.sleep(backoff_s(attempt))
+            spent_s += backoff_s(attempt)
+            attempt += 1

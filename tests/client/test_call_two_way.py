@@ -1,0 +1,123 @@
+"""`lipline call` with a node in one process: two people at once, broken signaling, broken media."""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import cv2
+import pytest
+
+from client import call
+from client.errors import UsageError
+from client.hosting import hosted
+from models.alignment import MelWindow
+from realtime.media_file import probe, read_audio, read_video, write_media
+from realtime.rtc.node import LiplineNode, NodeConfig
+
+NODES: list[LiplineNode] = []
+
+
+@pytest.fixture(scope="module")
+def small_clip(caller_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a clip that four codecs in one process can keep up with."""
+    path = tmp_path_factory.mktemp("clip") / "small.mp4"
+    frames = (cv2.resize(frame.image, (160, 120)) for frame in itertools.islice(read_video(caller_clip), 50))
+    write_media(path, frames, 25.0, read_audio(caller_clip, 48_000)[: 48_000 * 2])
+    return path
+
+
+def make_node() -> LiplineNode:
+    NODES.append(LiplineNode(None, MelWindow.for_lookahead(80.0), config=NodeConfig(max_callers=2)))
+    return NODES[-1]
+
+
+def options(url: str, clip: Path | None = None, view: Path | None = None, **more: object) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    call.add_parser(parser.add_subparsers())
+    arguments = ["call", url, "--room", "r", "--token", "t"]
+    arguments += ["--clip", str(clip)] if clip else []
+    arguments += ["--view", str(view)] if view else []
+    return parser.parse_args([*arguments, *(str(part) for pair in more.items() for part in (f"--{pair[0]}", pair[1]))])
+
+
+async def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def calling(*people: argparse.Namespace) -> AsyncIterator[list["asyncio.Task[None]"]]:
+    tasks = [asyncio.create_task(call._take_part(person)) for person in people]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def frames_real(node: LiplineNode) -> list[int]:
+    return [int(str(node.snapshot(peer_id).get("framesReal", 0))) for peer_id in node._calls]
+
+
+async def test_two_people_record_each_other(small_clip: Path, tmp_path: Path) -> None:
+    seen = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
+    async with hosted(["r"], "t", make_node) as here:
+        node = here.nodes["r"]
+        assert isinstance(node, LiplineNode)
+        async with calling(*(options(here.url, small_clip, path) for path in seen)):
+            await until(lambda: len(frames_real(node)) == 2 and min(frames_real(node)) > 20 and len(node._views) == 2)
+            assert {view.of for view in node._views.values()} == set(node._calls)
+            assert all(viewer != of for viewer, of in node._views), "nobody records oneself"
+    for path in seen:
+        found = probe(path)
+        assert (found.width, found.height) == (160, 120)
+        assert found.duration_ms > 200.0
+
+
+async def test_a_call_outlives_its_signaling_and_its_media(
+    small_clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with hosted(["r"], "t", make_node) as here:
+        node = here.nodes["r"]
+        assert isinstance(node, LiplineNode)
+        async with calling(options(here.url, small_clip)) as tasks:
+            await until(lambda: sum(frames_real(node)) > 10)
+            ((peer_id, first),) = node._calls.items()
+            path, pc = first._path, first.pc
+            assert pc is not None
+            # The peer's own socket, found by its name: the node's and the caller's live in this process.
+            (listening,) = [task for task in asyncio.all_tasks() if task.get_name() == "meeting"]
+            client = listening.get_coro().cr_frame.f_locals["self"].client  # type: ignore[union-attr]
+            client._socket.transport.abort()
+            shown = ""
+
+            def joined() -> bool:
+                nonlocal shown
+                shown += capsys.readouterr().out
+                return "joined again" in shown
+
+            await until(joined)
+            assert "the signaling connection broke" in shown and "another seat" not in shown
+            assert client.peer_id == peer_id and node._calls[peer_id] is first and first.pc is pc
+            await pc.close()
+            await until(lambda: first.pc is not pc and first.pc is not None and first.pc.connectionState == "connected")
+            frames = sum(frames_real(node))
+            await until(lambda: sum(frames_real(node)) > frames + 10)
+            assert list(node._calls) == [peer_id] and first._path is path, "the same call goes on"
+            assert not tasks[0].done()
+    shown += capsys.readouterr().out
+    assert "connecting again" in shown
+
+
+async def test_a_refusal_is_told(caller_clip: Path) -> None:
+    def full() -> LiplineNode:
+        return LiplineNode(None, MelWindow.for_lookahead(80.0), config=NodeConfig(max_callers=0))
+
+    async with hosted(["r"], "t", full) as here:
+        with pytest.raises(UsageError, match="refused: this node filters at most 0"):
+            await call._take_part(options(here.url, caller_clip))
