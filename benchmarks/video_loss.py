@@ -1,7 +1,8 @@
 """Measure video over a lossy link, with our repair and with stock aiortc: `python -m benchmarks.video_loss --help`.
 
 Two peer connections over loopback in one process, each end's sending impaired: random loss both ways, so that requests
-and their answers are lost too. The share shown counts pictures decoded over pictures sent.
+and their answers are lost too. The share shown counts pictures given over pictures encoded; one is in
+time when it comes at most 200 ms later than the fastest, which is when the node would show it.
 """
 
 import argparse
@@ -25,18 +26,21 @@ from realtime.rtc.tracks import EngineVideoTrack
 
 CLOCK = MonotonicClock()
 FRAME_MS = 40.0
-KEYFRAMES = "keyframesAsked"
+IN_TIME_MS = 200.0
+Shown = list[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Hold what one run showed; times in ms."""
+    """Hold what one run showed; times in ms, `in_time` is the share at most 200 ms later than the fastest picture."""
 
     receiver: str
     loss: float
     delay_ms: float
     sent: int
     shown: float
+    in_time: float
+    late_p95_ms: float
     worst_gap_ms: float
     gap_p99_ms: float
     repair: dict[str, int]
@@ -67,16 +71,19 @@ async def negotiate(sender: RTCPeerConnection, receiver: RTCPeerConnection) -> N
             await asyncio.sleep(0.01)
 
 
-def receive(pc: RTCPeerConnection, stock: bool, shown: list[float]) -> Callable[[], Awaitable[dict[str, int]]]:
-    """Note in `shown` when a picture is there; return what ends that and gives the counters."""
+def receive(pc: RTCPeerConnection, stock: bool, shown: Shown) -> Callable[[], Awaitable[dict[str, int]]]:
+    """Note in `shown` a picture's own time and when it is there; return what ends that and gives the counters."""
     if not stock:
         streams = ReceivedStreams(
-            pc, CLOCK, on_audio_packet=lambda *_: None, on_video_frame=lambda _, at: shown.append(at)
+            pc,
+            CLOCK,
+            on_audio_packet=lambda *_: None,
+            on_video_frame=lambda frame, at: shown.append((frame.media_ms, at)),
         )
 
         async def end() -> dict[str, int]:
             await streams.close()
-            names = ("packetsAskedAgain", "packetsRecovered", KEYFRAMES, "decodeErrors")
+            names = ("packetsAskedAgain", "packetsRecovered", "keyframesAsked", "decodeErrors")
             return {name: getattr(streams.counters, name) for name in names}
 
         return end
@@ -85,8 +92,9 @@ def receive(pc: RTCPeerConnection, stock: bool, shown: list[float]) -> Callable[
     async def pump(track: MediaStreamTrack) -> None:
         try:
             while True:
-                assert isinstance(await track.recv(), av.VideoFrame)
-                shown.append(CLOCK.now_ms())
+                frame = await track.recv()
+                assert isinstance(frame, av.VideoFrame)
+                shown.append((float(frame.time or 0.0) * 1000.0, CLOCK.now_ms()))
         except MediaStreamError:
             return
 
@@ -107,7 +115,7 @@ async def run(loss: float, delay_ms: float, seconds: float, seed: int, stock: bo
     sender, receiver = RTCPeerConnection(configuration), RTCPeerConnection(configuration)
     track = EngineVideoTrack(zero_ms=CLOCK.now_ms())
     control = VideoSendControl(sender.addTrack(track), BitrateBounds(600_000, 600_000, 600_000), CLOCK)
-    shown: list[float] = []
+    shown: Shown = []
     end = receive(receiver, stock, shown)
     links: list[ImpairedSend] = []
     try:
@@ -128,11 +136,22 @@ async def run(loss: float, delay_ms: float, seconds: float, seed: int, stock: bo
         control.close()
         await asyncio.gather(sender.close(), receiver.close())
     sent = track.frames_put - track.frames_skipped  # a busy machine encodes fewer than it is given
-    times = [zero_ms, *shown, max(zero_ms + FRAME_MS * ticks, shown[-1] if shown else 0.0)]
-    gaps = np.diff(times)
+    times = [at for _, at in shown]
+    gaps = np.diff([zero_ms, *times, max(zero_ms + FRAME_MS * ticks, *times[-1:])])
+    late = np.array([at - own for own, at in shown])
+    late -= late.min(initial=np.inf)
     name = "stock aiortc" if stock else "lipline"
     return Result(
-        name, loss, delay_ms, sent, len(shown) / sent, float(gaps.max()), float(np.percentile(gaps, 99)), counters
+        receiver=name,
+        loss=loss,
+        delay_ms=delay_ms,
+        sent=sent,
+        shown=len(shown) / sent,
+        in_time=float((late <= IN_TIME_MS).sum()) / sent,
+        late_p95_ms=float(np.percentile(late, 95)) if shown else float("nan"),
+        worst_gap_ms=float(gaps.max()),
+        gap_p99_ms=float(np.percentile(gaps, 99)),
+        repair=counters,
     )
 
 
@@ -146,7 +165,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON lines instead of a table")
     options = parser.parse_args()
     if not options.json:
-        print("| receiver | loss each way | shown | worst gap ms | gap p99 ms | repair |\n|---|---|---|---|---|---|")
+        print("| receiver | loss each way | shown | in time | late p95 ms | worst gap ms | gap p99 ms | repair |")
+        print("|---|---|---|---|---|---|---|---|")
     for loss in options.loss:
         for stock in (False, True):
             found = asyncio.run(run(loss, options.delay, options.seconds, options.seed, stock))
@@ -154,8 +174,9 @@ def main() -> None:
                 print(json.dumps(asdict(found)), flush=True)
                 continue
             repair = ", ".join(f"{name} {count}" for name, count in found.repair.items())
+            shown = f"{found.shown:.1%} | {found.in_time:.1%} | {found.late_p95_ms:.0f}"
             gaps = f"{found.worst_gap_ms:.0f} | {found.gap_p99_ms:.0f}"
-            print(f"| {found.receiver} | {loss:.0%} | {found.shown:.1%} | {gaps} | {repair} |", flush=True)
+            print(f"| {found.receiver} | {loss:.0%} | {shown} | {gaps} | {repair} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Put video packets together into frames: complete ones at their marker, never waiting long for a lost packet.
 
-Pure. A frame is given as soon as its last packet is here. After a hole that was not repaired in time, frames are given
-again from the next keyframe on, because a decoder that misses a reference shows garbage.
+Pure. A frame is given as soon as its last packet is here. After a hole, frames are given again when it was mended, or
+from the next keyframe on, because a decoder that misses a reference shows garbage.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ MIN_GAP_MS = 120.0
 MAX_GAP_MS = 200.0
 GAP_ROUND_TRIPS = 4.0
 GAP_EXTRA_MS = 20.0
+GIVE_UP_MS = 1_000.0
 
 
 class Packet(Protocol):
@@ -70,8 +71,9 @@ def begins_keyframe(packet: Packet) -> bool:
 class FrameAssembler:
     """Assemble one video stream; sequence numbers may wrap, repeat and come out of order. Bounded memory.
 
-    A hole is waited for `gap_ms`: max(120, 4 round trips + 20), at most 200 ms, which leaves time for a request and its
-    repetitions; `rtt_ms` may be set at any time. Call `poll` every few ms, so that waiting ends without another packet.
+    After `gap_ms` of waiting for a hole, max(120, 4 round trips + 20), at most 200 ms, a keyframe is wanted; that
+    leaves time for a request and its repetitions. After a second nothing but a keyframe helps. `rtt_ms` may be set at
+    any time. Call `poll` every few ms, so that waiting ends without another packet.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class FrameAssembler:
         self._highest: int | None = None
         self._next = 0
         self._need_keyframe = True
+        self._overdue = False
 
     @property
     def gap_ms(self) -> float:
@@ -107,7 +110,12 @@ class FrameAssembler:
 
     @property
     def needs_keyframe(self) -> bool:
-        """Return whether nothing can be given before a keyframe."""
+        """Return whether a keyframe is wanted: nothing can be given before one, or a hole is waited for too long."""
+        return self._need_keyframe or self._overdue
+
+    @property
+    def lost(self) -> bool:
+        """Return whether nothing can be given before a keyframe, whatever else comes."""
         return self._need_keyframe
 
     def lost_reference(self) -> None:
@@ -116,7 +124,7 @@ class FrameAssembler:
 
     def pli_due(self, now_ms: float) -> bool:
         """Tell whether to ask for a keyframe now; at most once per max(300 ms, round trip) until one came."""
-        if not self._need_keyframe or self._pli_ms is None:
+        if not self.needs_keyframe or self._pli_ms is None:
             return False
         if now_ms - self._pli_ms < max(self._pli_interval_ms, self.rtt_ms):
             return False
@@ -142,9 +150,10 @@ class FrameAssembler:
         """Let time pass; return the frames that are complete now."""
         frames = self._take_complete()
         since_ms = self._hole_since_ms()
-        if since_ms is not None and now_ms - since_ms > self.gap_ms:
+        # Until the keyframe is here the hole may still be mended: what comes first ends the waiting.
+        self._overdue = since_ms is not None and now_ms - since_ms > self.gap_ms
+        if since_ms is not None and now_ms - since_ms > GIVE_UP_MS:
             self._need_keyframe = True
-            frames += self._take_complete()
         return frames
 
     def _unwrap(self, sequence: int) -> int:

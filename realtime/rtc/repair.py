@@ -32,13 +32,13 @@ class VideoRepair:
             self.tracker.reset()
         self._last_ms = now_ms
         self.tracker.received(packet.sequence, now_ms)
-        waited = not self.assembler.needs_keyframe
+        waited = not self.assembler.lost
         return self._after(self.assembler.add(packet, now_ms), waited)
 
     def poll(self, now_ms: float) -> list[EncodedFrame]:
         """Let time pass; return the frames that are complete now."""
         self.assembler.rtt_ms = self.tracker.rtt_ms
-        waited = not self.assembler.needs_keyframe
+        waited = not self.assembler.lost
         return self._after(self.assembler.poll(now_ms), waited)
 
     def lost_reference(self) -> None:
@@ -62,7 +62,7 @@ class VideoRepair:
         return self._ssrc is not None and now_ms - self._last_ms < SILENCE_MS
 
     def _after(self, frames: list[EncodedFrame], waited: bool) -> list[EncodedFrame]:
-        if self.assembler.needs_keyframe:
+        if self.assembler.lost:
             if waited:
                 self.tracker.give_up()  # what was missing until now is of no use before a keyframe
         else:

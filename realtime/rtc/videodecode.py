@@ -14,7 +14,8 @@ from realtime.rtc.assemble import EncodedFrame
 
 _DECODERS = {"VP8": "libvpx", "H264": "h264"}
 QUEUE_FRAMES = 60
-MAX_BACKLOG_MS = 400.0
+# A hole that was mended late releases up to a second at once, which takes a tenth of that to decode.
+MAX_BACKLOG_MS = 1_000.0
 # Frames that come in a burst when a hole was mended are shown each at its own time, 200 ms after it was taken.
 SHOW_BACKLOG_MS = 200.0
 _RATE_PER_MS = 90.0

@@ -98,10 +98,22 @@ def test_what_no_keyframe_needs_is_not_asked_for() -> None:
         repair.add(packets[i], 10.0 * i)
     assert repair.requests(50.0) == [2]
     repair.poll(200.0)
-    assert repair.assembler.needs_keyframe and repair.requests(200.0) == [] and repair.keyframe_due(500.0)
+    assert repair.assembler.needs_keyframe and repair.requests(200.0) == [2] and repair.keyframe_due(500.0)
+    repair.lost_reference()
+    assert repair.requests(300.0) == []
     repair.add(packets[7], 510.0)
     assert repair.requests(530.0) == [6]  # it may belong to the keyframe
     repair.add(packet_of(9, 9, True, b"\x10", b"\x00"), 540.0)
     assert not repair.assembler.needs_keyframe and repair.requests(600.0) == []
     repair.add(packet_of(70, 0, True, b"\x10", b"\x00", ssrc=2), 610.0)
     assert repair.requests(700.0) == [] and repair.ssrc == 2
+
+
+def test_a_hole_mended_late_is_as_good_as_the_keyframe_asked_for() -> None:
+    repair = VideoRepair(FrameAssembler(gap_ms=60.0))
+    packets = [packet_of(i, i, True, b"\x10", bytes([i > 0])) for i in range(10)]
+    for i in (0, 1, 3, 4):
+        repair.add(packets[i], 10.0 * i)
+    assert repair.poll(600.0) == [] and repair.keyframe_due(600.0)
+    assert [frame.timestamp // 3000 for frame in repair.add(packets[2], 700.0)] == [2, 3, 4]
+    assert not repair.keyframe_due(2000.0) and not repair.pending(700.0)
