@@ -32,6 +32,9 @@ SETTLED_MS = 2000.0
 TO_NODE_MS = 400.0
 """By then what was lost in the middle shows in the node's counters."""
 
+LEAST_SYNTH_MS = 500.0
+"""A rate is told over no less time than this."""
+
 _START_MS = 500.0
 _END_MS = 500.0
 
@@ -105,7 +108,7 @@ def speech_share(bins: set[int], start_ms: float, end_ms: float) -> float:
 def _pictures(found: CallFound, plan: Schedule, source: Source, sound: Heard, kinds: NDArray[np.str_]) -> Figures:
     """Measure skew and lag of recognised real pictures, and when new ones came after the link was restored."""
     watched = found.watched
-    real = np.flatnonzero((kinds == "real") | (kinds == ""))
+    real = np.flatnonzero(kinds != "synth")
     late = np.full(len(watched.frame_ms), np.nan)
     late[real] = picture_delay(
         watched.frame_ms[real], watched.small[real], source.times_ms, source.small, max_delay_ms=MAX_DELAY_MS
@@ -208,22 +211,27 @@ def _bytes(rows: Sequence[Sequence[float]], start_ms: float, end_ms: float) -> f
     return sum(size for number, size in rows if start_ms <= number * BIN_MS and (number + 1) * BIN_MS <= end_ms)
 
 
-def synth_rate(found: CallFound, end_ms: float) -> tuple[float, float]:
-    """Return kbit/s that the caller sends (IP headers included) while the node's link is in SYNTH, and over how many s.
+def synth_rate(found: CallFound, end_ms: float) -> tuple[float, float, float]:
+    """Return what the caller sends while the node's link is in SYNTH: kbit/s, those of speech alone, over how many s.
 
-    Without what was in the queue when SYNTH began, and up to when the caller tries video again.
+    IP and UDP headers count. Left out is what was in the queue when SYNTH began, and all from when the caller tries
+    video again.
     """
     resumes = [time for time, flows, _ in found.uplink["video_changes"] if flows]
-    sent, lasted = 0.0, 0.0
+    offered = found.uplink["offered"]
+    sent, speech, lasted = 0.0, 0.0, 0.0
     for span in link_spans(found.node["ticks"], end_ms):
         if span.name != "synth":
             continue
         first = math.ceil((max(0.0, span.start_ms) + DRAIN_MS) / BIN_MS) * BIN_MS
         last = math.floor(min([span.end_ms, *(t for t in resumes if t > span.start_ms)]) / BIN_MS) * BIN_MS
         if last > first:
-            sent += sum(_bytes(rows, first, last) for rows in found.uplink["offered"].values())
+            sent += sum(_bytes(rows, first, last) for rows in offered.values())
+            speech += _bytes(offered["audio"], first, last)
             lasted += last - first
-    return (sent * 8.0 / lasted if lasted >= 500.0 else math.nan), lasted / 1000.0
+    if lasted < LEAST_SYNTH_MS:
+        return math.nan, math.nan, lasted / 1000.0
+    return sent * 8.0 / lasted, speech * 8.0 / lasted, lasted / 1000.0
 
 
 def link_spans(ticks: Sequence[Sequence[Any]], end_ms: float) -> list[Span]:
@@ -245,7 +253,7 @@ def _node(found: CallFound, plan: Schedule) -> Figures:
     stats, ticks = found.node["stats"], found.node["ticks"]
     end_ms = plan.seconds * 1000.0
     synthetic = np.array([abs(skew) for at, _, _, kind, skew in ticks if kind == "synth" and 0.0 <= at < end_ms])
-    rate, lasted = synth_rate(found, end_ms)
+    rate, speech, lasted = synth_rate(found, end_ms)
     return {
         "skewSynthP95Ms": quantile(synthetic, 0.95),
         "framesSynth": len(synthetic),
@@ -253,6 +261,7 @@ def _node(found: CallFound, plan: Schedule) -> Figures:
         "timeToSynthMs": list(stats["timeToSynthMs"]),
         "timeToReturnMs": list(stats["timeToReturnMs"]),
         "synthKbps": rate,
+        "synthSpeechKbps": speech,
         "synthS": lasted,
         "ticksSkipped": stats.get("ticksSkipped"),
         "tickP99Ms": stats["tickMs"]["p99"],

@@ -40,7 +40,9 @@ METHOD = """\
 - *To synth*, *to return* are the node's worst timeToSynthMs and timeToReturnMs (from the first real arrival on).
   *Back* is seen at the viewer: from the link's restoration to the first new picture of the caller, worst.
 - *Link lost* is the share of the bytes of audio offered to the link that it dropped. *SYNTH kbit/s* is all that the
-  caller sends, IP and UDP headers included, while the node is in SYNTH, before video is tried again.
+  caller sends, IP and UDP headers included, while the node is in SYNTH, before video is tried again; *speech* is the
+  audio in it, the rest are RTCP and the data channel. *Plain kbit/s* is all that the stock caller sends in the bad
+  time.
 - {dash} means not measured or not to be measured; **bold** is a missed target.
 """
 
@@ -86,6 +88,9 @@ def _load(records: Sequence[Record]) -> list[str]:
     if not own:
         return []
     lines = [f"- load of a call: its three processes took {min(own):.2f} to {max(own):.2f} cores"]
+    floor = [share for _, call in calls if (share := call.get("missingShareLead")) is not None]
+    if floor:
+        lines.append(f"- speech called missing before the link turned bad: {max(floor) * 100.0:.1f} % at most")
     loud = sorted({_title(record) for record, call in calls if disturbed(call)})
     if loud:
         lines.append(f"- disturbed by other programs (more than {OTHERS} cores): {'; '.join(loud)}")
@@ -187,6 +192,7 @@ SOUND: tuple[Column, ...] = (
     ("link lost, %", "", _of("lipline", "linkLostAudio", 1, 100.0)),
     ("plain", "", _of("plain", "linkLostAudio", 1, 100.0)),
     ("SYNTH kbit/s", "wire", _of("lipline", "synthKbps", 1)),
+    ("speech", "", _of("lipline", "synthSpeechKbps", 1)),
     ("plain kbit/s", "", _of("plain", "offeredKbps")),
 )
 

@@ -155,11 +155,14 @@ def test_the_rate_in_synth_leaves_out_what_was_queued_and_what_tries_video_again
     audio = [[number, 600] for number in range(90)]
     video = [[number, 5000] for number in [*range(34), *range(50, 90)]]
     offered = {"audio": audio, "video": video, "other": [[40, 160]]}
-    rate, lasted = synth_rate(found_call(offered, [[3300.0, False, ""], [5000.0, True, ""]]), 9000.0)
+    rate, spoken, lasted = synth_rate(found_call(offered, [[3300.0, False, ""], [5000.0, True, ""]]), 9000.0)
     assert lasted == pytest.approx(1.6)
     assert rate == pytest.approx(48.0 + 160 * 8 / 1600)
-    rate, _ = synth_rate(found_call(offered, []), 9000.0)
+    assert spoken == pytest.approx(48.0)
+    rate, _, _ = synth_rate(found_call(offered, []), 9000.0)
     assert rate > 100.0
+    rate, _, lasted = synth_rate(found_call(offered, [[3600.0, True, ""]]), 9000.0)
+    assert math.isnan(rate) and lasted == pytest.approx(0.2)
 
 
 def test_concealment_is_counted_within_the_bad_time() -> None:

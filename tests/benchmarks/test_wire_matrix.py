@@ -27,6 +27,7 @@ def call(**changes: object) -> dict:
         "pictureDelayMs": 120.0,
         "pictureBackMs": [],
         "missingShare": 0.02,
+        "missingShareLead": 0.004,
         "soundDelayMs": 110.0,
         "soundDelayExtraMs": 5.0,
         "linkLostAudio": 0.05,
@@ -161,7 +162,7 @@ def test_the_table_says_what_was_missed_and_where() -> None:
     assert pictures[2][:6] == ["5", "0", "2000", "–", "yes", "0 (0.0 s)"]
     assert pictures[3][5] == "**2 (1.2 s)**"
     assert sound[3][5:8] == ["3.0", "**10.0**", "24.0"]
-    for fact in ("a machine", "abc", "seed 1", "1.10 to 1.10 cores"):
+    for fact in ("a machine", "abc", "seed 1", "1.10 to 1.10 cores", "turned bad: 0.4 % at most"):
         assert fact in text
 
 
