@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 _PRESSURE = Path("/proc/pressure/cpu")
-_MOST = 0.6
+_MOST = 0.5
 
 
 class Load:
