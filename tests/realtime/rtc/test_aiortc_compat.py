@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from fractions import Fraction
 from typing import Any
 
 import aiortc.codecs.vpx
@@ -8,12 +9,14 @@ import av
 import numpy as np
 import pytest
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aiortc.codecs.h264 import H264Encoder
+from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPacket, pack_remb_fci
 
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock
 from realtime.rtc import aiortc_compat as compat
-from realtime.rtc import aiortc_guard
+from realtime.rtc import aiortc_guard, aiortc_send
 from realtime.rtc.aiortc_compat import BitrateBounds, MediaPacket, SenderFeedback, SenderReport, VideoSendControl
 from realtime.rtc.tracks import BlockAudioTrack, EngineVideoTrack
 
@@ -275,6 +278,24 @@ async def test_the_encoder_keeps_our_rate_and_not_aiortcs(call: Call, until: Unt
     codec = encoder.codec
     control.set_bitrate(1_000)
     await until(lambda: encoder.codec is not codec and encoder.codec.bit_rate == 50_000)
+
+
+@pytest.mark.parametrize("base", [Vp8Encoder, H264Encoder])
+async def test_both_encoders_take_our_rate_and_vp8s_keyframes_are_bounded(call: Call, base: type[Any]) -> None:
+    control: VideoSendControl = call.control  # type: ignore[attr-defined]
+    encoder = aiortc_send._steered(base, control)
+    for pts, rate in enumerate((60_000, 60_000, 180_000)):
+        control.bitrate = rate
+        frame = av.VideoFrame.from_ndarray(np.full((120, 160, 3), 90, np.uint8), format="bgr24")
+        frame.pts, frame.time_base = 3600 * pts, Fraction(1, 90_000)
+        payloads, timestamp = encoder.encode(frame)
+        assert payloads and timestamp == 3600 * pts and encoder.codec.bit_rate == rate
+        # What is left after opening is what the codec did not know.
+        assert not {"max-intra-rate", "bufsize", "minrate", "maxrate"} & set(encoder.codec.options)
+    if base is Vp8Encoder:
+        encoder.codec = codec = av.CodecContext.create("libvpx", "w")
+        codec.options = {"deadline": "realtime"}
+        assert encoder.codec.options == {"deadline": "realtime", "max-intra-rate": "400"}
 
 
 async def test_reports_and_remb_steer_the_rate_and_low_rates_thin_the_pictures(call: Call, until: Until) -> None:
