@@ -22,6 +22,7 @@ FILES = (
     "main.js",
     "media.js",
     "publish.js",
+    "report.js",
     "room.js",
     "signaling.js",
     "stats.js",

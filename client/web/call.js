@@ -14,7 +14,7 @@ const PUBLISHING = new Set(["caller", "participant"]);
 
 /** Take part in a room.
  *
- * Events: "line" (see `line`), "came" and "left" ({person}), "you" (a Report),
+ * Events: "line" (see `line`), "came" and "left" ({person}), "you" (`seen` has news),
  * "figures" (once a second), "saving" ({saving}: video rests because the uplink is too narrow), "refused" ({code}). */
 export class Call extends EventTarget {
   /** @type {Map<string, Person>} */ people = new Map();
@@ -50,8 +50,13 @@ export class Call extends EventTarget {
     this.#signaling.addEventListener("refused", ({ detail }) => this.#tell("refused", detail));
     this.#publisher = new Publisher(this.#toNode, media.tracks);
     this.#publisher.addEventListener("state", () => this.#judge());
-    this.#publisher.addEventListener("you", ({ detail }) => this.#tell("you", detail));
+    this.#publisher.addEventListener("you", () => this.#tell("you", {}));
     media.addEventListener("changed", this.#mediaChanged);
+  }
+
+  /** What others see of us. */
+  get seen() {
+    return this.#publisher.seen;
   }
 
   /** Enter. */

@@ -20,8 +20,8 @@ const IN = [
   ["Freezes", ({ figures }) => String(figures.freezeCount), "freezeCount"],
   ["Frozen", ({ figures }) => `${figures.totalFreezesDuration.toFixed(1)} s`, "totalFreezesDuration"],
   ["Sound filled in here", ({ figures }) => share(figures.concealed), "concealedSamples of all, since the start"],
-  ["Sound filled in before", ({ watcher }) => share(watcher.report?.concealed ?? NaN), "by the node, last second"],
-  ["Picture against sound", ({ watcher }) => milliseconds(watcher.report?.skew_ms ?? NaN), "avSkew at the node"],
+  ["Sound filled in before", ({ watcher }) => share(watcher.reports.newest?.concealed ?? NaN), "by the node, last second"],
+  ["Picture against sound", ({ watcher }) => milliseconds(watcher.reports.newest?.skew_ms ?? NaN), "avSkew at the node"],
 ];
 
 /** Show what goes out. @param {object|null} out */

@@ -87,7 +87,9 @@ function follow(current) {
     stage.remove(detail.person);
     announce(`${detail.person.name} left`);
   });
-  current.addEventListener("you", ({ detail }) => showState($("#you"), detail.state, detail.since_ms));
+  current.addEventListener("you", () => {
+    showState($("#you"), current.seen.newest.state, current.seen.notRealMs(performance.now()));
+  });
   current.addEventListener("figures", () => {
     stage.refresh();
     if (!$("#network").open) return;

@@ -1,7 +1,7 @@
 // What goes out: our sound and picture, and what we tell the node about them on the data channel.
 
 import { Connection } from "./connection.js";
-import { readReport } from "./words.js";
+import { ReportLog, readReport } from "./report.js";
 
 const REPEAT_MS = 300;
 const AUDIO_BPS = 24_000;
@@ -11,9 +11,11 @@ const VIDEO_BPS = 1_500_000;
 
 /** Publish two tracks to the node.
  *
- * Events: "state" ({state}) of the connection, "you" (a report: what others see of us). */
+ * Events: "state" ({state}) of the connection, "you" (`seen` has news). */
 export class Publisher extends EventTarget {
   paused = false;
+  /** What others see of us. */
+  seen = new ReportLog();
   /** Our uplink as the node plays it, kbit/s; -1 is no limit. */
   uplink = -1;
   #tracks;
@@ -109,7 +111,10 @@ export class Publisher extends EventTarget {
 
   #heard(text) {
     const report = readReport(text);
-    if (report?.you) return this.#tell("you", report);
+    if (report?.you) {
+      this.seen.take(report, performance.now());
+      return this.#tell("you", {});
+    }
     const number = ackOf(text);
     for (const [topic, message] of this.#unacked) if (message.n === number) this.#unacked.delete(topic);
     return undefined;

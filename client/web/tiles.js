@@ -1,16 +1,17 @@
 // The people on the stage: one tile each, with their picture and what it is.
 
-import { remoteState, shown, shownBriefly } from "./words.js";
+import { remoteState } from "./report.js";
+import { shown, shownBriefly } from "./words.js";
 
 const SETTLED_MS = 1500;
 
 /** Show a state in words, by a sign and in colour. @param {HTMLElement} element with class "state" */
-export function showState(element, state, sinceMs = 0) {
+export function showState(element, state, notRealMs = 0) {
   if (element.dataset.state !== state) {
     element.dataset.state = state;
     element.querySelector("use").setAttribute("href", `#s-${state}`);
   }
-  setText(element.querySelector(".state-words"), shown(state, sinceMs));
+  setText(element.querySelector(".state-words"), shown(state, notRealMs));
 }
 
 /** Change a text only when it differs, so that nothing is laid out or read out for nothing. */
@@ -84,17 +85,17 @@ export class Stage {
 
   #refresh(tile) {
     const { watcher, framesFlow, figures } = tile.person;
-    const { state, sinceMs } = remoteState({
+    const now = performance.now();
+    const state = remoteState({
       connected: watcher.connection.state !== "reconnecting",
-      report: watcher.report,
-      reportAgeMs: watcher.reportAgeMs,
+      report: watcher.reports.newest,
+      reportAgeMs: watcher.reports.ageMs(now),
       framesFlow,
     });
-    const now = performance.now();
     if (state !== tile.state) Object.assign(tile, { state, since: now });
     tile.element.dataset.state = state;
     tile.element.dataset.picture = figures?.framesDecoded > 0 ? "yes" : "no";
-    showState(tile.element.querySelector(".state"), state, sinceMs);
+    showState(tile.element.querySelector(".state"), state, watcher.reports.notRealMs(now));
     this.#tell(tile, now);
   }
 

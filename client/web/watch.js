@@ -1,15 +1,14 @@
 // What comes in: one person, filtered by the node, and the node's word on what it shows.
 
 import { Connection } from "./connection.js";
-import { readReport } from "./words.js";
+import { ReportLog, readReport } from "./report.js";
 
 /** Watch the peer `of`. `stream` always holds the tracks of the connection that stands.
  *
  * Events: "state" ({state}) of the connection, "report" (a Report), "stream" (its tracks changed). */
 export class Watcher extends EventTarget {
   stream = new MediaStream();
-  /** @type {import("./words.js").Report|null} */ report = null;
-  #reportedAt = -Infinity;
+  reports = new ReportLog();
 
   /** @param {string} of
    * @param {(message: object) => boolean} send */
@@ -19,11 +18,6 @@ export class Watcher extends EventTarget {
     this.connection.addEventListener("state", ({ detail }) => this.#tell("state", detail));
     this.connection.addEventListener("track", ({ detail }) => this.#gained(detail.track));
     this.connection.addEventListener("control", ({ detail }) => this.#heard(detail.text));
-  }
-
-  /** How old the last report is, ms. */
-  get reportAgeMs() {
-    return performance.now() - this.#reportedAt;
   }
 
   /** Offer for the first time. */
@@ -47,8 +41,7 @@ export class Watcher extends EventTarget {
   #heard(text) {
     const report = readReport(text);
     if (!report || report.you) return;
-    this.report = report;
-    this.#reportedAt = performance.now();
+    this.reports.take(report, performance.now());
     this.#tell("report", report);
   }
 

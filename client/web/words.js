@@ -1,43 +1,16 @@
 // What the page says: pure functions from states and figures to words. No DOM, no clock, no network.
 
-/** What the node shows of somebody, as it reports it on the data channel, or as the page sees it.
- * @typedef {"real"|"synth"|"returning"|"still"|"waiting"|"plain"|"reconnecting"} Shown */
-
-/** @typedef {{state: Shown, since_ms: number, concealed: number, skew_ms: number}} Report */
-
 const SHOWN = {
   real: "real video",
   synth: "synthetic",
   returning: "real video is coming back",
-  still: "mouth at rest",
+  still: "mouth at rest, not real",
   waiting: "waiting for video",
   plain: "video, not filtered",
   reconnecting: "reconnecting",
 };
 
 const TIMED = new Set(["synth", "still"]);
-
-/** Read a data-channel message of the node; null unless it is a sound "output" report.
- * @returns {(Report & {you: boolean})|null} */
-export function readReport(text) {
-  if (typeof text !== "string" || text.length > 2048) return null;
-  let payload;
-  try {
-    payload = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (payload === null || typeof payload !== "object" || payload.type !== "output") return null;
-  if (!["real", "synth", "returning", "still", "waiting"].includes(payload.state)) return null;
-  const number = (value) => (Number.isFinite(value) ? value : 0);
-  return {
-    state: payload.state,
-    since_ms: Math.max(0, number(payload.since_ms)),
-    concealed: Math.min(1, Math.max(0, number(payload.concealed))),
-    skew_ms: number(payload.skew_ms),
-    you: payload.you === true,
-  };
-}
 
 /** Say a duration as people do: "4 s", "2 min 5 s". */
 export function duration(ms) {
@@ -46,23 +19,14 @@ export function duration(ms) {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
-/** Say what is shown, with its age where that matters: "synthetic since 4 s". */
-export function shown(state, sinceMs = 0) {
-  return TIMED.has(state) ? `${SHOWN[state]} since ${duration(sinceMs)}` : SHOWN[state];
+/** Say what is shown, and for how long it has not been real where it is not: "synthetic since 4 s". */
+export function shown(state, notRealMs = 0) {
+  return TIMED.has(state) ? `${SHOWN[state]} since ${duration(notRealMs)}` : SHOWN[state];
 }
 
 /** Say what is shown without figures, for a screen reader. */
 export function shownBriefly(state) {
   return state === "synth" ? "synthetic, AI-generated video" : SHOWN[state];
-}
-
-/** Tell what is to be shown for a remote person: the node's word while it is fresh, else what the page can see.
- * @param {{connected: boolean, report: Report|null, reportAgeMs: number, framesFlow: boolean}} seen
- * @returns {{state: Shown, sinceMs: number}} */
-export function remoteState({ connected, report, reportAgeMs, framesFlow }) {
-  if (!connected) return { state: "reconnecting", sinceMs: 0 };
-  if (report && reportAgeMs < 3000) return { state: report.state, sinceMs: report.since_ms + reportAgeMs };
-  return { state: framesFlow ? "plain" : "waiting", sinceMs: 0 };
 }
 
 /** The steps of the uplink slider, kbit/s; -1 is no limit. */

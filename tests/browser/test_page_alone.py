@@ -128,6 +128,18 @@ def test_everything_has_a_name_fits_and_can_be_read(browse: Browse, port: int, o
     no_complaints(page)
 
 
+def test_the_checks_above_can_fail(browse: Browse, port: int) -> None:
+    page = browse()
+    page.goto(f"http://127.0.0.1:{port}/#token=t")
+    previewed(page)
+    page.evaluate("document.querySelector('#preview').removeAttribute('aria-label')")
+    page.evaluate("document.querySelector('.lede').style.color = '#9a9a9a'")
+    page.evaluate("document.querySelector('.fields').style.width = '1400px'")
+    assert len(page.evaluate(NAMES)) == 1
+    assert len(page.evaluate(CONTRAST)) == 1
+    assert page.evaluate(OVERFLOW) > 0
+
+
 def test_a_wrong_token_is_told_and_leads_back(browse: Browse, port: int) -> None:
     first, link = browse(), f"http://127.0.0.1:{port}/?room=closed#token="
     first.goto(link + "right")

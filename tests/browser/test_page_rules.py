@@ -33,7 +33,7 @@ def run(chromium: str, port: int) -> Iterator[Run]:
 
 def test_a_report_is_read(run: Run) -> None:
     text = '{"type":"output","state":"synth","since_ms":4200,"concealed":0.25,"skew_ms":-12,"more":1}'
-    assert run("words.js", "(m, t) => m.readReport(t)", text) == {
+    assert run("report.js", "(m, t) => m.readReport(t)", text) == {
         "state": "synth", "since_ms": 4200, "concealed": 0.25, "skew_ms": -12, "you": False,
     }  # fmt: skip
 
@@ -44,12 +44,12 @@ def test_a_report_is_read(run: Run) -> None:
      '{"type":"output","state":["real"]}', '{"type":"output","state":"real","pad":"' + "x" * 2048 + '"}', None, 7],
 )  # fmt: skip
 def test_what_is_no_report_is_left(run: Run, text: object) -> None:
-    assert run("words.js", "(m, t) => m.readReport(t)", text) is None
+    assert run("report.js", "(m, t) => m.readReport(t)", text) is None
 
 
 def test_wild_numbers_in_a_report_are_tamed(run: Run) -> None:
     text = '{"type":"output","state":"real","since_ms":-5,"concealed":9,"skew_ms":1e999,"you":"yes"}'
-    assert run("words.js", "(m, t) => m.readReport(t)", text) == {
+    assert run("report.js", "(m, t) => m.readReport(t)", text) == {
         "state": "real", "since_ms": 0, "concealed": 1, "skew_ms": 0, "you": False,
     }  # fmt: skip
 
@@ -57,7 +57,8 @@ def test_wild_numbers_in_a_report_are_tamed(run: Run) -> None:
 @pytest.mark.parametrize(
     ("state", "since_ms", "words"),
     [("synth", 4999, "synthetic since 4 s"), ("synth", 125_000, "synthetic since 2 min 5 s"),
-     ("still", 900, "mouth at rest since 0 s"), ("real", 60_000, "real video"), ("waiting", 1, "waiting for video")],
+     ("still", 7900, "mouth at rest, not real since 7 s"), ("real", 60_000, "real video"),
+     ("waiting", 1, "waiting for video")],
 )  # fmt: skip
 def test_states_are_told_in_words(run: Run, state: str, since_ms: int, words: str) -> None:
     assert run("words.js", "(m, [s, t]) => m.shown(s, t)", [state, since_ms]) == words
@@ -71,9 +72,22 @@ def test_states_are_told_in_words(run: Run, state: str, since_ms: int, words: st
 def test_an_old_report_is_not_believed(run: Run, connected: bool, age_ms: int, flow: bool, state: str) -> None:
     seen = {"connected": connected, "reportAgeMs": age_ms, "framesFlow": flow,
             "report": {"state": "synth", "since_ms": 1000, "concealed": 0, "skew_ms": 0}}  # fmt: skip
-    got = run("words.js", "(m, seen) => m.remoteState(seen)", seen)
-    assert got["state"] == state
-    assert got["sinceMs"] == (1200 if state == "synth" else 0)
+    assert run("report.js", "(m, seen) => m.remoteState(seen)", seen) == state
+
+
+def test_a_pause_for_breath_makes_no_picture_real(run: Run) -> None:
+    script = """(m, reports) => {
+      const log = new m.ReportLog();
+      return reports.map(([now, state, since_ms]) => {
+        log.take({state, since_ms}, now);
+        return log.notRealMs(now + 50);
+      });
+    }"""
+    reports = [
+        [1000, "real", 900], [2000, "synth", 200], [3000, "synth", 1200], [4000, "still", 100], [5000, "synth", 0],
+        [6000, "returning", 10], [7000, "still", 300], [20_000, "still", 100],
+    ]  # fmt: skip
+    assert run("report.js", script, reports) == [0, 250, 1250, 2250, 3250, 0, 350, 150]
 
 
 def test_figures_come_from_two_readings(run: Run) -> None:

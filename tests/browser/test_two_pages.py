@@ -53,11 +53,11 @@ def test_a_starved_uplink_shows_a_synthetic_face_without_a_freeze(browse: Browse
     ben.screenshot(path=out / "call-real.png")
 
     set_uplink(anna, 40)
-    seconds_to_synth = wait_for_state(ben, "Anna", "synth", timeout_s=10)
+    seconds_to_synth = wait_for_state(ben, "Anna", *GENERATED, timeout_s=10)
     steps["first synthetic"] = figures(ben, "Anna")
-    until(lambda: "since 2 s" in words_of(ben, "Anna"), "the tile counts")
-    assert picture_says(ben, "Anna")
-    assert "synthetic since" in anna.locator("#you").inner_text()
+    until(partial(picture_says, ben, "Anna"), "the picture itself says that it is AI-generated", 10)
+    until(lambda: "since 3 s" in words_of(ben, "Anna"), "the tile counts")
+    assert "since" in anna.locator("#you").inner_text(), "Anna is told that others do not see her real video"
     ben.screenshot(path=out / "call-synthetic.png")
     anna.screenshot(path=out / "call-synthetic-own.png")
     time.sleep(4)
