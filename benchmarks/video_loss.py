@@ -118,13 +118,13 @@ async def run(loss: float, delay_ms: float, seconds: float, seed: int, stock: bo
     shown: Shown = []
     end = receive(receiver, stock, shown)
     links: list[ImpairedSend] = []
+    images, ticks = pictures(), round(seconds * 1000.0 / FRAME_MS)
     try:
         await negotiate(sender, receiver)
         zero_ms = CLOCK.now_ms()
         trace = LinkTrace((LinkStep(0.0, delay_ms=delay_ms, loss=loss),))
         for pc, own in ((sender, seed), (receiver, seed + 1)):
             links.append(ImpairedSend(pc, ImpairedLink(trace, seed=own), CLOCK, zero_ms=zero_ms))
-        images, ticks = pictures(), round(seconds * 1000.0 / FRAME_MS)
         for i in range(ticks):
             track.put(images[i % len(images)], zero_ms + FRAME_MS * i)
             await CLOCK.sleep_until(zero_ms + FRAME_MS * (i + 1))

@@ -1,7 +1,7 @@
 """Decide which lost video packets to ask for again, and when (generic NACK, RFC 4585, 6.2.1). Pure.
 
 aiortc asks for a lost packet once; where the request or its answer is lost too, the picture stands still until a
-keyframe. Here a request is repeated every round trip until the packet came or nobody waits for it any more.
+keyframe. Here a request is repeated by time until the packet came or nobody waits for it any more.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class NackConfig:
     reorder_packets: int = 2
     reorder_ms: float = 10.0
     retry_ms: float = 20.0
-    retry_extra_ms: float = 10.0
-    requests: int = 10
+    retry_extra_ms: float = 5.0
+    requests: int = 20
     forget_ms: float = 1_000.0
     capacity: int = 256
     first_rtt_ms: float = 50.0
@@ -84,12 +84,11 @@ class NackTracker:
 
     def due(self, now_ms: float) -> list[int]:
         """Return the sequence numbers to ask for now, in the order of the stream; they count as asked for."""
-        retry_ms = max(self._config.retry_ms, self.rtt_ms + self._config.retry_extra_ms)
         wanted = []
         for number, hole in list(self._holes.items()):
             if now_ms - hole.noticed_ms > self._config.forget_ms:
                 del self._holes[number]
-            elif self._is_due(hole, now_ms, retry_ms):
+            elif self._is_due(hole, now_ms):
                 hole.first_ms = hole.first_ms if hole.requests else now_ms
                 hole.last_ms = now_ms
                 hole.requests += 1
@@ -106,9 +105,11 @@ class NackTracker:
         """Ask no more for anything that is missing now."""
         self._holes.clear()
 
-    def _is_due(self, hole: _Hole, now_ms: float, retry_ms: float) -> bool:
+    def _is_due(self, hole: _Hole, now_ms: float) -> bool:
         if hole.requests:
-            return hole.requests < self._config.requests and now_ms - hole.last_ms >= retry_ms
+            wait_ms = self.rtt_ms + self._config.retry_extra_ms if hole.requests == 1 else self.rtt_ms / 2.0
+            due = now_ms - hole.last_ms >= max(self._config.retry_ms, wait_ms)
+            return due and hole.requests < self._config.requests
         newer = (self._highest or 0) - hole.noticed_at
         return newer >= self._config.reorder_packets or now_ms - hole.noticed_ms >= self._config.reorder_ms
 

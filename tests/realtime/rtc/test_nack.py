@@ -30,10 +30,10 @@ def test_reordering_of_two_packets_or_ten_ms_asks_for_nothing() -> None:
     assert tracker_with_hole(newer=3).due(0.0) == [101]
 
 
-def test_a_request_is_repeated_every_round_trip_and_no_more_often() -> None:
+def test_a_request_is_repeated_after_a_round_trip_and_then_every_half() -> None:
     tracker = tracker_with_hole(first_rtt_ms=40.0, requests=4)
     asked = [t for t in range(0, 900, 5) if tracker.due(float(t))]
-    assert asked == [0, 50, 100, 150]
+    assert asked == [0, 45, 65, 85]
     fast = tracker_with_hole(first_rtt_ms=1.0, requests=3)
     assert [t for t in range(0, 200, 5) if fast.due(float(t))] == [0, 20, 40]
 
