@@ -25,7 +25,7 @@ class Outcome:
 
 
 def call(loss: float, config: NackConfig | None = None, *, rtt_ms: float = 30.0, seconds: float = 40.0) -> Outcome:
-    """Send 25 frames a second of three packets (a keyframe: ten) over a link that loses `loss` both ways; serve NACK and PLI."""
+    """Send 25 frames a second of three packets (a keyframe: ten) with `loss` both ways; serve NACK and PLI."""
     rng = random.Random(7)
     repair = VideoRepair(FrameAssembler(), NackTracker(config))
     to_node: list[tuple[float, MediaPacket]] = []
