@@ -85,8 +85,8 @@ class Publisher:
         await peer.pc.setLocalDescription(await peer.pc.createOffer())
         sdp = await node.accept_caller(peer.pc.localDescription.sdp, self.peer_id, self.peer_id, main=main)
         await peer.pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        # Not started: on a machine that stalls its watch would take our own loop for a bad uplink and pause the video.
         self.peer = peer
-        peer.start()
 
     async def vanish(self) -> None:
         """Die like a process without power: nothing is sent any more, not even a goodbye."""

@@ -20,6 +20,7 @@ from realtime.rtc.node import LiplineNode, NegotiationError, NodeConfig
 from realtime.rtc.plain import PlainNode
 
 Until = Callable[..., Awaitable[None]]
+PATIENCE_S = 90.0  # a machine that others use as well may need it; on an idle one nothing here takes 3 s
 ANN, BOB = 200, 120
 SYNTHETIC = {"ann": 30, "bob": 70}
 
@@ -85,17 +86,23 @@ async def test_two_people_see_each_other_filtered_and_a_third_sees_both(stage: S
     await ann_sees.watch(node)  # bob does not publish yet
     await bob.publish(node)
     await bob_sees.watch(node)
-    await until(lambda: near(ann_sees.shade, BOB) and near(bob_sees.shade, ANN), 20)
+    await until(lambda: near(ann_sees.shade, BOB) and near(bob_sees.shade, ANN), PATIENCE_S)
     carl_sees_ann, carl_sees_bob = stage.watcher("carl", "ann"), stage.watcher("carl", "bob")
     await carl_sees_ann.watch(node)
     await carl_sees_bob.watch(node)
-    await until(lambda: near(carl_sees_ann.shade, ANN) and near(carl_sees_bob.shade, BOB), 20)
-    await until(lambda: int(str(node.snapshot("bob")["framesObserved"])) >= 15, 15)
+    await until(lambda: near(carl_sees_ann.shade, ANN) and near(carl_sees_bob.shade, BOB), PATIENCE_S)
+    await until(lambda: int(str(node.snapshot("bob")["framesObserved"])) >= 15, PATIENCE_S)
     bob.showing = False
-    await until(lambda: near(ann_sees.shade, SYNTHETIC["bob"]) and near(carl_sees_bob.shade, SYNTHETIC["bob"]), 15)
-    assert near(bob_sees.shade, ANN) and near(carl_sees_ann.shade, ANN), "only bob's picture is synthetic"
+    of_bob, of_ann = (ann_sees, carl_sees_bob), (bob_sees, carl_sees_ann)
+    # Only bob's picture is synthetic; at one moment, for a machine that stalls may add an outage of its own.
+    await until(
+        lambda: (
+            all(near(one.shade, SYNTHETIC["bob"]) for one in of_bob) and all(near(one.shade, ANN) for one in of_ann)
+        ),
+        PATIENCE_S,
+    )
     bob.showing = True
-    await until(lambda: near(ann_sees.shade, BOB) and near(carl_sees_bob.shade, BOB), 15)
+    await until(lambda: near(ann_sees.shade, BOB) and near(carl_sees_bob.shade, BOB), PATIENCE_S)
     assert node.snapshot("ann")["viewers"] == 2 and node.snapshot("bob")["viewers"] == 2
     assert node.snapshot()["viewers"] == 2, "without an id it is who published first"
     assert node.snapshot("nobody") == {}
@@ -108,7 +115,7 @@ async def test_who_leaves_is_closed_to_viewers_and_may_come_back(stage: Stage, u
     ann_sees, bob_sees = stage.watcher("ann", "bob"), stage.watcher("bob", "ann")
     for step in (ann.publish(node), bob.publish(node), ann_sees.watch(node), bob_sees.watch(node)):
         await step
-    await until(lambda: near(ann_sees.shade, BOB) and near(bob_sees.shade, ANN), 20)
+    await until(lambda: near(ann_sees.shade, BOB) and near(bob_sees.shade, ANN), PATIENCE_S)
     await node.drop("bob")
     await until(lambda: ann_sees.pc.connectionState == "closed" and ann_sees.channel.readyState == "closed")
     await until(lambda: bob_sees.pc.connectionState == "closed")
@@ -116,7 +123,7 @@ async def test_who_leaves_is_closed_to_viewers_and_may_come_back(stage: Stage, u
     again, anew = stage.publisher("bob2", BOB), stage.watcher("ann", "bob2")
     await anew.watch(node)
     await again.publish(node)
-    await until(lambda: near(anew.shade, BOB), 20)
+    await until(lambda: near(anew.shade, BOB), PATIENCE_S)
     assert node.snapshot("ann")["framesReal"], "ann's call never stopped"
 
 
@@ -126,13 +133,13 @@ async def test_a_goodbye_ends_a_call_at_once(stage: Stage, until: Until) -> None
     await ann.publish(node)
     await watcher.watch(node)
     await anyone.watch(node)
-    await until(lambda: near(watcher.shade, ANN) and near(anyone.shade, ANN), 20)
+    await until(lambda: near(watcher.shade, ANN) and near(anyone.shade, ANN), PATIENCE_S)
     await ann.close()
-    await until(lambda: watcher.pc.connectionState == "closed", 15)
+    await until(lambda: watcher.pc.connectionState == "closed", PATIENCE_S)
     assert node.snapshot("ann") == {} and node.snapshot()["framesReal"], "the last call is remembered"
     bob = stage.publisher("bob", BOB)
     await bob.publish(node)
-    await until(lambda: near(anyone.shade, BOB), 20)
+    await until(lambda: near(anyone.shade, BOB), PATIENCE_S)
 
 
 async def test_viewers_of_nobody_in_particular_see_the_caller_before_others(stage: Stage, until: Until) -> None:
@@ -140,13 +147,13 @@ async def test_viewers_of_nobody_in_particular_see_the_caller_before_others(stag
     bob, ann, viewer = stage.publisher("bob", BOB), stage.publisher("ann", ANN), stage.watcher("carl")
     await viewer.watch(node)
     await bob.publish(node)
-    await until(lambda: near(viewer.shade, BOB), 20)
+    await until(lambda: near(viewer.shade, BOB), PATIENCE_S)
     await ann.publish(node, main=True)
-    await until(lambda: near(viewer.shade, ANN), 20)
+    await until(lambda: near(viewer.shade, ANN), PATIENCE_S)
     stamps = viewer.packets
     assert all(b > a for a, b in zip(stamps, stamps[1:], strict=False)), "sound's time never goes back"
     await node.drop("ann")
-    await until(lambda: near(viewer.shade, BOB), 20)
+    await until(lambda: near(viewer.shade, BOB), PATIENCE_S)
 
 
 async def test_a_new_offer_is_received_into_the_call_that_runs(stage: Stage, until: Until) -> None:
@@ -154,23 +161,24 @@ async def test_a_new_offer_is_received_into_the_call_that_runs(stage: Stage, unt
     ann, watcher = stage.publisher("ann", ANN), stage.watcher("bob", "ann")
     await ann.publish(node)
     await watcher.watch(node)
-    await until(lambda: int(str(node.snapshot("ann")["framesObserved"])) >= 15, 20)
+    await until(lambda: int(str(node.snapshot("ann")["framesObserved"])) >= 15, PATIENCE_S)
     call = node._calls["ann"]
     worker, path, observed = call.worker, call._path, int(str(node.snapshot("ann")["framesObserved"]))
     received = int(str(node.snapshot("ann")["caller.audioPackets"]))
     await ann.publish(node)
     assert node._calls["ann"] is call and call.worker is worker and call._path is path
-    await until(lambda: int(str(node.snapshot("ann")["framesObserved"])) >= observed + 30, 20)
+    await until(lambda: int(str(node.snapshot("ann")["framesObserved"])) >= observed + 30, PATIENCE_S)
     assert int(str(node.snapshot("ann")["caller.audioPackets"])) > received
-    assert watcher.pc.connectionState == "connected" and near(watcher.shade, ANN)
+    await until(lambda: near(watcher.shade, ANN), PATIENCE_S)
+    assert watcher.pc.connectionState == "connected"
     assert len(stage.renderers["ann"]) == 1
 
 
 @pytest.fixture
 def quick_consent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let ICE notice a dead peer in about a second instead of thirty (RFC 7675)."""
+    """Let ICE notice a dead peer in about five seconds instead of thirty (RFC 7675)."""
     monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.3)
-    monkeypatch.setattr(aioice.ice, "CONSENT_FAILURES", 2)
+    monkeypatch.setattr(aioice.ice, "CONSENT_FAILURES", 6)
 
 
 async def test_a_publisher_that_vanishes_is_kept_alive_until_it_comes_back(
@@ -180,19 +188,19 @@ async def test_a_publisher_that_vanishes_is_kept_alive_until_it_comes_back(
     ann, watcher = stage.publisher("ann", ANN), stage.watcher("bob", "ann")
     await ann.publish(node)
     await watcher.watch(node)
-    await until(lambda: int(str(node.snapshot("ann")["framesObserved"])) >= 15, 20)
+    await until(lambda: int(str(node.snapshot("ann")["framesObserved"])) >= 15, PATIENCE_S)
     call = node._calls["ann"]
     worker, path = call.worker, call._path
     await ann.vanish()
-    await until(lambda: call.pc is not None and call.pc.connectionState in ("failed", "closed"), 60)
+    await until(lambda: call.pc is not None and call.pc.connectionState in ("failed", "closed"), PATIENCE_S)
     assert call._grace is not None
     seen, heard = len(watcher.shown), len(watcher.packets)
-    await until(lambda: len(watcher.shown) >= seen + 10 and len(watcher.packets) >= heard + 20, 20)
+    await until(lambda: len(watcher.shown) >= seen + 10 and len(watcher.packets) >= heard + 20, PATIENCE_S)
     assert watcher.pc.connectionState == "connected"
     observed = int(str(node.snapshot("ann")["framesObserved"]))
     await ann.publish(node)
-    await until(lambda: int(str(node.snapshot("ann")["framesObserved"])) >= observed + 15, 30)
-    await until(lambda: near(watcher.shade, ANN) and node.timeline()[-1].link is LinkState.REAL, 20)
+    await until(lambda: int(str(node.snapshot("ann")["framesObserved"])) >= observed + 15, PATIENCE_S)
+    await until(lambda: near(watcher.shade, ANN) and node.timeline()[-1].link is LinkState.REAL, PATIENCE_S)
     assert node._calls["ann"] is call and call.worker is worker and call._path is path
     assert call._grace is None and len(stage.renderers["ann"]) == 1
 
@@ -203,10 +211,10 @@ async def test_a_publisher_that_stays_away_is_let_go(stage: Stage, until: Until,
     await watcher.watch(node)
     await ann.publish(node)
     node._calls["ann"]._stop_waiting()  # a loaded machine may take longer to connect than this test's grace
-    await until(lambda: near(watcher.shade, ANN), 20)
+    await until(lambda: near(watcher.shade, ANN), PATIENCE_S)
     await ann.vanish()
-    await until(lambda: node.snapshot("ann") == {}, 60)
-    await until(lambda: watcher.pc.connectionState == "closed", 15)
+    await until(lambda: node.snapshot("ann") == {}, PATIENCE_S)
+    await until(lambda: watcher.pc.connectionState == "closed", PATIENCE_S)
     assert stage.renderers["ann"][0].calls[-1][0] == "close"
 
 
@@ -215,14 +223,14 @@ async def test_a_bad_offer_harms_no_call_that_runs(stage: Stage, until: Until) -
     ann, watcher = stage.publisher("ann", ANN), stage.watcher("bob", "ann")
     await ann.publish(node)
     await watcher.watch(node)
-    await until(lambda: near(watcher.shade, ANN), 20)
+    await until(lambda: near(watcher.shade, ANN), PATIENCE_S)
     with pytest.raises(NegotiationError):
         await node.accept_caller("garbage", "ann", "ann")
     with pytest.raises(NegotiationError):
         await node.accept_caller("garbage", "bob", "bob")
     assert node.snapshot("bob") == {}, "a call that never began holds no place"
     seen = len(watcher.shown)
-    await until(lambda: len(watcher.shown) > seen + 5, 15)
+    await until(lambda: len(watcher.shown) > seen + 5, PATIENCE_S)
 
 
 async def test_only_so_many_are_filtered_at_once(stage: Stage, until: Until) -> None:
@@ -234,10 +242,10 @@ async def test_only_so_many_are_filtered_at_once(stage: Stage, until: Until) -> 
     watcher = stage.watcher("bob", "ann")
     await watcher.watch(node)
     # A connection closed by one side in mid-handshake goes on checking at the other (aioice).
-    await until(lambda: near(watcher.shade, ANN), 20)
+    await until(lambda: near(watcher.shade, ANN), PATIENCE_S)
     await node.drop("ann")
     await bob.publish(node)
-    await until(lambda: node.snapshot("bob").get("framesReal") not in (None, 0), 20)
+    await until(lambda: node.snapshot("bob").get("framesReal") not in (None, 0), PATIENCE_S)
 
 
 async def test_what_is_shown_is_told_to_who_watches_and_to_who_is_shown(stage: Stage, until: Until) -> None:
@@ -248,11 +256,11 @@ async def test_what_is_shown_is_told_to_who_watches_and_to_who_is_shown(stage: S
     assert ann.peer is not None
     mine: list[str] = []
     ann.peer._channel.on("message", mine.append)
-    await until(lambda: any(word["state"] == "real" for word in watcher.told), 20)
-    await until(lambda: any('"you":true' in text and '"real"' in text for text in mine), 20)
-    await until(lambda: int(str(node.snapshot("ann")["framesObserved"])) >= 15, 20)
+    await until(lambda: any(word["state"] == "real" for word in watcher.told), PATIENCE_S)
+    await until(lambda: any('"you":true' in text and '"real"' in text for text in mine), PATIENCE_S)
+    await until(lambda: int(str(node.snapshot("ann")["framesObserved"])) >= 15, PATIENCE_S)
     ann.showing = False
-    await until(lambda: watcher.told[-1]["state"] in ("synth", "still"), 20)
+    await until(lambda: watcher.told[-1]["state"] in ("synth", "still"), PATIENCE_S)
     word = watcher.told[-1]
     assert word["type"] == "output" and "you" not in word
     assert set(word) == {"type", "state", "since_ms", "concealed", "skew_ms"}
@@ -263,17 +271,18 @@ async def test_a_publisher_may_try_a_bad_link(stage: Stage, until: Until) -> Non
     ann, watcher = stage.publisher("ann", ANN), stage.watcher("bob", "ann")
     await ann.publish(node)
     await watcher.watch(node)
-    await until(lambda: near(watcher.shade, ANN), 20)
+    await until(lambda: near(watcher.shade, ANN), PATIENCE_S)
     assert ann.peer is not None
     channel = ann.peer._channel
     await until(lambda: channel.readyState == "open")
     assert send(channel, Control(ControlType.TRY_LINK, 1, kbps=0.0))
-    await until(lambda: node.timeline()[-1].link is not LinkState.REAL, 20)
+    await until(lambda: node._calls["ann"]._link._limit is not None, PATIENCE_S)  # type: ignore[union-attr]
+    await until(lambda: node.timeline()[-1].link is not LinkState.REAL, PATIENCE_S)
     got = int(str(node.snapshot("ann")["caller.audioPackets"]))
     await asyncio.sleep(0.3)
     assert int(str(node.snapshot("ann")["caller.audioPackets"])) <= got + 2, "nothing passes"
     assert send(channel, Control(ControlType.TRY_LINK, 2, kbps=None))
-    await until(lambda: int(str(node.snapshot("ann")["caller.audioPackets"])) > got + 50, 20)
+    await until(lambda: int(str(node.snapshot("ann")["caller.audioPackets"])) > got + 50, PATIENCE_S)
 
 
 async def test_leaving_while_a_model_loads_leaves_nothing_behind(stage: Stage) -> None:
@@ -289,7 +298,7 @@ async def test_leaving_while_a_model_loads_leaves_nothing_behind(stage: Stage) -
     stage.actors.append(node)
     ann = stage.publisher("ann", ANN)
     publishing = asyncio.create_task(ann.publish(node))
-    await asyncio.to_thread(loading.wait, 20)
+    await asyncio.to_thread(loading.wait, PATIENCE_S)
     dropping = asyncio.create_task(node.drop("ann"))
     await asyncio.sleep(0)
     go.set()
@@ -310,7 +319,7 @@ async def test_the_plain_node_forwards_two_people_to_each_other(stage: Stage, un
     await bob.publish(node, main=True)
     await early
     await anyone.watch(node)
-    await until(lambda: near(ann_sees.shade, BOB) and near(bob_sees.shade, ANN) and near(anyone.shade, BOB), 20)
+    await until(lambda: near(ann_sees.shade, BOB) and near(bob_sees.shade, ANN) and near(anyone.shade, BOB), PATIENCE_S)
     waiting = asyncio.create_task(stage.watcher("dora", "nobody").watch(node))
     await until(lambda: ("dora", "nobody") in node._waiting)
     await node.drop("dora")
