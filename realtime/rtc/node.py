@@ -37,6 +37,7 @@ class NodeConfig:
         audio_bitrate: Opus to viewers in bit/s.
         video_bitrates: least, first and greatest bit rate of video to viewers in bit/s.
         max_callers: so many publishers are filtered at once; each costs a renderer and its thread.
+        max_views: so many connections to viewers are open at once; each costs an encoder.
         grace_s: so long a publisher's call goes on without a connection, in s.
         report_ms: time between two words about what is shown, in ms.
     """
@@ -46,6 +47,7 @@ class NodeConfig:
     audio_bitrate: int = 32_000
     video_bitrates: tuple[int, int, int] = (30_000, 1_200_000, 3_000_000)
     max_callers: int = 4
+    max_views: int = 64
     grace_s: float = 30.0
     report_ms: float = 250.0
 
@@ -131,10 +133,12 @@ class LiplineNode:
         A viewer sees each publisher over a connection of its own; a new offer for the same one replaces it.
 
         Raises:
-            NegotiationError: the offer is not usable, or the viewer left meanwhile.
+            NegotiationError: the offer is not usable, too many watch already, or the viewer left meanwhile.
         """
         key = peer_id, of
         await self._drop_view(key)
+        if len(self._views) >= self.config.max_views:
+            raise NegotiationError(f"this node sends to at most {self.config.max_views} views at once: try again later")
         if self._closed:
             raise NegotiationError("the node is closed: it answers no offer")
         view = View(

@@ -234,13 +234,15 @@ async def test_a_bad_offer_harms_no_call_that_runs(stage: Stage, until: Until) -
 
 
 async def test_only_so_many_are_filtered_at_once(stage: Stage, until: Until) -> None:
-    node = stage.node(max_callers=1)
+    node = stage.node(max_callers=1, max_views=1)
     ann, bob = stage.publisher("ann", ANN), stage.publisher("bob", BOB)
     await ann.publish(node)
     with pytest.raises(NegotiationError, match="at most 1"):
         await bob.publish(node)
     watcher = stage.watcher("bob", "ann")
     await watcher.watch(node)
+    with pytest.raises(NegotiationError, match="at most 1 views"):
+        await stage.watcher("carl", "somebody").watch(node)
     # A connection closed by one side in mid-handshake goes on checking at the other (aioice).
     await until(lambda: near(watcher.shade, ANN), PATIENCE_S)
     await node.drop("ann")
