@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("aiortc", "av", "mediapipe", "numpy", "onnxruntime", "opencv-contrib-python-headless", "websockets")
+PACKAGES = ("aiortc", "av", "mediapipe", "numpy", "onnxruntime", "opencv-contrib-python", "opuslib-next", "websockets")
 ROOT = Path(__file__).resolve().parents[2]
 
 
