@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.avskew.calling import Weather, run_call
-from benchmarks.avskew.film import make_film
+from benchmarks.avskew.film import FPS, make_film
 from benchmarks.avskew.measure import STATES, Found, measure, quantiles
 from benchmarks.wire.facts import machine
 
 TARGET_MS = 40.0
 LEAST_EVENTS = 5
+BUSY_SHARE = 0.02
+"""Ticks that the node may miss before the figures say more about the machine than about the call."""
 RUNS = (Weather("narrow"), Weather("narrow, jitter 30 ms, loss 2 %", jitter_ms=30.0, loss=0.02))
 
 
@@ -70,6 +72,7 @@ def measure_run(weather: Weather, seconds: float, size: tuple[int, int], seed: i
         "rows": summarize(found),
         "events": [(event.at_ms, event.state, event.aligned_ms, event.arrived_ms) for event in found.events],
         "cores": cores,
+        "ticksMissed": float(str(called.counters.get("ticksSkipped", 0))) / (seconds * FPS),
         "pauses": called.pauses,
         "beepsAlone": found.beeps_alone,
         "flashesAlone": found.flashes_alone,

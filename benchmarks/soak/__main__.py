@@ -104,11 +104,12 @@ def call_for_real(args: argparse.Namespace) -> tuple[list[Figure], dict[str, Any
         Figure("delay: |off the target| p95", float(np.percentile(off[warm:], 95)), "ms"),
         Figure("asyncio tasks, most", max(seen.tasks), ""),
         Figure("threads, most", max(reading.threads for reading in seen.readings), ""),
+        Figure("ticks that the machine was too busy for", float(str(seen.snapshot.get("ticksSkipped", 0))), ""),
         Figure("connections cut", seen.cuts, ""),
         Figure("connections that did not come about", seen.failed, "", 0.0),
         Figure("errors logged", seen.errors, "", 0.0),
         Figure("viewer's returns", seen.viewer_returns, ""),
-        Figure("pictures a second without one, share", 1.0 - seen.pictures / (25.0 * seen.wall_s), "", 0.25),
+        Figure("pictures that did not come to the viewer", 100.0 - 4.0 * seen.pictures / seen.wall_s, "%", 25.0),
         *left_figures(before, seen.tasks_left),
     ]
     return figures, {

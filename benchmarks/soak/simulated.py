@@ -78,7 +78,7 @@ class Watched:
     """
 
     readings: list[Reading] = field(default_factory=list)
-    skew_ms: array[float] = field(default_factory=lambda: array("d"))  # a list would be a leak of its own
+    skew_ms: "array[float]" = field(default_factory=lambda: array("d"))  # a list would be a leak of its own
     delay_ms: list[float] = field(default_factory=list)
     off_ms: list[float] = field(default_factory=list)
     line_ms: list[float] = field(default_factory=list)
