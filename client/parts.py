@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from client.connections import Kept
@@ -57,11 +58,10 @@ async def send(stack: AsyncExitStack, options: argparse.Namespace, meeting: Meet
     """Publish and connect; `stack` closes it all."""
     clock = MonotonicClock()
     tracks = clip_tracks(options.clip) if options.clip else device_tracks(options.camera, options.microphone)
-    for track in tracks:
-        stack.callback(track.stop)
     trace = await asyncio.to_thread(read_trace, options.trace) if options.trace else None
     bad = BadUplink(ImpairedLink(trace, seed=1), clock.now_ms()) if trace else None
-    sending = Sending(*tracks, clock, live=not options.clip, bad=bad)
+    sending = Sending(tracks, clock, again=partial(clip_tracks, options.clip) if options.clip else None, bad=bad)
+    stack.callback(sending.stop)
     kept = Kept(meeting, sending.uplink, _nobody, say)
     stack.push_async_callback(kept.close)
     await kept.open()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES, AudioBlock, Vide
 from realtime.rtc.impair import ImpairedLink, LinkTrace
 from realtime.rtc.impaired_transport import ImpairedSend
 from realtime.rtc.sender import CallerPeer
+
+Tracks = tuple[MediaStreamTrack, MediaStreamTrack]
+"""Picture and sound of one source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +66,47 @@ class Uplink:
 class Sending:
     """Feed the newest uplink from a picture and a sound track, which outlive every connection.
 
-    Files are timed by their own stamps, devices by arrival.
+    Files are timed by their own stamps, devices by arrival. `again` opens the next round of a file, off the event loop;
+    None for devices.
     """
 
     def __init__(
-        self,
-        video: MediaStreamTrack,
-        audio: MediaStreamTrack,
-        clock: Clock,
-        *,
-        live: bool,
-        bad: BadUplink | None = None,
+        self, tracks: Tracks, clock: Clock, *, again: Callable[[], Tracks] | None, bad: BadUplink | None = None
     ) -> None:
-        self._video, self._audio, self._clock, self._live, self._bad = video, audio, clock, live, bad
+        self._tracks, self._clock, self._again, self._bad = tracks, clock, again, bad
+        self._base_ms = self._end_ms = 0.0
         self._peer: CallerPeer | None = None
         self._begin_ms: float | None = None
         self._frames = self._blocks = 0
 
     async def run(self) -> None:
-        """Send until cancelled or until the source ends."""
-        with contextlib.suppress(MediaStreamError):
-            await asyncio.gather(self._pictures(), self._sound())
+        """Send until cancelled, or until a device ends. A file begins anew: aiortc's own loop ends with PyAV 18."""
+        while True:
+            await self._round()
+            if self._again is None:
+                return
+            self.stop()
+            self._tracks = await asyncio.to_thread(self._again)
+            # Not before now: what is stamped with the past comes too late to be sent.
+            elapsed_ms = 0.0 if self._begin_ms is None else self._clock.now_ms() - self._begin_ms
+            self._base_ms = max(self._end_ms, elapsed_ms)
+
+    def stop(self) -> None:
+        """Let go of file or devices."""
+        for track in self._tracks:
+            track.stop()
+
+    async def _round(self) -> None:
+        tasks = [asyncio.create_task(self._pictures()), asyncio.create_task(self._sound())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                with contextlib.suppress(MediaStreamError):
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def uplink(self) -> Uplink:
         """Make a connection that is fed from now on."""
@@ -95,15 +119,17 @@ class Sending:
         return f"sent {self._frames} pictures and {self._blocks * BLOCK_MS / 1000.0:.1f} s of sound"
 
     def _stamp(self, frame: Any) -> float:
-        if not self._live and frame.time is not None:
-            return float(frame.time) * 1000.0
         now_ms = self._clock.now_ms()
         self._begin_ms = now_ms if self._begin_ms is None else self._begin_ms
-        return now_ms - self._begin_ms
+        if self._again is None or frame.time is None:
+            return now_ms - self._begin_ms
+        stamp = self._base_ms + float(frame.time) * 1000.0
+        self._end_ms = max(self._end_ms, stamp + 2 * BLOCK_MS)
+        return stamp
 
     async def _pictures(self) -> None:
         while True:
-            frame = await self._video.recv()
+            frame = await self._tracks[0].recv()
             assert isinstance(frame, av.VideoFrame)
             image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
             even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
@@ -115,7 +141,7 @@ class Sending:
         resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_RATE, frame_size=BLOCK_SAMPLES)
         next_ms: float | None = None
         while True:
-            frame = await self._audio.recv()
+            frame = await self._tracks[1].recv()
             assert isinstance(frame, av.AudioFrame)
             stamp = self._stamp(frame)
             # Blocks follow each other by count; only a real gap moves the clock.
@@ -128,15 +154,15 @@ class Sending:
                 self._blocks += 1
 
 
-def clip_tracks(clip: Path) -> tuple[MediaStreamTrack, MediaStreamTrack]:
-    """Return picture and sound of a file, over and over; raises UsageError where one is missing."""
-    player = MediaPlayer(str(clip), loop=True)
+def clip_tracks(clip: Path) -> Tracks:
+    """Return picture and sound of a file; raises UsageError where one is missing."""
+    player = MediaPlayer(str(clip))
     if player.video is None or player.audio is None:
         raise UsageError(f"{clip} needs a picture and a sound track; use a video in which the speaker can be heard")
     return player.video, player.audio
 
 
-def device_tracks(camera: str, microphone: str) -> tuple[MediaStreamTrack, MediaStreamTrack]:
+def device_tracks(camera: str, microphone: str) -> Tracks:
     """Return picture and sound of devices; raises UsageError where one cannot be opened."""
     try:
         video = MediaPlayer(camera, format="v4l2", options={"video_size": "640x480", "framerate": "30"}).video

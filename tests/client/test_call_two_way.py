@@ -13,7 +13,9 @@ import pytest
 from client import call
 from client.errors import UsageError
 from client.hosting import hosted
+from client.sending import Sending, clip_tracks
 from models.alignment import MelWindow
+from realtime.clock import MonotonicClock
 from realtime.media_file import probe, read_audio, read_video, write_media
 from realtime.rtc.node import LiplineNode, NodeConfig
 
@@ -112,6 +114,23 @@ async def test_a_call_outlives_its_signaling_and_its_media(
             assert not tasks[0].done()
     shown += capsys.readouterr().out
     assert "connecting again" in shown
+
+
+async def test_a_clip_is_sent_over_and_over(small_clip: Path) -> None:
+    sending = Sending(clip_tracks(small_clip), MonotonicClock(), again=lambda: clip_tracks(small_clip))
+    sent = sending.uplink().peer
+    pictures: list[float] = []
+    blocks: list[float] = []
+    sent.put_frame = lambda frame: pictures.append(frame.media_ms)  # type: ignore[method-assign]
+    sent.put_audio = lambda block: blocks.append(block.media_ms)  # type: ignore[method-assign]
+    task = asyncio.create_task(sending.run())
+    await until(lambda: len(pictures) > 60 and len(blocks) > 120)  # the clip has 50 and 100
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    sending.stop()
+    await sent.close()
+    assert all(b > a for stamps in (pictures, blocks) for a, b in zip(stamps, stamps[1:], strict=False))
+    assert pictures[-1] > 2000.0
 
 
 async def test_a_refusal_is_told(caller_clip: Path) -> None:
