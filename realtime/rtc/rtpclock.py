@@ -58,6 +58,11 @@ class RtpClock:
         return min(offset for _, offset in list(self._reports)[-MAX_REPORTS:]) if self._reports else None
 
     @property
+    def newest_report(self) -> tuple[float, float] | None:
+        """Return the last of `reports`; None before the first."""
+        return self._reports[-1] if self._reports else None
+
+    @property
     def reports(self) -> list[tuple[float, float]]:
         """Return the last sender reports, oldest first: media time in ms, and NTP minus RTP time in ms."""
         return list(self._reports)
@@ -142,6 +147,8 @@ class StreamPair:
         self.video = RtpClock(video_rate)
         self._correction_ms: float | None = None  # added to the video's own mapping
         self._corrected_at_ms = 0.0
+        self._compared: object = None
+        self._between_ms = 0.0
 
     def audio_ms(self, rtp_timestamp: int) -> float:
         """Return the media time of an audio timestamp; raises RuntimeError before the first audio packet."""
@@ -179,7 +186,10 @@ class StreamPair:
         # At the sender's NTP instant N: audio media = N - audio_ntp + audio offset; the video's must be the same.
         audio_shift = self.audio.media_ms(0) - self.audio.rtp_ms(0)
         video_shift = self.video.media_ms(0) - self.video.rtp_ms(0)
-        return audio_shift - video_shift + self._ntp_between()
+        newest = self.audio.newest_report, self.video.newest_report
+        if newest != self._compared:
+            self._compared, self._between_ms = newest, self._ntp_between()
+        return audio_shift - video_shift + self._between_ms
 
     def _ntp_between(self) -> float:
         """Return how much larger NTP minus RTP time is for video: the median over pairs of reports of one moment."""

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.bitrate import BitrateController, frame_interval_ms
@@ -85,6 +85,7 @@ def test_a_trial_is_overruled_by_nothing_and_climbs_in_steps_afterwards() -> Non
     assert controller.encoder_rate(11_000.0) == 200_000
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 2000), st.floats(0, 5e6), st.floats(0, 3000)), max_size=100))
 def test_the_encoder_is_changed_seldom_and_stays_within_bounds(
     reports: list[tuple[float, float, float, float]],

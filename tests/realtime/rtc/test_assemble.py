@@ -1,7 +1,7 @@
 import random
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.rtc.assemble import WRAP, EncodedFrame, FrameAssembler, begins_keyframe
@@ -36,6 +36,7 @@ def play(assembler: FrameAssembler, packets: list[Fake], step_ms: float = 10.0) 
 SIZES = st.lists(st.integers(1, 5), min_size=1, max_size=40)
 
 
+@settings(deadline=None)
 @given(SIZES, st.integers(0, 65535))
 def test_in_order_every_frame_comes_with_its_last_packet(sizes: list[int], first: int) -> None:
     assembler = FrameAssembler()
@@ -45,6 +46,7 @@ def test_in_order_every_frame_comes_with_its_last_packet(sizes: list[int], first
     assert not assembler.pli_due(1e6)
 
 
+@settings(deadline=None)
 @given(SIZES, st.integers(0, 65535), st.integers())
 def test_reordered_and_repeated_packets_give_the_same_frames(sizes: list[int], first: int, seed: int) -> None:
     packets = stream(sizes, {0}, first)
@@ -55,6 +57,7 @@ def test_reordered_and_repeated_packets_give_the_same_frames(sizes: list[int], f
     assert play(FrameAssembler(), mixed, 1.0) == play(FrameAssembler(), packets, 1.0)
 
 
+@settings(deadline=None)
 @given(SIZES, st.sets(st.integers(0, 150)), st.sets(st.integers(0, 39)))
 def test_whatever_is_lost_no_frame_is_given_without_its_references(
     sizes: list[int], lost: set[int], keys: set[int]
@@ -158,6 +161,7 @@ def test_padding_and_missing_markers_hold_nothing_up() -> None:
     assert [f.timestamp // 3000 for f in frames] == [0, 1, 3, 4]
 
 
+@settings(deadline=None)
 @given(st.integers(), st.floats(0, 0.6), st.floats(0, 250), st.integers(0, WRAP - 1))
 def test_no_lag_lasts_after_any_loss_jitter_and_reordering(seed: int, loss: float, jitter: float, first: int) -> None:
     """Disturb 1200 ms, answer each PLI with a keyframe 50 ms later: soon frames come with their last packet again."""

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from aiortc import RTCDataChannel
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyee.asyncio import AsyncIOEventEmitter
 
@@ -103,6 +103,7 @@ def test_only_one_channel_of_our_name_is_served_at_a_time() -> None:
     assert heard.control.tell(STATUS) and len(third.sent) == 1
 
 
+@settings(deadline=None)
 @given(st.one_of(st.none(), st.floats(0, 1e6)), st.integers(0, 2**53 - 1))
 def test_a_link_to_try_survives_the_wire(kbps: float | None, number: int) -> None:
     assert decode(Control(ControlType.TRY_LINK, number, kbps=kbps).encode()) == Control(

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.rtc.nack import WRAP, NackConfig, NackTracker
@@ -14,6 +14,7 @@ def tracker_with_hole(first: int = 100, lost: int = 1, newer: int = 3, **config:
     return tracker
 
 
+@settings(deadline=None)
 @given(st.integers(0, WRAP - 1), st.integers(1, 40))
 def test_a_hole_is_asked_for_in_order_across_the_wrap(first: int, lost: int) -> None:
     tracker = tracker_with_hole(first, lost)
@@ -86,6 +87,7 @@ def test_the_round_trip_is_found_even_where_the_first_guess_repeats_too_early(rt
     assert sent < 1.1 * sequence / 5 + 20
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, WRAP - 1), st.floats(0, 30)), max_size=200))
 def test_memory_and_requests_are_bounded_for_any_sequence_numbers(packets: list[tuple[int, float]]) -> None:
     tracker, now = NackTracker(), 0.0

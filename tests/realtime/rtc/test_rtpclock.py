@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.rtc.rtpclock import SLEW_MS_PER_S, WRAP, RtpClock, StreamPair
@@ -15,6 +15,7 @@ def feed(
         clock.observe((start + i * rate // 50) % WRAP, captured + path + (i * 7 % 11))
 
 
+@settings(deadline=None)
 @given(st.integers(0, WRAP - 1), st.floats(-100, 100))
 def test_media_time_follows_a_drifting_sender_across_the_wrap(start: int, ppm: float) -> None:
     clock = RtpClock(48_000)
@@ -25,6 +26,7 @@ def test_media_time_follows_a_drifting_sender_across_the_wrap(start: int, ppm: f
         assert clock.media_ms((start + i * 960) % WRAP) == pytest.approx(captured + 30.0, abs=0.5)
 
 
+@settings(deadline=None)
 @given(st.integers(0, WRAP - 1), st.permutations(range(60)))
 def test_order_of_arrival_does_not_confuse_the_wrap(start: int, order: list[int]) -> None:
     clock = RtpClock(90_000)
@@ -35,6 +37,7 @@ def test_order_of_arrival_does_not_confuse_the_wrap(start: int, order: list[int]
     assert all(math.isclose(step, 100 / 3, abs_tol=1e-6) for step in steps)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 400), min_size=100, max_size=200), st.integers(0, WRAP - 1))
 def test_after_the_bootstrap_the_mapping_never_steps(delays: list[float], start: int) -> None:
     clock = RtpClock(48_000)
@@ -72,6 +75,7 @@ def test_nothing_observed_is_an_error() -> None:
         RtpClock(0)
 
 
+@settings(deadline=None)
 @given(st.integers(0, WRAP - 1), st.integers(0, WRAP - 1), st.floats(0, 120), st.sampled_from([-100.0, 0.0, 100.0]))
 def test_sender_reports_cancel_the_different_delays_of_sound_and_picture(
     audio_start: int, video_start: int, extra: float, ppm: float
@@ -153,6 +157,7 @@ class Sender:
         return max(abs(b - a) for a, b in zip(self.gaps[since:], self.gaps[since + 1 :], strict=False))
 
 
+@settings(deadline=None)
 @given(st.integers(0, WRAP - 1), st.integers(0, WRAP - 1), st.sampled_from([-100.0, 0.0, 100.0]))
 def test_chromes_rare_audio_reports_take_the_encoding_out_slowly(audio: int, video: int, ppm: float) -> None:
     sender = Sender(ppm, audio, video)
