@@ -161,7 +161,7 @@ export class Call extends EventTarget {
     const person = { id, name: name || "Somebody", watcher, figures: null, framesFlow: false };
     this.people.set(id, person);
     this.#tell("came", { person });
-    if (this.#node !== "") watcher.open();
+    if (this.#node !== "") watcher.connection.open();
   }
 
   #gone(id) {

@@ -23,7 +23,7 @@ export class Publisher extends EventTarget {
   #narrow = false;
   #unacked = new Map();
   #number = 0;
-  #timer = 0;
+  #timer = setInterval(() => this.#repeat(), REPEAT_MS);
 
   /** @param {(message: object) => boolean} send
    * @param {{audio: MediaStreamTrack, video: MediaStreamTrack}} tracks */
@@ -34,12 +34,6 @@ export class Publisher extends EventTarget {
     this.connection.addEventListener("state", ({ detail }) => this.#tell("state", detail));
     this.connection.addEventListener("channel", () => this.#restate());
     this.connection.addEventListener("control", ({ detail }) => this.#heard(detail.text));
-  }
-
-  /** Offer for the first time. */
-  open() {
-    this.#timer = setInterval(() => this.#repeat(), REPEAT_MS);
-    return this.connection.open();
   }
 
   /** Take the limit off our uplink and end it. */

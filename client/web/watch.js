@@ -20,11 +20,6 @@ export class Watcher extends EventTarget {
     this.connection.addEventListener("control", ({ detail }) => this.#heard(detail.text));
   }
 
-  /** Offer for the first time. */
-  open() {
-    return this.connection.open();
-  }
-
   /** End it for good. */
   close() {
     this.connection.close();
