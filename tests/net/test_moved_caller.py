@@ -27,12 +27,8 @@ def test_a_moved_caller_comes_back_into_the_same_call(long_clip: Path, tmp_path:
     if reason is not None:
         pytest.skip(reason)
     with Namespaces() as net, Processes(net) as processes:
-        try:
+        with load.excuses():
             call = begin(net, processes, long_clip, tmp_path)
-        except AssertionError as error:
-            if load.too_high:
-                pytest.skip(f"{load} and no call came about: {error}")
-            raise
         before = call.diary.stats()
         moved_ms = now_ms()
         net.move(CALLER, "10.77.1.2", "10.77.1.77")
@@ -45,12 +41,15 @@ def test_a_moved_caller_comes_back_into_the_same_call(long_clip: Path, tmp_path:
             return call.diary.concealed(now_ms() - 1000.0, now_ms()) < 0.5
 
         wait_for(heard, BACK_S, f"the caller is heard from its new address\n{call.caller.text()}")
-        print(f"\n  heard again {(now_ms() - moved_ms) / 1000.0:.0f} s after the move; {load}")
+        heard_ms = now_ms()
+        print(f"\n  heard again {(heard_ms - moved_ms) / 1000.0:.0f} s after the move; {load}")
         for line in call.caller.lines:
             print(f"    {(line.at_ms - moved_ms) / 1000.0:5.1f} s  the caller said: {line.text}")
-        call.until_real()
+        with load.excuses():
+            call.until_real(heard_ms)
         after = call.diary.stats()
-        call.end()
+        # aiortc 1.16 flushes a data channel in a task that nobody awaits; a path that is gone makes it break.
+        call.end(known="in _data_channel_flush")
         seen = read_recording(call.recording)
     assert after["totalSamplesReceived"] > before["totalSamplesReceived"], "another call has begun"
     assert after["framesReal"] > before["framesReal"] and after["framesSynth"] > before["framesSynth"]
