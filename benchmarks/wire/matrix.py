@@ -16,7 +16,7 @@ from benchmarks.wire.calls import Setting
 from benchmarks.wire.cell import Bench
 from benchmarks.wire.facts import machine
 from benchmarks.wire.plan import LEAST_SECONDS, Cell, chosen, default_plan, full_plan
-from benchmarks.wire.report import progress_line, report
+from benchmarks.wire.report import disturbed, progress_line, report
 from benchmarks.wire.store import Store, StoreError
 from client.errors import UsageError
 
@@ -51,6 +51,9 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--full", action="store_true", help="the whole product of levels")
     found.add_argument("--resume", action="store_true", help="keep what DIR/cells.json holds, measure what is missing")
+    found.add_argument(
+        "--redo", action="store_true", help="with --resume: measure again what other programs disturbed, too"
+    )
     found.add_argument("--seed", type=int, default=1, metavar="N", help="of the link's losses and jitter (1)")
     found.add_argument("--size", type=_size, default=(320, 240), metavar="WxH", help="of the picture (320x240)")
     found.add_argument("--model", default="lite", metavar="NAME|FILE.onnx", help="bundled name or file (lite)")
@@ -136,7 +139,8 @@ def _measure(options: argparse.Namespace, store: Store, wanted: Sequence[Cell], 
     with tempfile.TemporaryDirectory(prefix="lipline-wire-") as folder:
         setting = Setting(options.seed, options.model, options.provider)
         bench = Bench(options.seconds, options.size, setting, Path(folder))
-        pending = [cell for cell in wanted if not store.has(cell.name)]
+        noisy = {name for name, record in store.cells.items() if options.redo and disturbed(record)}
+        pending = [cell for cell in wanted if cell.name in noisy or not store.has(cell.name)]
         lengths = {cell: bench.plan(cell).seconds for cell in pending}
         pending.sort(key=lengths.__getitem__)
         if not pending:

@@ -9,6 +9,7 @@ from benchmarks.wire.verdict import TARGETS, Record, missed, verdicts
 Call = dict[str, Any]
 
 NONE = "–"
+DISTURBED = "†"
 OTHERS = 0.3
 """More cores than this busy with something else is called disturbed."""
 
@@ -91,15 +92,19 @@ def _load(records: Sequence[Record]) -> list[str]:
     floor = [share for _, call in calls if (share := call.get("missingShareLead")) is not None]
     if floor:
         lines.append(f"- speech called missing before the link turned bad: {max(floor) * 100.0:.1f} % at most")
-    loud = sorted({_title(record) for record, call in calls if disturbed(call)})
+    loud = [_title(record) for record in records if disturbed(record)]
     if loud:
-        lines.append(f"- disturbed by other programs (more than {OTHERS} cores): {'; '.join(loud)}")
+        lines.append(f"- {DISTURBED} disturbed by other programs (more than {OTHERS} cores): {'; '.join(loud)}")
     return lines
 
 
-def disturbed(call: Call) -> bool:
-    """Return whether other programs took more than a little of the machine during the call."""
-    return None not in (call["busyCores"], call["ownCores"]) and call["busyCores"] - call["ownCores"] > OTHERS
+def disturbed(record: Record) -> bool:
+    """Return whether other programs took more than a little of the machine during one of the calls."""
+    calls = [] if "error" in record else [record["lipline"], record["plain"]]
+    return any(
+        None not in (call["busyCores"], call["ownCores"]) and call["busyCores"] - call["ownCores"] > OTHERS
+        for call in calls
+    )
 
 
 # --- summary ---------------------------------------------------------------------------------------------------------
@@ -205,7 +210,8 @@ def _table(columns: Sequence[Column], records: Sequence[Record]) -> str:
     for record in records:
         cell = record["cell"]
         outage = f"{cell['outage']:g}" if cell["outage"] else NONE
-        row = [str(cell["loss"]), str(cell["jitter"]), str(cell["rate"]), outage, record["speech"]]
+        speech = f"{record['speech']} {DISTURBED}" if disturbed(record) else record["speech"]
+        row = [str(cell["loss"]), str(cell["jitter"]), str(cell["rate"]), outage, speech]
         if "error" in record:
             row += ["broke", *[""] * (len(columns) - 1)]
         else:

@@ -172,7 +172,7 @@ def test_the_table_marks_cells_without_speech_disturbed_and_broken_ones() -> Non
     blind = record(plain=call(pictures=0))
     text = report(stored(shut, broken, blind), ["0", "1", "2"])
     pictures = rows(text, "Pictures")
-    assert pictures[2][4:6] == ["no", "1 (8.0 s, 0 in speech)"]
+    assert pictures[2][4:6] == ["no †", "1 (8.0 s, 0 in speech)"]
     assert pictures[2][12] == "never"
     assert pictures[3][5] == "broke" and "1 %: it broke" in text and "long log" not in text
     assert pictures[4][6] == "no picture"
@@ -229,6 +229,19 @@ def test_a_stopped_command_keeps_its_cells_and_resumes(tmp_path: Path, bench: ty
     assert len(rows(doc.read_text(), "Pictures")) == 2 + 3
     assert matrix.main([*arguments, "--resume"]) == 0
     assert len(bench.measured) == 3
+
+
+def test_what_other_programs_disturbed_is_measured_again_when_asked(tmp_path: Path, bench: type[FakeBench]) -> None:
+    arguments = ["--out", str(tmp_path), "--cells", "*rate300"]
+    assert matrix.main(arguments) == 0
+    path = tmp_path / "cells.json"
+    document = json.loads(path.read_text())
+    document["cells"]["loss5-jitter0-rate300"]["plain"]["busyCores"] = 2.0
+    path.write_text(json.dumps(document))
+    assert matrix.main([*arguments, "--resume"]) == 0
+    assert len(bench.measured) == 2
+    assert matrix.main([*arguments, "--resume", "--redo"]) == 0
+    assert bench.measured[2:] == ["loss5-jitter0-rate300"]
 
 
 def test_a_new_command_begins_again(tmp_path: Path, bench: type[FakeBench]) -> None:
