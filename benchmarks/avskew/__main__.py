@@ -47,6 +47,8 @@ def report(run: dict[str, Any]) -> None:
         f"beeps without flash {run['beepsAlone']}, flashes without beep {run['flashesAlone']}; sound not yet here of "
         f"what a synthetic frame hears: mean {run['missingMs'][0]:.0f} ms, p95 {run['missingMs'][1]:.0f} ms"
     )
+    if run["ticksMissed"] > BUSY_SHARE:
+        print(f"THE MACHINE IS TOO BUSY: the node missed {run['ticksMissed']:.1%} of its ticks; measure again")
     print(
         f"{'state':10s} {'events':>6s} | {'by sender reports:':18s} {'median':>7s} {'p50|.|':>7s} {'p95|.|':>7s} |",
         end="",
