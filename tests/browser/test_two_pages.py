@@ -171,6 +171,7 @@ def test_what_the_node_must_know_is_said_until_it_is_acked(browse: Browse, serve
     connected(anna)
     you = anna.locator("#you")
     until(lambda: you.get_attribute("data-state") in ANYTHING, "the node sees Anna")
+    time.sleep(3)  # it takes some pictures of her to go on without
     anna.evaluate(LOSSY)
     anna.keyboard.press("v")
     set_uplink(anna, 2000)
