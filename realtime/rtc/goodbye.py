@@ -10,8 +10,8 @@ from realtime.rtc.aiortc_compat import require_tested_aiortc
 
 # Cause: a remote track ends alike on RTCP BYE, on a DTLS alert and on lost ICE consent, and a call must go on over the
 #   last two.
-# Evidence: RTCRtpReceiver._handle_rtcp_packet (BYE) and _handle_disconnect (both others) call the same __stop_decoder;
-#   RTCDtlsTransport._handle_rtcp_data calls `receiver._handle_rtcp_packet` by attribute.
+# Evidence: in RTCRtpReceiver `_handle_rtcp_packet` (BYE) and `_handle_disconnect` (both others) call the same
+#   `__stop_decoder`; RTCDtlsTransport calls the receiver's `_handle_rtcp_packet` by attribute.
 # Removal: aiortc tells why a track ended.
 _HANDLER = "_handle_rtcp_packet"
 
