@@ -18,7 +18,7 @@ NAMES = """() => {
       || (element.matches("button, summary, a") ? element.textContent.trim() : "");
   };
   const controls = document.querySelectorAll(
-    "button, input, select, summary, a[href], [tabindex='0'], video, section, ul, [role=meter], [role=toolbar]");
+    "button, input, select, summary, a[href], [tabindex='0'], video, section, ul, [role=meter], [role=group]");
   return [...controls].filter((each) => !named(each)).map((each) => each.outerHTML.slice(0, 90));
 }"""
 
@@ -138,6 +138,40 @@ def test_the_checks_above_can_fail(browse: Browse, port: int) -> None:
     assert len(page.evaluate(NAMES)) == 1
     assert len(page.evaluate(CONTRAST)) == 1
     assert page.evaluate(OVERFLOW) > 0
+
+
+# A tile of somebody whose reports the test makes up; what a screen reader would hear is kept.
+TILE = """async () => {
+  const {Stage} = await import("/tiles.js"), {ReportLog} = await import("/report.js");
+  const watcher = Object.assign(new EventTarget(), {connection: {state: "connected"}, reports: new ReportLog()});
+  const heard = [];
+  const stage = new Stage((text) => heard.push(text));
+  stage.add({id: "a", name: "<b>Anna</b>", watcher, framesFlow: true, figures: {framesDecoded: 9}});
+  const report = (state) => {
+    watcher.reports.take({state, since_ms: 0}, performance.now());
+    watcher.dispatchEvent(new Event("report"));
+  };
+  window.tile = {heard, report, refresh: () => stage.refresh()};
+}"""
+
+
+def test_a_new_state_is_read_out_once_and_only_when_it_has_settled(browse: Browse, port: int) -> None:
+    page = browse()
+    page.goto(f"http://127.0.0.1:{port}/#token=t")
+    page.evaluate(TILE)
+
+    def live(seconds: float, state: str) -> list[str]:
+        for _ in range(round(seconds / 0.25)):  # reports come four times a second
+            page.evaluate("state => { tile.report(state); tile.refresh(); }", state)
+            page.wait_for_timeout(250)
+        return list(page.evaluate("tile.heard"))
+
+    assert live(2.5, "real") == ["<b>Anna</b>: real video"]
+    assert live(0.5, "synth") == live(2.0, "real") == ["<b>Anna</b>: real video"], "a flicker is no news"
+    assert live(4.0, "synth")[1:] == ["<b>Anna</b>: synthetic, AI-generated video"]
+    tile = page.locator(".tile")
+    assert tile.locator(".tile-name").text_content() == "<b>Anna</b>", "a name is text, never markup"
+    assert (tile.locator(".state-words").text_content() or "").startswith("synthetic since ")
 
 
 def test_a_wrong_token_is_told_and_leads_back(browse: Browse, port: int) -> None:
