@@ -34,7 +34,7 @@ QUIET = 0.8
 
 
 def pair(browse: Browse, served: Served) -> tuple[Page, Page]:
-    """Bring Anna and Ben into a call and wait until each sees the other."""
+    """Bring Anna and Ben into a call, wait until each sees the other, and let the node take pictures of both."""
     anna, ben = browse(0), browse(1)
     join(anna, served.link, "Anna")
     join(ben, served.link, "Ben")
@@ -42,6 +42,7 @@ def pair(browse: Browse, served: Served) -> tuple[Page, Page]:
     connected(ben)
     wait_for_state(ben, "Anna", "real")
     wait_for_state(anna, "Ben", "real")
+    time.sleep(3)
     return anna, ben
 
 
