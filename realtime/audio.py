@@ -122,6 +122,11 @@ class SpeechPath:
         self._out_ms += BLOCK_MS
         return block
 
+    def skip(self, ms: float) -> None:
+        """Let the output clock run on by `ms` in which nothing left; as much of the sound that waits is dropped."""
+        self._out_ms += ms
+        self.line.drop(ms)
+
     def window(self, media_ms: float) -> NDArray[np.float32] | None:
         """Return the model's mel window (80, columns) for a frame at `media_ms`.
 

@@ -75,6 +75,7 @@ class _Packet:
     sequence: int
     payload: bytes
     arrival_ms: float
+    frames: int
 
 
 def unwrap(value: int, near: int, bits: int) -> int:
@@ -97,7 +98,9 @@ class JitterBuffer:
         self._begun = False
         self._start_ms = 0.0
         self._sequence = 0
-        """Unwrapped sequence number of the packet before the cursor."""
+        """Unwrapped sequence number of the packet before the cursor,"""
+        self._lost = 0
+        """and how many frames of the lost one after it have been passed."""
         self._highest = 0
         self._highest_arrival = 0.0
         self._highest_sequence = 0
@@ -116,9 +119,13 @@ class JitterBuffer:
         return (self._highest + BLOCK_SAMPLES) / _PER_MS
 
     def push(
-        self, sequence: int, timestamp: int, payload: bytes, arrival_ms: float, wait_ms: float = 40.0
-    ) -> int | None:
-        """Store a packet: 16-bit `sequence`, 32-bit RTP `timestamp`. The first of a stream waits `wait_ms`.
+        self, sequence: int, timestamp: int, payload: bytes, arrival_ms: float, *,
+        wait_ms: float = 40.0, packet_frames: int = 1,
+    ) -> int | None:  # fmt: skip
+        """Store a frame of 20 ms: 16-bit `sequence` of its packet, its own 32-bit RTP `timestamp`.
+
+        The first of a stream waits `wait_ms`. `packet_frames` says how many frames its packet held: that many are lost
+        where such a packet is.
 
         Returns:
             The unwrapped timestamp; None when the packet is of no use.
@@ -130,7 +137,7 @@ class JitterBuffer:
                 return None
             self._restart(sequence, unwrap(timestamp, self._highest, 32), arrival_ms + wait_ms)
         at = unwrap(timestamp, self._highest, 32)
-        packet = _Packet(unwrap(sequence, self._highest_sequence, 16), payload, arrival_ms)
+        packet = _Packet(unwrap(sequence, self._highest_sequence, 16), payload, arrival_ms, packet_frames)
         return at if self._store(at, packet, wait_ms) else None
 
     def fetch(self, now_ms: float, *, urgent: bool, reorder_ms: float = 20.0, excess_ms: float = 0.0) -> Unit | None:
@@ -165,7 +172,7 @@ class JitterBuffer:
     def _play(self, at: int) -> Unit:
         packet = self._packets.pop(at)
         self.cursor = at + BLOCK_SAMPLES
-        self._sequence = packet.sequence
+        self._sequence, self._lost = packet.sequence, 0
         self._dtx = len(packet.payload) <= _DTX_BYTES
         return Unit(Found.PACKET, at, packet.payload, None, packet.arrival_ms)
 
@@ -177,8 +184,11 @@ class JitterBuffer:
         self.cursor = here + BLOCK_SAMPLES
         following = None
         if found is Found.LOST:
-            missing = self._packets[at].sequence - self._sequence - 1
-            self._sequence += min(skipped + 1, missing)
+            after = self._packets[at]
+            self._lost += skipped + 1
+            # The packets of a hole are taken to be like the one after it.
+            whole = min(self._lost // after.frames, after.sequence - self._sequence - 1)
+            self._sequence, self._lost = self._sequence + whole, self._lost - whole * after.frames
             following = self._packets[at].payload if at - self.cursor < BLOCK_SAMPLES // 2 else None
         return Unit(found, here, None, following)
 
@@ -212,6 +222,7 @@ class JitterBuffer:
         self._packets.clear()
         self.cursor = self._highest = unwrapped
         self._sequence, self._highest_sequence = sequence - 1, sequence
+        self._lost = 0
         self._start_ms = start_ms
         self._stray = None
         self._late = 0

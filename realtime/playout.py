@@ -107,6 +107,8 @@ class SpeechPlayout:
         """When the first sample of the line is played."""
         self._wanted_ms = self.config.delay.low_ms
         self._changed_last = False
+        self._playing = False
+        self._behind_ms = 0.0
         self.blocks_concealed = 0
         """Blocks concealed in a row up to now."""
 
@@ -120,15 +122,24 @@ class SpeechPlayout:
         """Return the delay that is aimed at, in ms."""
         return self._wanted_ms
 
-    def push(self, sequence: int, timestamp: int, payload: bytes, arrival_ms: float) -> None:
-        """Take a packet of 20 ms: 16-bit `sequence`, 32-bit RTP `timestamp`."""
-        at = self._buffer.push(sequence, timestamp, payload, arrival_ms, self._wanted_ms)
+    def push(self, sequence: int, timestamp: int, payload: bytes, arrival_ms: float, *, packet_frames: int = 1) -> None:
+        """Take a frame of 20 ms: 16-bit `sequence` of its packet, its own 32-bit RTP timestamp.
+
+        `packet_frames` says how many frames its packet held.
+        """
+        at = self._buffer.push(
+            sequence, timestamp, payload, arrival_ms, wait_ms=self._wanted_ms, packet_frames=packet_frames
+        )
         if self._stream != self._buffer.restarts:
             self._stream = self._buffer.restarts
             self._target.reset()
         if at is not None:
             self._target.add(at / _PER_MS, arrival_ms)
         self.stats.packetsDiscarded = self._buffer.packets_discarded
+
+    def begin_silent(self) -> None:
+        """Play silence until the first packet comes: somebody is to be seen who cannot be heard."""
+        self._playing = True
 
     def block(self, now_ms: float, *, picture_ms: float = 0.0, synthesis_ms: float = 0.0) -> AudioBlock | None:
         """Return the 20 ms that leave at `now_ms`; call it every 20 ms.
@@ -137,20 +148,24 @@ class SpeechPlayout:
         is in time, `synthesis_ms` behind the newest sound so that lips hear ahead.
 
         Returns:
-            None before the first packet is due.
+            None before the first packet is due, unless silence was begun.
         """
         self._now_ms = now_ms
-        jitter_ms = self._target.target_ms - self.config.delay.low_ms
-        ahead_ms = synthesis_ms + jitter_ms if synthesis_ms else 0.0
-        self._wanted_ms = max(self._target.target_ms, picture_ms, ahead_ms)
         line = self._speech.line
         while (unit := self._fetch(urgent=False)) is not None:
             self._hear(unit)
+        behind_ms = self._behind()
+        ahead_ms = min(synthesis_ms + behind_ms, self.config.buffer.max_ms) if synthesis_ms else 0.0
+        self._wanted_ms = max(self._target.target_ms, picture_ms, ahead_ms)
         while not line.ready:
             unit = self._fetch(urgent=True)
-            if unit is None:
+            if unit is not None:
+                self._hear(unit)
+            elif self._playing:
+                self._hear(Unit(Found.SILENT, None))
+            else:
                 return None
-            self._hear(unit)
+        self._playing = True
         off_ms = self.delay_ms - self._wanted_ms
         self._approach(off_ms)
         trim = self.config.trim_most
@@ -158,6 +173,15 @@ class SpeechPlayout:
         block = self._speech.pull(min(max(off_ms * self.config.trim_per_ms, -trim), trim))
         self._now_ms = now_ms + BLOCK_MS  # what is left begins to play then
         return block
+
+    def _behind(self) -> float:
+        """Return by how much less than the delay is here to be heard ahead: speech that queues on a narrow link.
+
+        The highest of late, falling by 10 ms a second; the age of the newest packet, up to one block, is no queue.
+        """
+        behind_ms = self.delay_ms - self._speech.line.fill_ms - BLOCK_MS
+        self._behind_ms = max(behind_ms, self._behind_ms - 0.2, 0.0)
+        return self._behind_ms
 
     def snapshot(self) -> dict[str, float]:
         """Return the counters and the present delays in ms, ready for JSON."""

@@ -25,7 +25,8 @@ class CpuTimes:
         """Return how many cores were busy on average between two readings; None when unknown."""
         if before is None or after is None or after.total <= before.total:
             return None
-        return (1.0 - (after.idle - before.idle) / (after.total - before.total)) * (os.cpu_count() or 1)
+        idle = min(max((after.idle - before.idle) / (after.total - before.total), 0.0), 1.0)  # counters may run back
+        return (1.0 - idle) * (os.cpu_count() or 1)
 
     @staticmethod
     def used(before: "list[float | None]", after: "list[float | None]", lasted_s: float) -> float | None:

@@ -12,7 +12,7 @@ from typing import Any, cast
 from aiortc import RTCRtpReceiver
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpreceiver import NackGenerator
-from aiortc.rtp import RtcpSrPacket, RtpPacket
+from aiortc.rtp import RtcpByePacket, RtcpSrPacket, RtpPacket
 
 from realtime.clock import Clock
 from realtime.rtc.aiortc_guard import AiortcVersionError, Undo, private, require_tested_aiortc, set_private, wrap
@@ -23,7 +23,14 @@ from realtime.rtc.aiortc_send import (
     VideoSendControl,
     tap_sender_feedback,
 )
-from realtime.rtc.aiortc_wire import Forward, ReceiveHook, SendHook, intercept_receive, intercept_send
+from realtime.rtc.aiortc_wire import (
+    Forward,
+    ReceiveHook,
+    SendHook,
+    intercept_receive,
+    intercept_send,
+    survive_dead_path,
+)
 
 __all__ = [
     "MAX_INTRA_PERCENT",
@@ -41,7 +48,9 @@ __all__ = [
     "intercept_receive",
     "intercept_send",
     "require_tested_aiortc",
+    "survive_dead_path",
     "take_packets",
+    "tap_bye",
     "tap_rtp",
     "tap_sender_feedback",
     "tap_sender_reports",
@@ -90,6 +99,25 @@ def tap_sender_reports(receiver: RTCRtpReceiver, callback: Callable[[SenderRepor
             ntp_ms = info.ntp_timestamp / _NTP_FRACTION * 1000.0
             callback(SenderReport(packet.ssrc, ntp_ms, info.rtp_timestamp, clock.now_ms()))
         await original(packet)
+
+    return wrap(receiver, "_handle_rtcp_packet", wrapper)
+
+
+# --- Goodbye ---------------------------------------------------------------------------------------------------------
+# Cause: a remote track ends alike on RTCP BYE, on a DTLS alert and on lost ICE consent, and a call must go on over the
+#   last two.
+# Evidence: in RTCRtpReceiver `_handle_rtcp_packet` (BYE) and `_handle_disconnect` (both others) call the same
+#   `__stop_decoder`; RTCDtlsTransport calls the receiver's `_handle_rtcp_packet` by attribute.
+# Removal: aiortc tells why a track ended.
+
+
+def tap_bye(receiver: RTCRtpReceiver, callback: Callable[[], None]) -> Undo:
+    """Call `callback()` on the event loop when the far end says goodbye (RTCP BYE; RFC 3550, 6.6)."""
+
+    async def wrapper(original: Callable[..., Awaitable[None]], packet: Any) -> None:
+        await original(packet)
+        if isinstance(packet, RtcpByePacket):
+            callback()
 
     return wrap(receiver, "_handle_rtcp_packet", wrapper)
 

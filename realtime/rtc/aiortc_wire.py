@@ -1,9 +1,10 @@
 """Private access to aiortc's datagrams, both ways. Import it through `realtime.rtc.aiortc_compat` only."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from aiortc import RTCPeerConnection
+from aiortc import RTCDataChannel, RTCPeerConnection
 from aiortc import clock as aiortc_clock
 
 from realtime.rtc.aiortc_guard import Undo, wrap
@@ -93,6 +94,30 @@ def intercept_receive(pc: RTCPeerConnection, hook: ReceiveHook) -> Undo:
             await hook(data, original)
 
         undos += [wrap(transport, "_handle_rtp_data", rtp), wrap(transport, "_handle_rtcp_data", rtcp)]
+
+    def undo() -> None:
+        for one in undos:
+            one()
+
+    return undo
+
+
+# --- Data channels on a path that is gone ----------------------------------------------------------------------------
+# Cause: when ICE ends, whatever is still to be sent on a data channel fails inside a task that nobody awaits, and
+#   asyncio prints "Task exception was never retrieved" for each.
+# Evidence: RTCSctpTransport starts `_data_channel_flush` and `_transmit` with ensure_future, by attribute; below them
+#   RTCDtlsTransport raises ConnectionError.
+# Removal: aiortc holds these tasks and takes their errors.
+
+
+def survive_dead_path(channel: RTCDataChannel) -> Undo:
+    """Let what waits on the connection of `channel` be lost in silence once its path is gone."""
+
+    async def wrapper(original: Callable[[], Awaitable[None]]) -> None:
+        with contextlib.suppress(ConnectionError):
+            await original()
+
+    undos = [wrap(channel.transport, name, wrapper) for name in ("_data_channel_flush", "_transmit")]
 
     def undo() -> None:
         for one in undos:

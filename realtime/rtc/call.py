@@ -26,6 +26,7 @@ from realtime.stats import OutputStatus
 from realtime.worker import SynthWorker
 
 _LOG = logging.getLogger(__name__)
+YOU_MS = 1_000.0
 
 
 class Audience(Protocol):
@@ -220,13 +221,16 @@ class Call:
 
     async def _report(self, path: CallPath) -> None:
         due_ms = self._clock.now_ms()
+        told, told_ms = "", 0.0
         while True:
             due_ms = max(due_ms + self._setup.report_ms, self._clock.now_ms())
             await self._clock.sleep_until(due_ms)
             status = path.status()
             self._audience.status(self, status)
-            if self._link is not None:
+            # Every word to the publisher costs an ack on the uplink that may carry speech alone.
+            if self._link is not None and (status.state != told or due_ms - told_ms >= YOU_MS):
                 self._link.control.tell(status, you=True)
+                told, told_ms = status.state, due_ms
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and task.exception() is not None:

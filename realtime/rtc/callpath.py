@@ -12,9 +12,9 @@ from realtime.clock import Clock
 from realtime.engine import Engine, EngineConfig, Output
 from realtime.link import LinkConfig, LinkMonitor, LinkSignal, LinkState
 from realtime.lipsync import LipSync, LipSyncConfig
-from realtime.media import BLOCK_MS, AudioBlock, FrameKind, OutputFrame, VideoFrame
+from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
 from realtime.playout import PlayoutConfig, SpeechPlayout
-from realtime.rtc.opus import OpusDecoder
+from realtime.rtc.opus import OpusDecoder, split_frames
 from realtime.stats import OutputStatus
 from realtime.synth_api import Synthesizer
 
@@ -22,6 +22,8 @@ _LOG = logging.getLogger(__name__)
 _TIMELINE = 30_000
 _CATCH_UP_MS = 500.0
 _STILL_FRAMES = 5
+_SILENT_START_MS = 500.0
+"""Who has been seen for so long and not heard has no microphone, or has it muted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class CallPath:
         self.timeline: deque[TimelineEntry] = deque(maxlen=_TIMELINE)
         self.ticks_skipped = 0
         self._concealed: deque[bool] = deque(maxlen=int(1000.0 / BLOCK_MS))
+        self._seen_since_ms: float | None = None
         self._shown = "waiting"
         self._repeated = 0
         self._shown_since_ms = clock.now_ms()
@@ -93,12 +96,17 @@ class CallPath:
     # --- in ----------------------------------------------------------------------------------------------------------
 
     def audio_packet(self, sequence: int, timestamp: int, payload: bytes, arrival_ms: float) -> None:
-        """Take an Opus packet of 20 ms."""
-        self.playout.push(sequence, timestamp, payload, arrival_ms)
+        """Take an Opus packet of one or two frames of 20 ms."""
+        frames = split_frames(payload)
+        for index, frame in enumerate(frames):
+            at = (timestamp + index * BLOCK_SAMPLES) & 0xFFFFFFFF
+            self.playout.push(sequence, at, frame, arrival_ms, packet_frames=len(frames))
         self.engine.on_audio_packet(arrival_ms)
 
     def video_frame(self, frame: VideoFrame, arrival_ms: float) -> None:
         """Take a decoded frame on the caller's clock."""
+        if self._seen_since_ms is None:
+            self._seen_since_ms = arrival_ms
         early_ms = self.engine.on_video(frame, arrival_ms)
         if early_ms is not None and self.engine.shows_real:
             self.lipsync.add(self.playout.delay_ms, early_ms)
@@ -124,10 +132,14 @@ class CallPath:
             due += BLOCK_MS
             if self._clock.now_ms() - due > _CATCH_UP_MS:
                 # The machine slept: what lies behind is not worth hurrying through.
-                due = self._clock.now_ms()
+                skipped = (self._clock.now_ms() - due) // BLOCK_MS * BLOCK_MS
+                self.speech.skip(skipped)
+                due += skipped
 
     def play(self, due_ms: float) -> None:
         """Play the 20 ms that are due at `due_ms`; `run` does it in time."""
+        if self._seen_since_ms is not None and due_ms - self._seen_since_ms > _SILENT_START_MS:
+            self.playout.begin_silent()
         ahead_ms = self._synthesis_ms if self.engine.hears_ahead else 0.0
         block = self.playout.block(due_ms, picture_ms=self.lipsync.hold_ms, synthesis_ms=ahead_ms)
         if block is not None:

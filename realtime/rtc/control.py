@@ -12,6 +12,7 @@ from enum import Enum
 from aiortc import RTCDataChannel, RTCPeerConnection
 from aiortc.exceptions import InvalidStateError
 
+from realtime.rtc.aiortc_compat import survive_dead_path
 from realtime.stats import OutputStatus
 
 CHANNEL = "lipline"
@@ -90,7 +91,9 @@ def _whole(ms: float) -> int:
 
 def open_channel(pc: RTCPeerConnection) -> RTCDataChannel:
     """Make the offering peer's end of the channel; call it before the offer."""
-    return pc.createDataChannel(CHANNEL, ordered=False, maxRetransmits=0)
+    channel = pc.createDataChannel(CHANNEL, ordered=False, maxRetransmits=0)
+    survive_dead_path(channel)
+    return channel
 
 
 def send(channel: RTCDataChannel, message: Control) -> bool:
@@ -150,6 +153,7 @@ class NodeControl:
         # One channel is enough for anybody: further ones of the same name are not served while it is open.
         if channel.label == CHANNEL and (self._channel is None or self._channel.readyState != "open"):
             self._channel = channel
+            survive_dead_path(channel)
             channel.on("message", lambda message: self._on_message(channel, message))
 
     def _on_message(self, channel: RTCDataChannel, message: object) -> None:

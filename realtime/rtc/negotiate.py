@@ -31,18 +31,34 @@ async def answer(pc: RTCPeerConnection, offer_sdp: str, prepare: Callable[[], No
     """
     if "m=audio" not in offer_sdp and "m=video" not in offer_sdp:
         raise NegotiationError("the SDP offer has neither audio nor video: offer at least one of them")
+    _require_bundle(offer_sdp)
     try:
         await pc.setRemoteDescription(RTCSessionDescription(offer_sdp, "offer"))
         if prepare is not None:
             prepare()
         await pc.setLocalDescription(await pc.createAnswer())
-    except (ValueError, KeyError, IndexError, AttributeError, AssertionError) as error:
+    except (ValueError, KeyError, IndexError, AttributeError, AssertionError, RuntimeError) as error:
         raise NegotiationError(
             f"the SDP offer is not usable ({type(error).__name__}): send a complete offer"
         ) from error
     except (InvalidAccessError, InvalidStateError, OperationError) as error:
         raise NegotiationError(f"the SDP offer does not fit: {error}") from error
     return ask_for_speech(str(pc.localDescription.sdp))
+
+
+def _require_bundle(sdp: str) -> None:
+    """Refuse an offer whose sections are not all in one bundle (RFC 9143), in order.
+
+    aiortc 1.16 takes others and then cannot close the connection: RTCPeerConnection.close fails half-way.
+    """
+    groups = re.findall(r"^a=group:BUNDLE ?(.*?)\s*$", sdp, flags=re.MULTILINE)
+    sections = re.split(r"^m=", sdp, flags=re.MULTILINE)[1:]
+    mids = [re.findall(r"^a=mid:(\S+)\s*$", section, flags=re.MULTILINE) for section in sections]
+    bundled = groups[0].split() if len(groups) == 1 else []
+    if any(len(mid) != 1 for mid in mids) or bundled != [mid[0] for mid in mids] or len(set(bundled)) != len(bundled):
+        raise NegotiationError(
+            "the SDP offer does not bundle all its media, each with a mid of its own: use max-bundle"
+        )
 
 
 def ask_for_speech(sdp: str) -> str:

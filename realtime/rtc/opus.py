@@ -102,6 +102,32 @@ class OpusDecoder:
         return codec
 
 
+def join_frames(first: bytes, second: bytes) -> bytes | None:
+    """Return one packet with the frames of two (RFC 6716, 3.2.4, code 2); None when they differ or are not single."""
+    if len(first) < 2 or len(second) < 2 or first[0] != second[0] or first[0] & 0x03:
+        return None
+    size = len(first) - 1
+    length = bytes([size]) if size < 252 else bytes([252 + size % 4, (size - 252 - size % 4) // 4])
+    return bytes([first[0] | 0x02]) + length + first[1:] + second[1:]
+
+
+def split_frames(payload: bytes) -> list[bytes]:
+    """Return the packets of one frame each that `payload` (codes 0 to 2) holds; itself when it cannot be split."""
+    code = payload[0] & 0x03 if payload else 0
+    body, single = payload[1:], payload[:1] and bytes([payload[0] & 0xFC])
+    if code == 1 and len(body) % 2 == 0:
+        half = len(body) // 2
+        return [single + body[:half], single + body[half:]]
+    if code == 2 and body:
+        wide = body[0] >= 252
+        if wide and len(body) < 2:
+            return [payload]
+        size, begin = (body[0] + 4 * body[1], 2) if wide else (body[0], 1)
+        if begin + size <= len(body):
+            return [single + body[begin : begin + size], single + body[begin + size :]]
+    return [payload]
+
+
 def has_lbrr(payload: bytes) -> bool:
     """Tell whether a packet carries the frame before it again, at a low bit rate (RFC 6716, 3.1 and 4.2.4).
 

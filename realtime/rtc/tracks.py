@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from realtime.clock import Clock
 from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES, AudioBlock
 from realtime.rtc.opus import TIME_BASE as AUDIO_TIME_BASE
-from realtime.rtc.opus import OpusEncoder
+from realtime.rtc.packing import SpeechMode, SpeechPacker
 
 VIDEO_TIME_BASE = Fraction(1, 90_000)
+LATE_RUN = 5
 
 
 class EngineVideoTrack(MediaStreamTrack):
@@ -67,7 +68,7 @@ class BlockAudioTrack(MediaStreamTrack):
     """Send 20 ms blocks as mono Opus packets, so that the bit rate is ours and not aiortc's 96 kbit/s stereo.
 
     The queue is bounded and drops its oldest block. When no block comes for `patience_ms` after its time, silence goes
-    out until one does. Timestamps are `media_ms - zero_ms` at 48 kHz and always rise. Event loop only.
+    out until one does. Timestamps are the blocks' output time minus `zero_ms` at 48 kHz and rise. Event loop only.
     """
 
     kind = "audio"
@@ -78,7 +79,10 @@ class BlockAudioTrack(MediaStreamTrack):
         super().__init__()
         self._clock = clock
         self._zero_ms = zero_ms
-        self._encoder, self._bitrate = OpusEncoder(bitrate), bitrate
+        self._packer = SpeechPacker(SpeechMode(bitrate))
+        self._packets: deque[tuple[int, bytes]] = deque()
+        self._late_run = 0
+        self._shift = 0
         self._blocks: deque[AudioBlock] = deque()
         self._queue_blocks = queue_blocks
         self._patience_ms = patience_ms
@@ -98,11 +102,21 @@ class BlockAudioTrack(MediaStreamTrack):
         self._filled.set()
 
     async def recv(self) -> "av.Packet[Any]":
-        """Wait for the next block, or for the time at which silence must take its place."""
-        block = await self._next_block()
-        if self.readyState != "live":
-            raise MediaStreamError
-        samples = np.zeros(BLOCK_SAMPLES, np.int16) if block is None else block.samples
+        """Wait for the next packet's blocks, or for the time at which silence must take their place."""
+        while not self._packets:
+            block = await self._next_block()
+            if self.readyState != "live":
+                raise MediaStreamError
+            samples = np.zeros(BLOCK_SAMPLES, np.int16) if block is None else block.samples
+            self._packets.extend(self._packer.push(samples, self._place(block)))
+        pts, payload = self._packets.popleft()
+        packet = av.Packet(payload)
+        packet.pts = pts
+        packet.time_base = AUDIO_TIME_BASE
+        return packet
+
+    def _place(self, block: AudioBlock | None) -> int:
+        """Return the timestamp of `block`, or of the silence in its place."""
         pts = self._next_pts or 0
         if block is None:
             self.blocks_silent += 1
@@ -111,15 +125,11 @@ class BlockAudioTrack(MediaStreamTrack):
             pts = max(pts, self._pts(block))
             self._due_ms = self._clock.now_ms() + BLOCK_MS + self._patience_ms
         self._next_pts = pts + BLOCK_SAMPLES
-        packet = av.Packet(self._encoder.encode(samples))
-        packet.pts = pts
-        packet.time_base = AUDIO_TIME_BASE
-        return packet
+        return pts
 
-    def set_bitrate(self, bitrate: int) -> None:
-        """Encode at `bitrate` bit/s (6000..510000) from the next block on."""
-        if bitrate != self._bitrate:
-            self._encoder, self._bitrate = OpusEncoder(bitrate), bitrate
+    def set_mode(self, mode: SpeechMode) -> None:
+        """Send speech as `mode` says, from the next packet or pause for breath on."""
+        self._packer.mode = mode
 
     def stop(self) -> None:
         """End the track and wake whoever waits in `recv`."""
@@ -130,9 +140,8 @@ class BlockAudioTrack(MediaStreamTrack):
         while self.readyState == "live":
             while self._blocks:
                 block = self._blocks.popleft()
-                if self._next_pts is None or self._pts(block) > self._next_pts - BLOCK_SAMPLES:
+                if self._in_time(block):
                     return block
-                self.blocks_late += 1  # silence has gone out in its place
             self._filled.clear()
             if self._next_pts is None:
                 await self._filled.wait()  # nothing to be silent about before the first block
@@ -148,5 +157,17 @@ class BlockAudioTrack(MediaStreamTrack):
                 return None
         return None
 
+    def _in_time(self, block: AudioBlock) -> bool:
+        """Tell whether silence has not gone out in the place of `block`; many late ones in a row get a new place."""
+        if self._next_pts is not None and self._pts(block) <= self._next_pts - BLOCK_SAMPLES:
+            self.blocks_late += 1
+            self._late_run += 1
+            if self._late_run < LATE_RUN:
+                return False
+            # The source paused and its stamps did not: what it gives now belongs to now.
+            self._shift += self._next_pts - self._pts(block)
+        self._late_run = 0
+        return True
+
     def _pts(self, block: AudioBlock) -> int:
-        return max(0, round((block.leaves_ms - self._zero_ms) * AUDIO_RATE / 1000.0))
+        return max(0, round((block.leaves_ms - self._zero_ms) * AUDIO_RATE / 1000.0) + self._shift)

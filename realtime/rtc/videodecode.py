@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from realtime.rtc.assemble import EncodedFrame
 
 _DECODERS = {"VP8": "libvpx", "H264": "h264"}
+MAX_PIXELS = 4096 * 2304
+"""Largest picture that is decoded; a header of 10 bytes may claim 16383 x 16383."""
 QUEUE_FRAMES = 60
 # A hole that was mended late releases up to a second at once, which takes a tenth of that to decode.
 MAX_BACKLOG_MS = 1_000.0
@@ -98,6 +100,7 @@ class VideoDecoder:
                 self._on_image(pictures[-1].to_ndarray(format="bgr24").astype(np.uint8, copy=False), frame.timestamp)
 
     def _decode(self, frame: EncodedFrame) -> list[av.VideoFrame]:
+        _require_size(frame)
         if self._codec is None or self._codec_name != frame.codec:
             name = _DECODERS.get(frame.codec.upper())
             if name is None:
@@ -105,6 +108,16 @@ class VideoDecoder:
             codec = av.CodecContext.create(name, "r")
             assert isinstance(codec, VideoCodecContext)
             codec.thread_count = 1  # frame threads would delay every picture by one
+            codec.options = {"max_pixels": str(MAX_PIXELS)}
             self._codec, self._codec_name = codec, frame.codec
         packet: av.Packet[Any] = av.Packet(frame.data)
         return list(self._codec.decode(packet))
+
+
+def _require_size(frame: EncodedFrame) -> None:
+    """Refuse a VP8 keyframe (RFC 6386, 9.1) larger than `MAX_PIXELS`: libvpx would make room for it at once."""
+    if frame.codec.upper() != "VP8" or not frame.keyframe or len(frame.data) < 10:
+        return
+    width, height = (int.from_bytes(frame.data[i : i + 2], "little") & 0x3FFF for i in (6, 8))
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"a picture of {width} x {height} is more than a call holds")

@@ -62,6 +62,14 @@ def test_what_is_told_is_json(state: str, since_ms: float, concealed: float, ske
     assert told["type"] == "output" and told.get("you", False) is you
 
 
+class Transport:
+    """Stand in for what sends on its own."""
+
+    async def _data_channel_flush(self) -> None: ...
+
+    async def _transmit(self) -> None: ...
+
+
 class Channel(AsyncIOEventEmitter):
     """Stand in for a data channel."""
 
@@ -69,6 +77,7 @@ class Channel(AsyncIOEventEmitter):
 
     def __init__(self) -> None:
         super().__init__(loop=asyncio.get_running_loop())
+        self.transport = Transport()
         self.sent: list[str] = []
 
     def send(self, text: str) -> None:

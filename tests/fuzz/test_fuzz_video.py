@@ -5,7 +5,6 @@ import threading
 import time
 
 import numpy as np
-import pytest
 from fuzz_material import U16, U32, broken, depayloaded, fuzz, largest, media_packets, picture, some, video_payloads
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,7 +143,6 @@ def huge_keyframe() -> bytes:
     return bytes(good)
 
 
-@pytest.mark.xfail(run=False, reason="VideoDecoder decodes whatever size a header claims: 850 MB for 90 bytes")
 def test_a_header_that_claims_a_huge_picture_costs_nothing() -> None:
     seen = Decoded()
     try:

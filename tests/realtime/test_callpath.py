@@ -39,6 +39,7 @@ class Call:
     video_jitter_ms: float = 5.0
     audio_jitter_ms: float = 4.0
     loss: float = 0.0
+    silent_until: float = 0.0
     fps: float = 25.0
     render_ms: float = 15.0
     seed: int = 1
@@ -63,7 +64,7 @@ class Call:
         rng = random.Random(self.seed)
         events: list[tuple[float, int, str, float]] = []
         for i in range(int(end / 20)):
-            if rng.random() >= self.loss:
+            if rng.random() >= self.loss and i * 20.0 >= self.silent_until:
                 events.append((i * 20.0 + 20.0 + rng.uniform(0, self.audio_jitter_ms), 1, "packet", i))
         for i in range(int(end * self.fps / 1000.0)):
             captured = i * 1000.0 / self.fps
@@ -143,6 +144,20 @@ def test_the_status_tells_what_is_shown() -> None:
     assert status.state == "synth" and 3000.0 < status.since_ms < 4200.0
     assert status.concealed == 0.0
     assert Call().run(3).path.status().state == "real"
+
+
+def test_who_has_no_microphone_is_seen() -> None:
+    call = Call(loss=1.0).run(4)
+    kinds = [frame.kind for at, frame in call.shown if at > 1500.0]
+    assert len(kinds) > 50 and set(kinds) == {FrameKind.REAL}
+    assert not any(block.samples.any() for block in call.played)
+
+
+def test_who_speaks_later_is_heard_without_a_gap() -> None:
+    call = Call(silent_until=3000.0).run(8)
+    assert np.diff([block.out_ms for block in call.played]) == pytest.approx(20.0)
+    assert all(block.samples.any() for block in call.played[-150:])
+    assert call.delays[-1][1] < 80.0 and np.quantile(call.skews(FrameKind.REAL, 5000.0), 0.95) <= 40.0
 
 
 @settings(max_examples=12, deadline=None)

@@ -161,6 +161,22 @@ def test_a_longer_link_is_accepted() -> None:
     assert set(range(60, 290)) <= set(played(out))
 
 
+def test_a_lost_packet_of_two_frames_is_two_lost_units_and_no_silence() -> None:
+    buffer, found = JitterBuffer(), []
+    for n in range(40):
+        if n in (10, 11, 25):
+            continue
+        for index in (0, 1):
+            frame = 2 * n + index
+            buffer.push(n, FIRST + frame * 960, packet(frame), n * 40.0, wait_ms=0.0, packet_frames=2)
+        while (unit := buffer.fetch(n * 40.0 + 30.0, urgent=False)) is not None:
+            found.append(unit)
+    lost = [i for i, unit in enumerate(found) if unit.found is LOST]
+    assert lost == [20, 21, 22, 23, 50, 51]
+    assert {unit.found for unit in found} == {PACKET, LOST}
+    assert [found[i].following for i in lost] == [None, None, None, packet(24), None, packet(52)]
+
+
 def test_memory_is_bounded() -> None:
     buffer = JitterBuffer()
     for i in range(100_000):

@@ -327,3 +327,36 @@ async def test_a_close_takes_the_wrappers_off(call: Call) -> None:
     control: VideoSendControl = call.control  # type: ignore[attr-defined]
     control.close()
     assert call.video_sender._retransmit.__func__ is RTCRtpSender._retransmit  # type: ignore[attr-defined]
+
+
+async def test_a_goodbye_is_told_and_a_broken_path_is_not(call: Call, until: Until) -> None:
+    said: list[str] = []
+    compat.tap_bye(call.receiver("audio"), lambda: said.append("audio"))
+    await call.audio_sender.stop()  # aiortc sends RTCP BYE
+    await until(lambda: bool(said))
+    compat.tap_bye(call.receiver("video"), lambda: said.append("video"))
+    await call.receiver("video").transport.stop()
+    await asyncio.sleep(0.1)
+    assert said == ["audio"]
+
+
+async def test_what_waits_on_a_dead_path_is_lost_in_silence(
+    make_pc: Callable[[], RTCPeerConnection], negotiate: Any, until: Until
+) -> None:
+    a, b = make_pc(), make_pc()
+    channel = a.createDataChannel("x")
+    await negotiate(a, b)
+    await until(lambda: channel.readyState == "open")
+
+    async def dead(data: bytes) -> None:
+        raise ConnectionError("the path is gone")
+
+    channel.transport.transport._send_data = dead  # type: ignore[method-assign]
+    with pytest.raises(ConnectionError):
+        channel.send("fails aloud")
+        await channel.transport._data_channel_flush()
+    undo = compat.survive_dead_path(channel)
+    channel.send("fails in silence")
+    await channel.transport._data_channel_flush()
+    await channel.transport._transmit()
+    undo()

@@ -22,11 +22,20 @@ from realtime.stats import OutputStatus
 STATUS = OutputStatus("synth", 1234.4, 0.12345, -7.6)
 
 
+class Transport:
+    """Stand in for what sends on its own."""
+
+    async def _data_channel_flush(self) -> None: ...
+
+    async def _transmit(self) -> None: ...
+
+
 class Channel(AsyncIOEventEmitter):
     """Stand in for an open data channel: keep what is sent."""
 
     def __init__(self, label: str = CHANNEL) -> None:
         super().__init__()
+        self.transport = Transport()
         self.label = label
         self.readyState = "open"
         self.bufferedAmount = 0

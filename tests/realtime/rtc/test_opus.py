@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from realtime.media_file import read_audio_blocks
 from realtime.rtc import opus
-from realtime.rtc.opus import OpusDecoder, OpusEncoder, has_lbrr
+from realtime.rtc.opus import OpusDecoder, OpusEncoder, has_lbrr, join_frames, split_frames
 
 CLIP = Path(__file__).parents[3] / "client" / "assets" / "caller.mp4"
 libopus = pytest.mark.skipif(not OpusDecoder().has_fec, reason="needs libopus: apt-get install libopus0")
@@ -96,3 +99,29 @@ def test_the_flag_is_read_where_the_standard_puts_it() -> None:
     assert has_lbrr(bytes([11 << 3, 0b0001_0000])) and not has_lbrr(bytes([11 << 3, 0b1110_0000]))
     # config 31 is CELT alone; code 1 packs two frames
     assert not has_lbrr(bytes([31 << 3, 0xFF])) and not has_lbrr(bytes([9 << 3 | 1, 0xFF]))
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 63), st.binary(min_size=1, max_size=700), st.binary(min_size=1, max_size=700))
+def test_two_frames_are_joined_and_split_again(config: int, first: bytes, second: bytes) -> None:
+    one, two = bytes([config << 2]) + first, bytes([config << 2]) + second
+    joined = join_frames(one, two)
+    assert joined is not None and split_frames(joined) == [one, two]
+    assert len(joined) <= len(one) + len(two) + 1
+    assert split_frames(one) == [one]
+    assert join_frames(one, bytes([config << 2 ^ 4]) + second) is None
+    assert join_frames(joined, two) is None
+
+
+@given(st.binary(max_size=300))
+def test_splitting_junk_loses_no_bytes_of_sound(junk: bytes) -> None:
+    frames = split_frames(junk)
+    assert 1 <= len(frames) <= 2
+    assert sum(len(frame) for frame in frames) >= len(junk) - 3
+
+
+def test_joined_packets_are_what_any_decoder_takes(packets: list[bytes]) -> None:
+    joined = join_frames(packets[40], packets[41])
+    codec = av.CodecContext.create("libopus", "r")
+    assert joined is not None
+    assert sum(frame.samples for frame in codec.decode(av.Packet(joined))) == 1920  # type: ignore[attr-defined]

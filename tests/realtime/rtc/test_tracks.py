@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock
 from realtime.rtc.control import MAX_MESSAGE_BYTES, Control, ControlType, decode
-from realtime.rtc.opus import OpusDecoder, OpusEncoder
-from realtime.rtc.tracks import BlockAudioTrack, EngineVideoTrack
+from realtime.rtc.opus import OpusDecoder, OpusEncoder, split_frames
+from realtime.rtc.packing import SpeechMode, SpeechPacker
+from realtime.rtc.tracks import LATE_RUN, BlockAudioTrack, EngineVideoTrack
 
 CLOCK = MonotonicClock()
 
@@ -79,18 +80,64 @@ async def test_a_starved_track_sends_silence_and_a_full_one_drops_the_oldest() -
     assert track.blocks_late == 1
 
 
-async def test_the_bit_rate_can_change_in_mid_call_and_packets_out_time_is_theirs() -> None:
-    track, speech = BlockAudioTrack(CLOCK, zero_ms=0.0), tone(50)
-    sizes: dict[int, list[int]] = {24_000: [], 40_000: []}
-    for i in range(50):
-        rate = 24_000 if i < 25 else 40_000
-        track.set_bitrate(rate)
-        # Media time stands still while the delay grows; the output clock does not.
+async def test_the_output_clock_makes_the_timestamps() -> None:
+    track, speech = BlockAudioTrack(CLOCK, zero_ms=0.0), tone(20)
+    for i in range(20):
+        # Media time nearly stands still while the delay grows; the output clock does not.
         track.put(AudioBlock(speech[i * 960 : (i + 1) * 960], 100.0 + i, out_ms=20.0 * i))
+        assert (await track.recv()).pts == 960 * i
+
+
+async def test_a_source_that_paused_is_heard_again() -> None:
+    """A device stalls, silence goes out in its place, and its stamps go on as if nothing had been."""
+    track = BlockAudioTrack(CLOCK, zero_ms=0.0, patience_ms=1.0)
+    track.put(AudioBlock(tone(1), 0.0))
+    pts = [(await track.recv()).pts for _ in range(12)]
+    assert track.blocks_silent == 11
+    for i in range(1, 31):
+        track.put(AudioBlock(tone(1), 20.0 * i))
+        if i >= LATE_RUN:
+            pts.append((await track.recv()).pts)
+    assert track.blocks_late == LATE_RUN
+    assert pts == [960 * i for i in range(len(pts))]
+
+
+async def test_two_frames_share_a_packet_when_asked_for() -> None:
+    track, speech = BlockAudioTrack(CLOCK, zero_ms=0.0), tone(40)
+    track.set_mode(SpeechMode(24_000, frames=2))
+    decoder, heard = OpusDecoder(), 0
+    for i in range(20):
+        for k in (2 * i, 2 * i + 1):
+            track.put(AudioBlock(speech[k * 960 : (k + 1) * 960], 20.0 * k))
         packet = await track.recv()
-        assert packet.pts == 960 * i
-        sizes[rate].append(len(bytes(packet)))
-    assert np.mean(sizes[40_000][2:]) > 1.3 * np.mean(sizes[24_000][2:])
+        assert packet.pts == 1920 * i
+        frames = split_frames(bytes(packet))
+        heard += sum(decoder(frame) is not None for frame in frames)
+    assert heard == 40
+    # A hole in time: the frame before it leaves alone.
+    track.put(AudioBlock(tone(1), 800.0))
+    track.put(AudioBlock(tone(1), 1000.0))
+    assert [(await track.recv()).pts for _ in range(2)] == [38_400, 48_000]
+
+
+def test_another_bit_rate_waits_for_a_pause_and_not_for_ever() -> None:
+    loud = np.tile(np.array([6000, -6000], np.int16), 480 * 200)
+    loud = (loud * np.random.default_rng(1).uniform(0.3, 1.0, loud.size)).astype(np.int16).reshape(-1, 960)
+    packer, sizes = SpeechPacker(SpeechMode(24_000)), []
+    for i in range(180):
+        if i in (30, 90):
+            packer.mode = SpeechMode(64_000 if i == 30 else 24_000)
+        block = np.zeros(960, np.int16) if i == 60 else loud[i]
+        sizes += [len(payload) for _, payload in packer.push(block, i * 960)]
+    assert np.mean(sizes[35:60]) < 1.2 * np.mean(sizes[10:30]), "changed in the middle of the sound"
+    assert np.mean(sizes[65:90]) > 1.8 * np.mean(sizes[10:30])
+    assert np.mean(sizes[150:]) < 1.2 * np.mean(sizes[10:30]), "never changed without a pause"
+
+
+@pytest.mark.parametrize("bad", [{"frames": 3}, {"frames": 0}, {"bitrate": 100}])
+def test_a_mode_that_cannot_be_sent_is_refused(bad: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="frames|bit rate"):
+        SpeechMode(**bad)
 
 
 def test_opus_survives_garbage() -> None:
