@@ -1,7 +1,8 @@
 // The picture that others see while the camera is off. It is sent as video: were nothing sent, the node would take
 // that for an outage and go on showing a face that its owner just took away.
 
-const TICK_MS = 100;
+// As often as a camera: the node takes a much slower picture for a link that fails.
+const TICK_MS = 40;
 
 /** Make a video track that says "Camera off", and what stops it.
  * @param {number} width
@@ -10,22 +11,20 @@ const TICK_MS = 100;
 export function cameraOffCard(width = 640, height = 480) {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const context = canvas.getContext("2d");
+  context.fillStyle = "#1b1d23";
+  context.fillRect(0, 0, width, height);
+  drawSlashedCamera(context, width / 2, height * 0.44, height * 0.11);
+  context.fillStyle = "#c9ccd6";
+  context.textAlign = "center";
+  context.font = `${Math.round(height * 0.06)}px system-ui, sans-serif`;
+  context.fillText("Camera off", width / 2, height * 0.67);
+  const ticker = new Worker(new URL("ticker.js", import.meta.url));
   let tick = 0;
-  const draw = () => {
-    context.fillStyle = "#1b1d23";
-    context.fillRect(0, 0, width, height);
-    drawSlashedCamera(context, width / 2, height * 0.44, height * 0.11);
-    context.fillStyle = "#c9ccd6";
-    context.textAlign = "center";
-    context.font = `${Math.round(height * 0.06)}px system-ui, sans-serif`;
-    context.fillText("Camera off", width / 2, height * 0.67);
+  ticker.onmessage = () => {
     // A canvas is only captured when it changes.
     context.fillStyle = tick++ % 2 ? "#1c1e24" : "#1a1c22";
     context.fillRect(0, 0, 2, 2);
   };
-  draw();
-  const ticker = new Worker(new URL("ticker.js", import.meta.url));
-  ticker.onmessage = draw;
   ticker.postMessage(TICK_MS);
   const [track] = canvas.captureStream(1000 / TICK_MS).getVideoTracks();
   const stop = () => {

@@ -127,6 +127,11 @@ class BlockAudioTrack(MediaStreamTrack):
         self._next_pts = pts + BLOCK_SAMPLES
         return pts
 
+    @property
+    def mode(self) -> SpeechMode:
+        """Return how speech is sent."""
+        return self._packer.mode
+
     def set_mode(self, mode: SpeechMode) -> None:
         """Send speech as `mode` says, from the next packet or pause for breath on."""
         self._packer.mode = mode

@@ -101,6 +101,7 @@ def test_pause_goes_on_synthetic_and_camera_off_shows_no_face(browse: Browse, se
     # The stronger of the two: no face is to be seen, also not a synthetic one.
     anna.locator("#camera-off").click()
     wait_for_state(ben, "Anna", "real")
+    ben.screenshot(path=out / "camera-off.png")
     until(lambda: middle_is_dark(ben, "Anna"), "the card is seen in place of the face")
     assert anna.locator("#pause").is_disabled()
     assert anna.evaluate(

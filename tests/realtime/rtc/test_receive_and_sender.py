@@ -15,7 +15,8 @@ from realtime.rtc.impair import ImpairedLink, LinkStep, LinkTrace
 from realtime.rtc.impaired_transport import ImpairedSend, datagram_kind
 from realtime.rtc.opus import OpusDecoder
 from realtime.rtc.receive import ReceivedStreams
-from realtime.rtc.sender import LOW_AUDIO_BITRATE, CallerPeer
+from realtime.rtc.packing import SpeechMode
+from realtime.rtc.sender import LOW_SPEECH, CallerPeer
 from realtime.uplink import UplinkConfig, UplinkWatch
 
 Until = Callable[..., Awaitable[None]]
@@ -141,7 +142,7 @@ async def test_a_collapse_pauses_video_keeps_speech_and_recovers(wire: Wire, unt
     await until(lambda: wire.caller.video_paused, 5)
     paused_ms = CLOCK.now_ms() - zero_ms
     assert collapse < paused_ms < recovery
-    assert wire.caller.audio._bitrate == LOW_AUDIO_BITRATE
+    assert wire.caller.audio.mode == LOW_SPEECH
     await until(lambda: wire.signals == [False], 5)
     await until(lambda: CLOCK.now_ms() - zero_ms > recovery - 300.0, 5)
     # The queue has drained: speech flows in full, and no video packet has come for a while.
@@ -149,7 +150,7 @@ async def test_a_collapse_pauses_video_keeps_speech_and_recovers(wire: Wire, unt
     assert len(recent) >= 5 and set(np.diff(recent) % 65536) == {1}
     assert not [at for at in wire.video_arrivals if paused_ms + 600 < at - zero_ms < recovery - 300]
     await until(lambda: wire.signals == [False, True], 6)
-    assert wire.caller.audio._bitrate == 24_000
+    assert wire.caller.audio.mode == SpeechMode(24_000)
     frames = len(wire.frames)
     await until(lambda: len(wire.frames) > frames + 10, 5)
     # While video rests all of it, pings and reports too, stays within what a narrow link bears.
