@@ -18,11 +18,13 @@ class LipSyncConfig:
     Attributes:
         most_ms: most delay for the picture's sake.
         quantile: share of the pictures that shall be in time.
+        margin_ms: added to that: sound and picture leave at ticks of their own.
         window: pictures remembered; 4 s at 25 a second.
     """
 
     most_ms: float = 200.0
-    quantile: float = 0.9
+    quantile: float = 0.95
+    margin_ms: float = 10.0
     window: int = 100
 
     def __post_init__(self) -> None:
@@ -50,4 +52,4 @@ class LipSync:
         if self._since >= self._EVERY:
             self._since = 0
             needed = float(np.quantile(np.array(self._needed), self.config.quantile))
-            self.hold_ms = min(max(needed, 0.0), self.config.most_ms)
+            self.hold_ms = min(max(needed + self.config.margin_ms, 0.0), self.config.most_ms)

@@ -5,6 +5,7 @@ decoded waits in a line, and the length of that line is the delay: what jitter n
 picture or synthesis needs it. Towards a new delay the sound goes a little faster or slower, at its own pitch.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
@@ -197,7 +198,9 @@ class SpeechPlayout:
     def _hear(self, unit: Unit) -> None:
         source_ms = None
         if unit.timestamp is not None and self.source_ms is not None:
-            source_ms = self.source_ms(unit.timestamp & 0xFFFFFFFF)
+            # A connection that has just begun may not know its packets' time yet: that ends no call.
+            with contextlib.suppress(LookupError, RuntimeError):
+                source_ms = self.source_ms(unit.timestamp & 0xFFFFFFFF)
         media_ms = self._speech.head_ms
         samples = self._genuine(unit)
         if samples is None:

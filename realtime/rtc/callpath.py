@@ -184,7 +184,8 @@ class CallPath:
     def _note(self, frame: OutputFrame, now_ms: float) -> None:
         shown = self.engine.output.value
         synthetic = self.engine.output is Output.SYNTH
-        self._repeated = self._repeated + 1 if synthetic and frame.kind is FrameKind.REPEATED else 0
+        # Whatever the reason, who sees the same picture for long is told that it stands.
+        self._repeated = self._repeated + 1 if frame.kind is FrameKind.REPEATED else 0
         if self._repeated >= _STILL_FRAMES or (synthetic and not self.engine.link.speech):
             shown = "still"
         elif self._repeated:  # one late frame is no new state

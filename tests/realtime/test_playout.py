@@ -258,10 +258,10 @@ def test_the_wait_for_pictures_follows_the_late_ones() -> None:
     sync = LipSync()
     for _ in range(50):
         sync.add(45.0, 30.0)
-    assert sync.hold_ms == pytest.approx(15.0)
+    assert sync.hold_ms == pytest.approx(25.0)
     for i in range(100):
         sync.add(45.0, -40.0 if i % 4 == 0 else 20.0)
-    assert sync.hold_ms == pytest.approx(85.0)
+    assert sync.hold_ms == pytest.approx(95.0)
     for _ in range(100):
         sync.add(45.0, -1000.0)
     assert sync.hold_ms == 200.0

@@ -14,8 +14,8 @@ from realtime.rtc.control import NodeControl
 from realtime.rtc.impair import ImpairedLink, LinkStep, LinkTrace
 from realtime.rtc.impaired_transport import ImpairedSend, datagram_kind
 from realtime.rtc.opus import OpusDecoder
-from realtime.rtc.receive import ReceivedStreams
 from realtime.rtc.packing import SpeechMode
+from realtime.rtc.receive import ReceivedStreams
 from realtime.rtc.sender import LOW_SPEECH, CallerPeer
 from realtime.uplink import UplinkConfig, UplinkWatch
 
