@@ -47,6 +47,7 @@ __all__ = [
     "VideoSendControl",
     "intercept_receive",
     "intercept_send",
+    "lift_remb",
     "require_tested_aiortc",
     "survive_dead_path",
     "take_packets",
@@ -211,3 +212,28 @@ class VideoFeedback:
     def close(self) -> None:
         """Let aiortc ask again, once a packet, for what is lost from now on."""
         set_private(self._receiver, RTCRtpReceiver, "__nack_generator", NackGenerator())
+
+
+# --- What a browser is told it may send ------------------------------------------------------------------------------
+# Cause: the estimate behind REMB falls to 30 kbit/s when our own loop is late once, and climbs by 8 % a second: a page
+#   whose link is good again shows a picture a second for half a minute. Loss still slows it down, by its own control.
+# Evidence: rate.py, AimdRateControl; RTCRtpReceiver._handle_rtp_packet sends what `__remote_bitrate_estimator.add`
+#   returns, None for nothing.
+# Removal: aiortc answers transport-wide congestion control (PR #1411), so that the browser estimates.
+
+
+def lift_remb(receiver: RTCRtpReceiver, least: Callable[[], int]) -> Undo:
+    """Let no REMB of `receiver` fall below `least()` bit/s; 0 leaves it as it is."""
+    estimator = private(receiver, RTCRtpReceiver, "__remote_bitrate_estimator")
+    original = estimator.add
+
+    def add(*args: Any, **kwargs: Any) -> tuple[int, list[int]] | None:
+        found: tuple[int, list[int]] | None = original(*args, **kwargs)
+        return None if found is None else (max(found[0], least()), found[1])
+
+    estimator.add = add
+
+    def undo() -> None:
+        estimator.__dict__.pop("add", None)
+
+    return undo

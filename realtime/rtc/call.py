@@ -27,6 +27,7 @@ from realtime.worker import SynthWorker
 
 _LOG = logging.getLogger(__name__)
 YOU_MS = 1_000.0
+BROWSER_BPS = 150_000
 
 
 class Audience(Protocol):
@@ -72,6 +73,8 @@ class _Link:
         self._saw = source.begin(self.streams.pair.audio_ms)
         tap_goodbye(self.pc, said_goodbye)
         self.control = NodeControl.attach(self.pc, path.video_flows, self._try_link)
+        # Our caller measures its link before it sends; a browser has nothing but REMB, and climbs back too slowly.
+        self.streams.least_remb = lambda: 0 if self.control.pinged else BROWSER_BPS
 
     def _audio_packet(self, sequence: int, timestamp: int, payload: bytes, arrival_ms: float) -> None:
         self._saw(timestamp)

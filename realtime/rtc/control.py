@@ -124,6 +124,8 @@ class NodeControl:
         self._on_try_link = on_try_link
         self._channel: RTCDataChannel | None = None
         self._newest: dict[str, int] = {}
+        self.pinged = False
+        """Whether the other side watches its uplink by pings, as our caller does and a browser does not."""
 
     @classmethod
     def attach(
@@ -161,6 +163,7 @@ class NodeControl:
         if control is None:
             return
         if control.type is ControlType.PING:
+            self.pinged = True
             send(channel, Control(ControlType.PONG, control.number))
         elif control.type in (ControlType.VIDEO_PAUSED, ControlType.VIDEO_RESUMED):
             send(channel, Control(ControlType.ACK, control.number))

@@ -21,6 +21,7 @@ from realtime.rtc.aiortc_compat import (
     SenderReport,
     Undo,
     VideoFeedback,
+    lift_remb,
     take_packets,
     tap_rtp,
     tap_sender_reports,
@@ -90,6 +91,8 @@ class ReceivedStreams:
         self._closed = False
         self.pair = StreamPair()
         self.counters = ReceiveCounters()
+        self.least_remb: Callable[[], int] = lambda: 0
+        """Says the least bit rate that the sender of the video is told it may use, in bit/s."""
         pc.on("track", self._on_track)
 
     def take_frame(self) -> VideoFrame | None:
@@ -124,7 +127,7 @@ class ReceivedStreams:
         else:
             self._decoder = VideoDecoder(on_image=self._image_from_thread, on_error=self._error_from_thread)
             self._feedback = VideoFeedback(receiver)
-            self._undo.append(self._feedback.close)
+            self._undo += [self._feedback.close, lift_remb(receiver, lambda: self.least_remb())]
             self._attach(receiver, self.pair.video, self._video_packet)
             self._hold(self._mend())
         self._hold(self._drain(track))

@@ -360,3 +360,16 @@ async def test_what_waits_on_a_dead_path_is_lost_in_silence(
     await channel.transport._data_channel_flush()
     await channel.transport._transmit()
     undo()
+
+
+async def test_a_browser_is_not_told_to_send_less_than_is_of_use(call: Call, until: Until) -> None:
+    told: list[int] = []
+    compat.tap_sender_feedback(call.video_sender, lambda feedback: told.append(feedback.remb_bps or 0))
+    floor = 7_000_000
+    undo = compat.lift_remb(call.receiver("video"), lambda: floor)
+    await until(lambda: any(told), 15)
+    assert {bps for bps in told if bps} and min(bps for bps in told if bps) >= 0.99 * floor  # REMB rounds down
+    undo()
+    floor, told[:] = 0, []
+    await until(lambda: any(told), 5)
+    assert min(bps for bps in told if bps) < 3_000_000
