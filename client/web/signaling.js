@@ -1,6 +1,8 @@
 // The line to the signaling server: one websocket that comes back by itself, with the same seat.
 
 const VERSION = 1;
+/** Close code of a connection whose seat another one has taken with the same session. */
+const REPLACED = 4001;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5000;
 // The server pings, but a page cannot see that: a socket that is dead without a word is noticed when the network says so.
@@ -82,7 +84,7 @@ export class Signaling extends EventTarget {
     this.#socket = socket;
     socket.onopen = () => socket.send(JSON.stringify({ v: VERSION, type: "join", ...this.#join }));
     socket.onmessage = ({ data }) => this.#socket === socket && this.#take(JSON.parse(data));
-    socket.onclose = () => this.#socket === socket && this.#lost();
+    socket.onclose = ({ code }) => this.#socket === socket && this.#lost(code);
   }
 
   #take(message) {
@@ -100,8 +102,13 @@ export class Signaling extends EventTarget {
     }
   }
 
-  #lost() {
+  #lost(code) {
     if (this.#closed) return;
+    if (code === REPLACED) {
+      this.#stop();
+      this.#tell("refused", { code: "replaced" });
+      return;
+    }
     this.#connected = false;
     this.#timer = setTimeout(() => this.#connect(), retryWait(this.#attempt++));
     this.#tell("lost", {});

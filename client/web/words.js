@@ -71,6 +71,7 @@ const ROOM_PROBLEMS = {
   "server-full": "The server has no space for another room. Try again later.",
   "role-taken": "Your place in this room is taken.",
   "bad-message": "The server did not accept this room or name. Use letters, digits, dots and dashes for the room.",
+  replaced: "This call goes on in another window.",
   "unsupported-version": "This page and the server do not fit. Reload the page.",
 };
 
