@@ -19,12 +19,15 @@ class LipSyncConfig:
         most_ms: most delay for the picture's sake.
         quantile: share of the pictures that shall be in time.
         margin_ms: added to that: sound and picture leave at ticks of their own.
+        release_ms: a wait that is no longer needed falls by so much for each picture, 5 ms a second: where about as
+            many are late as may be, sound must not go faster and slower all the time.
         window: pictures remembered; 4 s at 25 a second.
     """
 
     most_ms: float = 200.0
-    quantile: float = 0.95
+    quantile: float = 0.9
     margin_ms: float = 10.0
+    release_ms: float = 0.2
     window: int = 100
 
     def __post_init__(self) -> None:
@@ -50,6 +53,7 @@ class LipSync:
         self._needed.append(delay_ms - early_ms)
         self._since += 1
         if self._since >= self._EVERY:
+            kept_ms = self.hold_ms - self._since * self.config.release_ms
             self._since = 0
             needed = float(np.quantile(np.array(self._needed), self.config.quantile))
-            self.hold_ms = min(max(needed + self.config.margin_ms, 0.0), self.config.most_ms)
+            self.hold_ms = min(max(needed + self.config.margin_ms, kept_ms, 0.0), self.config.most_ms)

@@ -22,6 +22,8 @@ _LOG = logging.getLogger(__name__)
 _TIMELINE = 30_000
 _CATCH_UP_MS = 500.0
 _STILL_FRAMES = 5
+_HEARD_SAMPLES = 48_000
+"""Sound heard before pictures are judged by it: until then their places are guessed."""
 _SILENT_START_MS = 500.0
 """Who has been seen for so long and not heard has no microphone, or has it muted."""
 
@@ -108,7 +110,8 @@ class CallPath:
         if self._seen_since_ms is None:
             self._seen_since_ms = arrival_ms
         early_ms = self.engine.on_video(frame, arrival_ms)
-        if early_ms is not None and self.engine.shows_real:
+        heard = self.playout.stats.jitterBufferEmittedCount >= _HEARD_SAMPLES
+        if early_ms is not None and heard and self.engine.shows_real:
             self.lipsync.add(self.playout.delay_ms, early_ms)
 
     def video_flows(self, flows: bool) -> None:

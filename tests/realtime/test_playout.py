@@ -265,6 +265,12 @@ def test_the_wait_for_pictures_follows_the_late_ones() -> None:
     for _ in range(100):
         sync.add(45.0, -1000.0)
     assert sync.hold_ms == 200.0
+    for _ in range(250):
+        sync.add(45.0, 30.0)
+    assert 140.0 < sync.hold_ms < 170.0, "given back slowly: ten seconds for 50 ms"
+    for _ in range(1000):
+        sync.add(45.0, 30.0)
+    assert sync.hold_ms == pytest.approx(25.0)
 
 
 @pytest.mark.parametrize("bad", [{"low_ms": 10.0}, {"low_ms": 130.0}, {"quantile": 0.2}, {"window_ms": 0.0}])
