@@ -47,11 +47,13 @@ class EngineConfig:
         fps: frames out per second.
         hand_back_extra_ms: how much longer a hand-back lasts, at most, for a head that is not home at its natural pace.
         frames_first: real frames that must have been shown before the first synthetic one.
+        lead_ms: pictures leave so much before their sound: what encoding and decoding them takes longer.
     """
 
     fps: float = 25.0
     hand_back_extra_ms: float = 240.0
     frames_first: int = 10
+    lead_ms: float = 0.0
 
     @property
     def interval_ms(self) -> float:
@@ -116,7 +118,7 @@ class Engine:
         self.link.on_video(arrival_ms)
         media_ms = self._axis.stamp(frame.media_ms, self._head_ms)
         t = self.media_ms(arrival_ms)
-        early_ms = None if t is None else media_ms - t
+        early_ms = None if t is None else media_ms - t - self.config.lead_ms
         if self._last_real is not None and self.output is Output.REAL and media_ms <= self._last_real.media_ms:
             return early_ms
         stamped = VideoFrame(frame.image, media_ms)
@@ -178,9 +180,10 @@ class Engine:
     def tick(self, now_ms: float) -> OutputFrame | None:
         """Return the frame for this moment; None only before the first real frame. Never waits."""
         self.link.tick(now_ms)
-        t = self.media_ms(now_ms)
-        if t is None:
+        heard_ms = self.media_ms(now_ms)
+        if heard_ms is None:
             return None
+        t = heard_ms + self.config.lead_ms
         frame = self._real(t, now_ms) if self.shows_real else None
         frame = frame or self._synthetic(t) or self._repeat(t)
         self._plan(t, now_ms)
@@ -188,7 +191,7 @@ class Engine:
             return None
         self.stats.on_frame(frame.kind, now_ms, frame.skew_ms)
         assert self._playout is not None
-        return replace(frame, out_ms=self._playout.out_ms + now_ms - self._playout.at_ms)
+        return replace(frame, out_ms=self._playout.out_ms + now_ms - self._playout.at_ms + self.config.lead_ms)
 
     def _real(self, t: float, now_ms: float) -> OutputFrame | None:
         """Show the newest real frame that is due, if it is a new one."""

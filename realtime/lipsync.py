@@ -25,7 +25,7 @@ class LipSyncConfig:
     """
 
     most_ms: float = 200.0
-    quantile: float = 0.9
+    quantile: float = 0.95
     margin_ms: float = 10.0
     release_ms: float = 0.2
     window: int = 100
