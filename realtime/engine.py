@@ -47,7 +47,7 @@ class EngineConfig:
         fps: frames out per second.
         hand_back_extra_ms: how much longer a hand-back lasts, at most, for a head that is not home at its natural pace.
         frames_first: real frames that must have been shown before the first synthetic one.
-        lead_ms: pictures leave so much before their sound: what encoding and decoding them takes longer.
+        lead_ms: pictures leave so much before their sound (negative: after it), for what codecs add to either.
     """
 
     fps: float = 25.0
