@@ -23,7 +23,7 @@ _TIMELINE = 30_000
 _CATCH_UP_MS = 500.0
 _STILL_FRAMES = 5
 OPUS_DELAY_MS = 13.0
-"""Opus is coded twice on the way, and each time sound comes 6.5 ms (312 samples, RFC 6716 2.1.4) later than its stamp."""
+"""Opus is coded twice on the way, and each time sound comes 6.5 ms (312 samples) later than its stamp."""
 _HEARD_SAMPLES = 48_000
 """Sound heard before pictures are judged by it: until then their places are guessed."""
 _SILENT_START_MS = 500.0
