@@ -45,6 +45,7 @@ class PlayoutConfig:
         haste_ms: further off than this, every block may be changed, else every second one.
         trim_per_ms: change of the reading rate for each ms off the target: a drift of 100 ppm rests 5 ms off.
         trim_most: largest change of the rate; nobody hears 0.03 %.
+        behind_most_ms: most that synthesis adds to its delay because speech queues on the link.
         decoder_conceals: so many blocks in a row may be the decoder's concealment; then it fades out.
     """
 
@@ -54,6 +55,7 @@ class PlayoutConfig:
     haste_ms: float = 60.0
     trim_per_ms: float = 20e-6
     trim_most: float = 300e-6
+    behind_most_ms: float = 80.0
     decoder_conceals: int = 5
 
 
@@ -156,7 +158,7 @@ class SpeechPlayout:
         while (unit := self._fetch(urgent=False)) is not None:
             self._hear(unit)
         behind_ms = self._behind()
-        ahead_ms = min(synthesis_ms + behind_ms, self.config.buffer.max_ms) if synthesis_ms else 0.0
+        ahead_ms = synthesis_ms + behind_ms if synthesis_ms else 0.0
         self._wanted_ms = max(self._target.target_ms, picture_ms, ahead_ms)
         while not line.ready:
             unit = self._fetch(urgent=True)
@@ -178,10 +180,11 @@ class SpeechPlayout:
     def _behind(self) -> float:
         """Return by how much less than the delay is here to be heard ahead: speech that queues on a narrow link.
 
-        The highest of late, falling by 10 ms a second; the age of the newest packet, up to one block, is no queue.
+        The highest of late, falling by 40 ms a second; the age of the newest packet, up to one block, is no queue. More
+        than `behind_most_ms` is not waited for: lips that hear less ahead are better than an answer that comes late.
         """
-        behind_ms = self.delay_ms - self._speech.line.fill_ms - BLOCK_MS
-        self._behind_ms = max(behind_ms, self._behind_ms - 0.2, 0.0)
+        behind_ms = min(self.delay_ms - self._speech.line.fill_ms - BLOCK_MS, self.config.behind_most_ms)
+        self._behind_ms = max(behind_ms, self._behind_ms - 0.8, 0.0)
         return self._behind_ms
 
     def snapshot(self) -> dict[str, float]:
