@@ -30,7 +30,7 @@ class UplinkConfig:
     """
 
     ping_ms: float = 50.0
-    paused_ping_ms: float = 500.0
+    paused_ping_ms: float = 700.0
     rise_ms: float = 150.0
     missing_ms: float = 200.0
     max_loss: float = 0.2
