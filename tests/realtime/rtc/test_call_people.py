@@ -215,7 +215,7 @@ async def test_a_publisher_that_stays_away_is_let_go(stage: Stage, until: Until,
     await ann.vanish()
     await until(lambda: node.snapshot("ann") == {}, PATIENCE_S)
     await until(lambda: watcher.pc.connectionState == "closed", PATIENCE_S)
-    assert stage.renderers["ann"][0].calls[-1][0] == "close"
+    await until(lambda: stage.renderers["ann"][0].calls[-1][0] == "close", PATIENCE_S)
 
 
 async def test_a_bad_offer_harms_no_call_that_runs(stage: Stage, until: Until) -> None:

@@ -163,7 +163,8 @@ async def test_a_collapse_pauses_video_keeps_speech_and_recovers(wire: Wire, unt
     assert sum(delivered.values()) < sum(offered.values())
     rates = wire.impaired.counters.series_kbps(delivered)
     narrow = rates[int(collapse // 100) + 1 : int(recovery // 100)]
-    assert max(narrow) <= 60 * 1.6 and np.mean(narrow) <= 62  # a bin may hold one datagram more than its share
+    # A bin of 100 ms may hold one datagram more than its share, counted where its last bit arrives.
+    assert max(narrow) <= 60 + 1_300 * 8 / 100 and np.mean(narrow) <= 62
 
 
 def test_datagrams_are_named_by_their_first_bytes() -> None:
