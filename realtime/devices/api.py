@@ -1,0 +1,132 @@
+"""What a local call asks of cameras and sound devices; real ones and in-memory ones fit alike."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Samples = NDArray[np.int16]
+
+OUR_NAME = "lipline"
+"""What our virtual camera and microphone are called."""
+
+
+class Fault(Enum):
+    """Say what is wrong with a device."""
+
+    MISSING = "missing"
+    BUSY = "busy"
+    DENIED = "no permission"
+    FORMAT = "wrong format"
+    STALLED = "stalled"
+    NOT_SET_UP = "not set up"
+    FAILED = "failed"
+
+
+class DeviceError(OSError):
+    """Say in one line what is wrong with a device and what to do about it."""
+
+    def __init__(self, fault: Fault, text: str) -> None:
+        super().__init__(text)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraFrame:
+    """Hold one picture of a camera.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR.
+        i420: (H * 3 // 2, W) uint8, the planes Y, U, V one below the other as in video range; the camera's own bytes
+            where it gives 4:2:0. None where width or height is odd.
+        captured_ms: monotonic time in ms (`time.monotonic`) at which it was taken.
+    """
+
+    image: Pixels
+    i420: Pixels | None
+    captured_ms: float
+
+
+OnFrame = Callable[[CameraFrame], None]
+OnBlock = Callable[[Samples, float], None]
+OnLost = Callable[[DeviceError], None]
+
+
+class Camera(Protocol):
+    """Give pictures from a thread of its own."""
+
+    @property
+    def name(self) -> str:
+        """Return the name by which it is found again."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return width and height of its pictures in px; what was asked for until it runs."""
+
+    @property
+    def fps(self) -> float:
+        """Return its nominal rate; what was asked for until it runs."""
+
+    def start(self, on_frame: OnFrame, on_lost: OnLost) -> None:
+        """Begin; call once.
+
+        Both are called on one thread of the camera's: `on_frame` with the newest picture (those that come while it runs
+        are left out but for the last), `on_lost` once each time that pictures stop coming. It looks for the camera by
+        name until it is back; then `on_frame` goes on.
+
+        Raises:
+            DeviceError: it cannot be opened now.
+        """
+
+    def close(self) -> None:
+        """Stop; nothing is called any more once this returns. Idempotent."""
+
+
+class FrameSink(Protocol):
+    """Take pictures."""
+
+    def send(self, i420: Pixels) -> None:
+        """Show a picture (H * 3 // 2, W) uint8 of the sink's size; do not wait for anybody to look.
+
+        Raises:
+            ValueError: another size.
+            DeviceError: the device went away.
+        """
+
+    def close(self) -> None:
+        """Let go of the device. Idempotent."""
+
+
+class SoundSource(Protocol):
+    """Give sound from a thread of its own."""
+
+    def start(self, on_block: OnBlock, on_lost: OnLost | None = None) -> None:
+        """Begin; call once.
+
+        `on_block` gets (960,) int16 samples, 20 ms at 48 kHz, and the monotonic time in ms of the first one. `on_lost`
+        is called once each time that sound stops coming; it goes on when the device is back.
+
+        Raises:
+            DeviceError: it cannot be opened now.
+        """
+
+    def close(self) -> None:
+        """Stop; nothing is called any more once this returns. Idempotent."""
+
+
+class AudioSink(Protocol):
+    """Take sound."""
+
+    def put(self, block: Samples) -> None:
+        """Add (960,) int16 samples, 20 ms at 48 kHz, to a bounded queue that drops the oldest; never wait.
+
+        Raises:
+            ValueError: another length.
+        """
+
+    def close(self) -> None:
+        """Let go of the device. Idempotent."""

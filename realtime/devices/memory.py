@@ -1,0 +1,107 @@
+"""Devices made of memory: for tests, and for running without any."""
+
+from collections import deque
+
+from realtime.devices.api import CameraFrame, DeviceError, OnBlock, OnFrame, OnLost, Pixels, Samples
+from realtime.media import BLOCK_SAMPLES
+
+
+class MemoryCamera:
+    """Give the pictures that a test hands it, on the caller's thread."""
+
+    def __init__(self, name: str = "memory", size: tuple[int, int] = (640, 480), fps: float = 30.0) -> None:
+        self.name, self.size, self.fps = name, size, fps
+        self.closed = False
+        self._on_frame: OnFrame | None = None
+        self._on_lost: OnLost | None = None
+
+    def start(self, on_frame: OnFrame, on_lost: OnLost) -> None:
+        """Remember whom to tell."""
+        self._on_frame, self._on_lost = on_frame, on_lost
+
+    def push(self, frame: CameraFrame) -> None:
+        """Take a picture."""
+        if self._on_frame is not None and not self.closed:
+            self._on_frame(frame)
+
+    def lose(self, error: DeviceError) -> None:
+        """Stop giving pictures, as if unplugged."""
+        if self._on_lost is not None and not self.closed:
+            self._on_lost(error)
+
+    def close(self) -> None:
+        """Give no more."""
+        self.closed = True
+
+
+class MemoryFrames:
+    """Keep the last pictures sent, `limit` at most."""
+
+    def __init__(self, size: tuple[int, int] = (640, 480), limit: int = 1000) -> None:
+        self.size = size
+        self.frames: deque[Pixels] = deque(maxlen=limit)
+        self.sent = 0
+        self.closed = False
+
+    def send(self, i420: Pixels) -> None:
+        """Keep a copy."""
+        width, height = self.size
+        if i420.shape != (height * 3 // 2, width):
+            raise ValueError(f"a picture of {width}x{height} as I420 is {(height * 3 // 2, width)}, not {i420.shape}")
+        self.frames.append(i420.copy())
+        self.sent += 1
+
+    def close(self) -> None:
+        """Take no more."""
+        self.closed = True
+
+
+class MemorySource:
+    """Give the sound that a test hands it, on the caller's thread."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._on_block: OnBlock | None = None
+        self._on_lost: OnLost | None = None
+
+    def start(self, on_block: OnBlock, on_lost: OnLost | None = None) -> None:
+        """Remember whom to tell."""
+        self._on_block, self._on_lost = on_block, on_lost
+
+    def push(self, block: Samples, captured_ms: float) -> None:
+        """Hear (960,) int16 samples."""
+        check_block(block)
+        if self._on_block is not None and not self.closed:
+            self._on_block(block, captured_ms)
+
+    def lose(self, error: DeviceError) -> None:
+        """Stop giving sound, as if unplugged."""
+        if self._on_lost is not None and not self.closed:
+            self._on_lost(error)
+
+    def close(self) -> None:
+        """Give no more."""
+        self.closed = True
+
+
+class MemorySound:
+    """Keep the last blocks put, `limit` at most."""
+
+    def __init__(self, limit: int = 3000) -> None:
+        self.blocks: deque[Samples] = deque(maxlen=limit)
+        self.closed = False
+
+    def put(self, block: Samples) -> None:
+        """Keep a copy."""
+        check_block(block)
+        self.blocks.append(block.copy())
+
+    def close(self) -> None:
+        """Take no more."""
+        self.closed = True
+
+
+def check_block(block: Samples) -> None:
+    """Raise ValueError unless `block` is (960,) int16."""
+    if block.shape != (BLOCK_SAMPLES,) or block.dtype != "int16":
+        raise ValueError(f"sound comes in blocks of ({BLOCK_SAMPLES},) int16, not {block.shape} {block.dtype}")
