@@ -82,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     signal.signal(signal.SIGTERM, _terminate)
+    # Shells start background jobs of a script with SIGINT ignored; the way out of every command leads through it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return _run(arguments, chosen)
     except KeyboardInterrupt:

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 
-def start(*arguments: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-u", "-m", "client.main", *arguments]
+# Shells start the background jobs of a script, `lipline serve ... &`, in this way.
+IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+
+
+def start(*arguments: str, by: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
+    command = [*by, sys.executable, "-u", "-m", "client.main", *arguments]
     root = Path(__file__).resolve().parents[2]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=root)
 
@@ -22,9 +26,13 @@ def wait_for(process: "subprocess.Popen[str]", text: str) -> str:
     raise AssertionError(f"the process ended without saying {text!r}")
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_in_mid_call_ends_it_without_a_trace(how: signal.Signals, caller_clip: Path) -> None:
-    serve = start("serve", "--port", "0", "--token", "tok", "--no-filter")
+@pytest.mark.parametrize(
+    ("how", "by"), [(signal.SIGTERM, ()), (signal.SIGINT, ()), (signal.SIGTERM, IN_BACKGROUND)]
+)
+def test_a_signal_in_mid_call_ends_it_without_a_trace(
+    how: signal.Signals, by: tuple[str, ...], caller_clip: Path
+) -> None:
+    serve = start("serve", "--port", "0", "--token", "tok", "--no-filter", by=by)
     call = None
     try:
         url = wait_for(serve, "join with").split()[4]
