@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-
 # Shells start the background jobs of a script, `lipline serve ... &`, in this way.
 IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 
@@ -26,9 +25,7 @@ def wait_for(process: "subprocess.Popen[str]", text: str) -> str:
     raise AssertionError(f"the process ended without saying {text!r}")
 
 
-@pytest.mark.parametrize(
-    ("how", "by"), [(signal.SIGTERM, ()), (signal.SIGINT, ()), (signal.SIGTERM, IN_BACKGROUND)]
-)
+@pytest.mark.parametrize(("how", "by"), [(signal.SIGTERM, ()), (signal.SIGINT, ()), (signal.SIGTERM, IN_BACKGROUND)])
 def test_a_signal_in_mid_call_ends_it_without_a_trace(
     how: signal.Signals, by: tuple[str, ...], caller_clip: Path
 ) -> None:
