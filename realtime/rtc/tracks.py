@@ -18,6 +18,8 @@ from realtime.rtc.packing import SpeechMode, SpeechPacker
 
 VIDEO_TIME_BASE = Fraction(1, 90_000)
 LATE_RUN = 5
+STALL_MS = 10.0
+"""Our loop was this late itself: then nobody could put a block, and it says nothing about the source."""
 
 
 class EngineVideoTrack(MediaStreamTrack):
@@ -45,6 +47,10 @@ class EngineVideoTrack(MediaStreamTrack):
         self._slot = (image, media_ms)
         self._filled.set()
 
+    def media_ms(self, pts: int) -> float:
+        """Return the media time of timestamp `pts` (90 kHz)."""
+        return self._zero_ms + pts / 90.0
+
     async def recv(self) -> av.VideoFrame:
         """Wait for a frame that was not sent yet."""
         await self._filled.wait()
@@ -68,7 +74,8 @@ class BlockAudioTrack(MediaStreamTrack):
     """Send 20 ms blocks as mono Opus packets, so that the bit rate is ours and not aiortc's 96 kbit/s stereo.
 
     The queue is bounded and drops its oldest block. When no block comes for `patience_ms` after its time, silence goes
-    out until one does. Timestamps are the blocks' output time minus `zero_ms` at 48 kHz and rise. Event loop only.
+    out until one does; not when the event loop itself stood still: what was put meanwhile, or is put next, is late
+    sound and no pause. Timestamps are the blocks' output time minus `zero_ms` at 48 kHz and rise. Event loop only.
     """
 
     kind = "audio"
@@ -82,6 +89,7 @@ class BlockAudioTrack(MediaStreamTrack):
         self._packer = SpeechPacker(SpeechMode(bitrate))
         self._packets: deque[tuple[int, bytes]] = deque()
         self._late_run = 0
+        self._late_since_ms = 0.0
         self._shift = 0
         self._blocks: deque[AudioBlock] = deque()
         self._queue_blocks = queue_blocks
@@ -100,6 +108,10 @@ class BlockAudioTrack(MediaStreamTrack):
             self.blocks_dropped += 1
         self._blocks.append(block)
         self._filled.set()
+
+    def media_ms(self, pts: int) -> float:
+        """Return the output time of timestamp `pts` (48 kHz), as blocks that leave now have it."""
+        return self._zero_ms + (pts - self._shift) * 1000.0 / AUDIO_RATE
 
     async def recv(self) -> "av.Packet[Any]":
         """Wait for the next packet's blocks, or for the time at which silence must take their place."""
@@ -151,23 +163,36 @@ class BlockAudioTrack(MediaStreamTrack):
             if self._next_pts is None:
                 await self._filled.wait()  # nothing to be silent about before the first block
                 continue
-            wait_ms = self._due_ms - self._clock.now_ms()
-            if wait_ms <= 0.0:
-                return None
             # asyncio.wait_for of Python 3.11 loses a cancellation that meets the event: the sender would never stop.
             try:
-                async with asyncio.timeout(wait_ms / 1000.0):
+                async with asyncio.timeout(max(0.0, self._due_ms - self._clock.now_ms()) / 1000.0):
                     await self._filled.wait()
             except TimeoutError:
-                return None
+                if not self._blocks and not self._loop_stood_still():
+                    return None
         return None
 
+    def _loop_stood_still(self) -> bool:
+        """Tell whether we come too late to judge the source, and give it its time again."""
+        now_ms = self._clock.now_ms()
+        if now_ms - self._due_ms <= STALL_MS:
+            return False
+        self._due_ms = now_ms + self._patience_ms
+        return True
+
     def _in_time(self, block: AudioBlock) -> bool:
-        """Tell whether silence has not gone out in the place of `block`; many late ones in a row get a new place."""
+        """Tell whether silence has not gone out in the place of `block`; many late ones get a new place.
+
+        They do when they come at the pace of sound, so that the next ones will be as late: what a device holds back and
+        then gives all at once is soon in time again.
+        """
         if self._next_pts is not None and self._pts(block) <= self._next_pts - BLOCK_SAMPLES:
             self.blocks_late += 1
+            now_ms = self._clock.now_ms()
+            if self._late_run == 0:
+                self._late_since_ms = now_ms
             self._late_run += 1
-            if self._late_run < LATE_RUN:
+            if self._late_run < LATE_RUN or now_ms - self._late_since_ms < (LATE_RUN - 1) * BLOCK_MS / 2:
                 return False
             # The source paused and its stamps did not: what it gives now belongs to now.
             self._shift += self._next_pts - self._pts(block)

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -88,18 +89,66 @@ async def test_the_output_clock_makes_the_timestamps() -> None:
         assert (await track.recv()).pts == 960 * i
 
 
+async def silent_for(track: BlockAudioTrack, blocks: int) -> list[int | None]:
+    """Let the source of `track` give one block and then nothing, until so many of silence went out."""
+    track.put(AudioBlock(tone(1), 0.0))
+    pts = [(await track.recv()).pts for _ in range(1 + blocks)]
+    assert track.blocks_silent == blocks
+    return pts
+
+
 async def test_a_source_that_paused_is_heard_again() -> None:
     """A device stalls, silence goes out in its place, and its stamps go on as if nothing had been."""
     track = BlockAudioTrack(CLOCK, zero_ms=0.0, patience_ms=1.0)
-    track.put(AudioBlock(tone(1), 0.0))
-    pts = [(await track.recv()).pts for _ in range(12)]
-    assert track.blocks_silent == 11
-    for i in range(1, 31):
-        track.put(AudioBlock(tone(1), 20.0 * i))
-        if i >= LATE_RUN:
-            pts.append((await track.recv()).pts)
+    pts = await silent_for(track, 11)
+
+    async def source() -> None:
+        begin_ms = CLOCK.now_ms()
+        for i in range(1, 21):
+            track.put(AudioBlock(tone(1), 20.0 * i))
+            await CLOCK.sleep_until(begin_ms + 20.0 * i)
+
+    task = asyncio.create_task(source())
+    while not task.done():
+        pts.append((await track.recv()).pts)
     assert track.blocks_late == LATE_RUN
     assert pts == [960 * i for i in range(len(pts))]
+    track.put(AudioBlock(tone(1), 420.0))
+    assert (await track.recv()).pts == 960 * len(pts)
+
+
+async def test_a_device_that_held_sound_back_keeps_its_place() -> None:
+    """What comes all at once after a stall is late; what comes next is not, so nothing is moved for good."""
+    track = BlockAudioTrack(CLOCK, zero_ms=0.0, patience_ms=1.0, queue_blocks=20)
+    await silent_for(track, 11)
+    for i in range(1, 15):
+        track.put(AudioBlock(tone(1), 20.0 * i))
+    assert [(await track.recv()).pts for _ in range(3)] == [960 * i for i in (12, 13, 14)]
+    assert track.blocks_late == 11
+
+
+async def test_a_loop_that_stood_still_is_no_pause_of_its_source() -> None:
+    """The machine stalls, source and track alike: all sound goes out late, none of it lost or moved in time."""
+    track, begin_ms = BlockAudioTrack(CLOCK, zero_ms=0.0), CLOCK.now_ms()
+
+    async def source() -> None:
+        for i in range(40):
+            await CLOCK.sleep_until(begin_ms + 20.0 * i)
+            track.put(AudioBlock(tone(1), 20.0 * i))
+
+    task = asyncio.create_task(source())
+    pts = []
+    for i in range(40):
+        if i in (8, 9, 15):
+            stall(0.17)
+        pts.append((await track.recv()).pts)
+    await task
+    assert (track.blocks_silent, track.blocks_late, track.blocks_dropped) == (0, 0, 0)
+    assert pts == [960 * i for i in range(40)]
+
+
+def stall(seconds: float) -> None:
+    time.sleep(seconds)
 
 
 async def test_two_frames_share_a_packet_when_asked_for() -> None:
