@@ -17,6 +17,7 @@ from realtime.playout import PlayoutConfig, SpeechPlayout
 from realtime.rtc.opus import OpusDecoder, split_frames
 from realtime.stats import OutputStatus
 from realtime.synth_api import Synthesizer
+from realtime.tickphase import TickPhase
 
 _LOG = logging.getLogger(__name__)
 _TIMELINE = 30_000
@@ -81,6 +82,7 @@ class CallPath:
         self.playout = SpeechPlayout(self.speech, OpusDecoder(), self.config.playout, on_heard=self._heard)
         self.lipsync = LipSync(self.config.lipsync)
         self.engine = Engine(self.speech, synth, config=self.config.engine, link=LinkMonitor(self.config.link))
+        self._phase = TickPhase(self.config.engine.interval_ms)
         self.timeline: deque[TimelineEntry] = deque(maxlen=_TIMELINE)
         self.ticks_skipped = 0
         self._concealed: deque[bool] = deque(maxlen=int(1000.0 / BLOCK_MS))
@@ -113,6 +115,7 @@ class CallPath:
         if self._seen_since_ms is None:
             self._seen_since_ms = arrival_ms
         early_ms = self.engine.on_video(frame, arrival_ms)
+        self._phase.arrived(frame.media_ms)
         heard = self.playout.stats.jitterBufferEmittedCount >= _HEARD_SAMPLES
         if early_ms is not None and heard and self.engine.shows_real:
             self.lipsync.add(self.playout.delay_ms, early_ms)
@@ -161,16 +164,16 @@ class CallPath:
         due = self._clock.now_ms()
         while True:
             await self._clock.sleep_until(due)
-            self.tick(due)
-            due += interval
+            due = self.tick(due)
             behind = int((self._clock.now_ms() - due) // interval)
             if behind > 0:
                 self.ticks_skipped += behind
                 due += behind * interval
 
-    def tick(self, due_ms: float) -> None:
-        """Show the frame that is due at `due_ms`; `run` does it in time."""
+    def tick(self, due_ms: float) -> float:
+        """Show the frame that is due at `due_ms` and return when the next one is; `run` does it in time."""
         began = self._clock.now_ms()
+        next_ms = due_ms + self.config.engine.interval_ms
         frame = self.engine.tick(due_ms)
         if frame is not None:
             self._on_frame(frame)
@@ -178,7 +181,10 @@ class CallPath:
             engine = self.engine
             entry = TimelineEntry(due_ms, engine.link.state, engine.output, frame.kind, frame.skew_ms)
             self.timeline.append(entry)
+            if frame.kind is FrameKind.REAL:
+                next_ms += self._phase.shown(frame.skew_ms)
         self.engine.stats.tick.add(self._clock.now_ms() - began)
+        return next_ms
 
     def status(self) -> OutputStatus:
         """Return what viewers are shown at this moment."""

@@ -42,6 +42,8 @@ class Call:
     silent_until: float = 0.0
     fps: float = 25.0
     render_ms: float = 15.0
+    follow: bool = False
+    """Tick when the path says, as `CallPath.run` does, and not every 40 ms."""
     seed: int = 1
     shown: list[tuple[float, OutputFrame]] = field(default_factory=list)
     played: list[AudioBlock] = field(default_factory=list)
@@ -55,7 +57,9 @@ class Call:
             on_frame=lambda frame: self.shown.append((self.clock.now_ms(), frame)),
         )  # fmt: skip
         self.path.source_ms = lambda timestamp: 7_000.0 + timestamp / 48.0
-        for at, _, kind, value in self._events(seconds * 1000.0):
+        self.events, self.end = self._events(seconds * 1000.0), seconds * 1000.0
+        while self.events:
+            at, _, kind, value = heapq.heappop(self.events)
             self.clock.advance(max(0.0, at - self.clock.now_ms()))
             getattr(self, "_" + kind)(at, value)
         return self
@@ -72,9 +76,9 @@ class Call:
             if not any(a <= captured < b for a, b in self.gone):
                 events.append((captured + late, 0, "video", captured))
         events += [(i * 20.0 + 6.0, 2, "play", 0.0) for i in range(int(end / 20))]
-        events += [(i * 40.0 + 17.0, 3, "tick", 0.0) for i in range(int(end / 40))]
+        events += [(i * 40.0 + 17.0, 3, "tick", 0.0) for i in range(1 if self.follow else int(end / 40))]
         heapq.heapify(events)
-        return [heapq.heappop(events) for _ in range(len(events))]
+        return events
 
     def _packet(self, at: float, n: float) -> None:
         i = int(n)
@@ -88,7 +92,9 @@ class Call:
         self.delays.append((at, self.path.playout.delay_ms))
 
     def _tick(self, at: float, _: float) -> None:
-        self.path.tick(at)
+        next_ms = self.path.tick(at)
+        if self.follow and next_ms < self.end:
+            heapq.heappush(self.events, (next_ms, 3, "tick", 0.0))
 
     def delay(self, at_ms: float) -> float:
         return next(delay for at, delay in self.delays if at >= at_ms)
@@ -123,6 +129,25 @@ def test_an_outage_is_bridged_in_time_from_a_delay_of_40_ms(seed: int, fps: floa
         assert np.quantile(call.skews(kind), 0.95) <= 40.0
     heard_ahead = [job for job in call.synth.jobs if job.media_ms > begin + 500.0]
     assert heard_ahead and all(job.mel is not None for job in call.synth.jobs)
+
+
+@pytest.mark.parametrize("encode_ms", [22.0, 29.0, 41.0])
+def test_pictures_leave_at_their_moment_and_25_a_second(encode_ms: float) -> None:
+    call = Call(gone=((9000.0, 12_000.0),), encode_ms=encode_ms, follow=True).run(20)
+    for since, until in ((5000.0, 9000.0), (17_000.0, 20_000.0)):
+        real = [f.skew_ms for at, f in call.shown if f.kind is FrameKind.REAL and since <= at < until]
+        assert len(real) > 60 and np.abs(real).max() < 6.0
+    assert call.freeze_count() == 0
+    ticks = np.array([at for at, _ in call.shown])
+    assert np.abs(np.diff(ticks) - 40.0).max() <= 1.0 + 1e-6
+    assert len(ticks) / (ticks[-1] - ticks[0]) * 1000.0 == pytest.approx(25.0, abs=0.15)
+    outs = np.array([frame.out_ms for _, frame in call.shown])
+    assert np.diff(outs) == pytest.approx(np.diff(ticks)), "stamps tell when pictures left"
+
+
+def test_a_source_of_another_rate_leaves_the_ticks_alone() -> None:
+    ticks = [at for at, _ in Call(fps=30.0, follow=True).run(8).shown]
+    assert np.diff(ticks) == pytest.approx(40.0)
 
 
 def test_late_pictures_make_the_sound_wait_for_them() -> None:
