@@ -47,7 +47,8 @@ class EngineConfig:
         fps: frames out per second.
         hand_back_extra_ms: how much longer a hand-back lasts, at most, for a head that is not home at its natural pace.
         frames_first: real frames that must have been shown before the first synthetic one.
-        lead_ms: pictures leave so much before their sound (negative: after it), for what codecs add to either.
+        lead_ms: pictures depict a moment so much later (negative: earlier) than the sound stamped alike was said to be
+            of, for what codecs add to sound.
     """
 
     fps: float = 25.0
@@ -191,7 +192,7 @@ class Engine:
             return None
         self.stats.on_frame(frame.kind, now_ms, frame.skew_ms)
         assert self._playout is not None
-        return replace(frame, out_ms=self._playout.out_ms + now_ms - self._playout.at_ms + self.config.lead_ms)
+        return replace(frame, out_ms=self._playout.out_ms + now_ms - self._playout.at_ms)
 
     def _real(self, t: float, now_ms: float) -> OutputFrame | None:
         """Show the newest real frame that is due, if it is a new one."""

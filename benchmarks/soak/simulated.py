@@ -23,7 +23,7 @@ from benchmarks.soak.parts import make_renderer
 from benchmarks.soak.stepping import StepClock
 from models.generator import Image
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
-from realtime.rtc.callpath import CallPath
+from realtime.rtc.callpath import OPUS_DELAY_MS, CallPath
 from realtime.rtc.impair import ImpairedLink, LinkStep, LinkTrace
 from realtime.rtc.opus import OpusEncoder
 from realtime.rtc.rtpclock import StreamPair
@@ -239,6 +239,8 @@ class SimulatedCall:
             return
         out_ms, source_ms = beside[-1]
         timestamp, caller_ms = self._heard
+        # Opus has it heard later than its stamp says.
+        source_ms -= OPUS_DELAY_MS
         sound_ms = source_ms + frame.leaves_ms - out_ms - (self._pair.audio_ms(timestamp) - caller_ms)
         self.watched.skew_ms.append(number_of(frame.image) * FRAME_MS - sound_ms)
 

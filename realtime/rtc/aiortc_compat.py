@@ -23,6 +23,7 @@ from realtime.rtc.aiortc_send import (
     VideoSendControl,
     tap_sender_feedback,
 )
+from realtime.rtc.aiortc_stamps import report_media_time
 from realtime.rtc.aiortc_wire import (
     Forward,
     ReceiveHook,
@@ -48,6 +49,7 @@ __all__ = [
     "intercept_receive",
     "intercept_send",
     "lift_remb",
+    "report_media_time",
     "require_tested_aiortc",
     "survive_dead_path",
     "take_packets",

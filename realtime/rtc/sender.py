@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from aiortc import RTCPeerConnection, RTCRtpSender
@@ -9,8 +10,16 @@ from aiortc.rtcconfiguration import RTCConfiguration
 
 from realtime.clock import Clock
 from realtime.media import AudioBlock, VideoFrame
-from realtime.rtc.aiortc_compat import BitrateBounds, SenderFeedback, Undo, VideoSendControl, tap_sender_feedback
+from realtime.rtc.aiortc_compat import (
+    BitrateBounds,
+    SenderFeedback,
+    Undo,
+    VideoSendControl,
+    report_media_time,
+    tap_sender_feedback,
+)
 from realtime.rtc.control import Control, ControlType, decode, open_channel, send
+from realtime.rtc.mediantp import MediaNtp
 from realtime.rtc.packing import SpeechMode
 from realtime.rtc.tracks import BlockAudioTrack, EngineVideoTrack
 from realtime.uplink import Action, LiftLimit, PauseVideo, ResumeVideo, SendPing, UplinkWatch
@@ -66,6 +75,9 @@ class CallerPeer:
         self._undo: list[Undo] = [
             tap_sender_feedback(sender, self._on_feedback) for sender in (audio_sender, video_sender)
         ]
+        self._ntp = MediaNtp()
+        self._undo.append(report_media_time(audio_sender, lambda pts: self._unix_ms(self.audio.media_ms(pts))))
+        self._undo.append(report_media_time(video_sender, lambda pts: self._unix_ms(self.video.media_ms(pts))))
 
     @property
     def video_paused(self) -> bool:
@@ -74,11 +86,13 @@ class CallerPeer:
 
     def put_frame(self, frame: VideoFrame) -> None:
         """Offer a captured frame; it is dropped while video is paused."""
+        self._ntp.note(frame.media_ms, self._clock.now_ms())
         if not self.control.paused:
             self.video.put(frame.image, frame.media_ms)
 
     def put_audio(self, block: AudioBlock) -> None:
         """Queue 20 ms of captured speech."""
+        self._ntp.note(block.leaves_ms, self._clock.now_ms())
         self.audio.put(block)
 
     def start(self) -> None:
@@ -96,6 +110,9 @@ class CallerPeer:
             undo()
         self._undo.clear()
         await self.pc.close()
+
+    def _unix_ms(self, media_ms: float) -> float | None:
+        return self._ntp.unix_ms(media_ms, self._clock.now_ms(), time.time() * 1000.0)
 
     def _prefer(self, kind: str, mime: str) -> None:
         codecs = [c for c in RTCRtpSender.getCapabilities(kind).codecs if c.mimeType.lower() == mime]

@@ -1,13 +1,15 @@
 """One person's view of another: the filtered sound and picture, sent over a peer connection of its own."""
 
+import time
 from collections.abc import Callable
 
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 
 from realtime.clock import Clock
 from realtime.media import AudioBlock, OutputFrame
-from realtime.rtc.aiortc_compat import BitrateBounds, VideoSendControl
+from realtime.rtc.aiortc_compat import BitrateBounds, VideoSendControl, report_media_time
 from realtime.rtc.control import NodeControl
+from realtime.rtc.mediantp import MediaNtp
 from realtime.rtc.negotiate import answer
 from realtime.rtc.tracks import BlockAudioTrack, EngineVideoTrack
 from realtime.stats import OutputStatus
@@ -34,6 +36,8 @@ class View:
         self.pc = RTCPeerConnection(rtc)
         self.control: VideoSendControl | None = None
         self._bitrates = video_bitrates
+        self._clock = clock
+        self._ntp = MediaNtp()
         self._audio = BlockAudioTrack(clock, zero_ms=0.0, bitrate=audio_bitrate)
         self._video = EngineVideoTrack(zero_ms=0.0)
         self._channel = NodeControl.attach(self.pc)
@@ -52,13 +56,21 @@ class View:
         """
 
         def add_tracks() -> None:
-            self.pc.addTrack(self._audio)
-            self.control = VideoSendControl(self.pc.addTrack(self._video), BitrateBounds(*self._bitrates))
+            self._report(self.pc.addTrack(self._audio), self._audio.media_ms)
+            video = self.pc.addTrack(self._video)
+            self.control = VideoSendControl(video, BitrateBounds(*self._bitrates))
+            self._report(video, self._video.media_ms)
 
         return await answer(self.pc, offer_sdp, add_tracks)
 
+    def _report(self, sender: RTCRtpSender, media_ms: Callable[[int], float]) -> None:
+        report_media_time(
+            sender, lambda pts: self._ntp.unix_ms(media_ms(pts), self._clock.now_ms(), time.time() * 1000.0)
+        )
+
     def put_block(self, block: AudioBlock) -> None:
         """Send 20 ms of sound."""
+        self._ntp.note(block.leaves_ms, self._clock.now_ms())
         self._audio.put(block)
 
     def put_frame(self, frame: OutputFrame) -> None:
