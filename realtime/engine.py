@@ -49,12 +49,14 @@ class EngineConfig:
         frames_first: real frames that must have been shown before the first synthetic one.
         lead_ms: pictures depict a moment so much later (negative: earlier) than the sound stamped alike was said to be
             of, for what codecs add to sound.
+        real_ahead_ms: a real frame may leave so long before its moment; None is half an interval.
     """
 
     fps: float = 25.0
     hand_back_extra_ms: float = 240.0
     frames_first: int = 10
     lead_ms: float = 0.0
+    real_ahead_ms: float | None = None
 
     @property
     def interval_ms(self) -> float:
@@ -93,6 +95,9 @@ class Engine:
         self._synth = synth
         self._frames = RealFrames()
         self._axis = AxisMap()
+        self.pinned = False
+        """Show synthetic frames whatever arrives; set and unset it at will."""
+        self._was_pinned = False
         self._unseen: deque[VideoFrame] = deque(maxlen=16)
         self._seen_ms = float("-inf")
         self._head_ms = 0.0
@@ -176,6 +181,19 @@ class Engine:
         """Return whether all that has been shown since the last outage is real."""
         return self.output is Output.REAL or not self._synthetic_shown
 
+    def real_due_in(self, now_ms: float) -> float | None:
+        """Return the ms until the next real frame may leave (0: now); None while none waits or none may be shown."""
+        t = self.media_ms(now_ms)
+        coming = self._frames.after(self._last_real.media_ms if self._last_real else float("-inf"))
+        if t is None or coming is None or not self.shows_real:
+            return None
+        return max(0.0, coming.media_ms - t - self.config.lead_ms - self._real_ahead_ms)
+
+    @property
+    def _real_ahead_ms(self) -> float:
+        ahead_ms = self.config.real_ahead_ms
+        return self.config.interval_ms / 2 if ahead_ms is None else ahead_ms
+
     # --- the tick ----------------------------------------------------------------------------------------------------
 
     def tick(self, now_ms: float) -> OutputFrame | None:
@@ -185,7 +203,9 @@ class Engine:
         if heard_ms is None:
             return None
         t = heard_ms + self.config.lead_ms
-        frame = self._real(t, now_ms) if self.shows_real else None
+        frame = self._synthetic(t) if self.pinned else None
+        if frame is None and self.shows_real:
+            frame = self._real(t, now_ms)
         frame = frame or self._synthetic(t) or self._repeat(t)
         self._plan(t, now_ms)
         if frame is None:
@@ -196,11 +216,11 @@ class Engine:
 
     def _real(self, t: float, now_ms: float) -> OutputFrame | None:
         """Show the newest real frame that is due, if it is a new one."""
-        due = self._frames.due(t + self.config.interval_ms / 2)
+        due = self._frames.due(t + self._real_ahead_ms)
         if due is None:
             return None
         self._frames.drop_until(due.media_ms)
-        if self.output is not Output.REAL:
+        if self.output is not Output.REAL and not self.pinned:
             self._enter_real()
         if self._flowing_since_ms is not None:
             self.stats.time_to_return_ms.append(now_ms - self._flowing_since_ms)
@@ -220,8 +240,8 @@ class Engine:
         self._settled = result.settled
         if not self._synthetic_shown:
             self._synthetic_shown = True
-            late = t - self._followed_ms()
-            self.stats.time_to_synth_ms.append(max(0.0, late))
+            if not self.pinned:
+                self.stats.time_to_synth_ms.append(max(0.0, t - self._followed_ms()))
         kind = FrameKind.REPEATED if result.paused else FrameKind.SYNTH
         return self._show(result.image, t, result.media_ms, kind)
 
@@ -273,6 +293,9 @@ class Engine:
 
     def _hole_at(self, following: float, now_ms: float) -> bool:
         """Say whether the picture would stand still at `following` and for longer than a late frame explains."""
+        if self.pinned:
+            self._was_pinned = self._synth is not None
+            return self._was_pinned
         if self.stats.frames[FrameKind.REAL] < self.config.frames_first or self._last_real is None:
             return False
         if following < self._followed_ms() - self.config.interval_ms / 2:
@@ -287,17 +310,19 @@ class Engine:
 
     def _return_target(self, following: float) -> VideoFrame | None:
         """Return the real frame to move to when the link is good again and such a frame is due."""
-        if self.link.state not in (LinkState.RETURNING, LinkState.REAL) or self.link.run_started_ms is None:
+        if self.pinned or self.link.state not in (LinkState.RETURNING, LinkState.REAL):
+            return None
+        if self.link.run_started_ms is None:
             return None
         due = self._frames.due(following + self.config.interval_ms / 2, self.link.run_started_ms)
         if due is None:
             return None
-        self._flowing_since_ms = self.link.flowing_since_ms
+        self._flowing_since_ms = None if self._was_pinned else self.link.flowing_since_ms
         return due.frame
 
     def _plan_return(self, following: float) -> None:
         step = self.config.interval_ms / self.link.config.hand_back_ms
-        fallen = self.link.state is LinkState.SYNTH
+        fallen = self.pinned or self.link.state is LinkState.SYNTH
         self._progress += -step if fallen else step
         if self._progress >= 1.0 - 1e-9 and not self._settled and self._extra_ms < self.config.hand_back_extra_ms:
             self._progress = 1.0 - step / 2.0
@@ -318,7 +343,7 @@ class Engine:
 
     def _enter_real(self) -> None:
         self.output = Output.REAL
-        self._synthetic_shown = self._foreseen = False
+        self._synthetic_shown = self._foreseen = self._was_pinned = False
         self._target, self._progress = None, 0.0
         if self._synth is not None:
             self._synth.release()

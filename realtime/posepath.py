@@ -1,7 +1,7 @@
 """A walk over past frames that begins at the last real one and never turns where a viewer would see it. Pure."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,13 @@ _LEG: Final = 25  # frames between two turns, at least, where there is room
 _RAMP: Final = 6.0  # frames over which the walk slows down to a turn
 _SLOWEST: Final = 0.25
 _DWELL: Final = (2, 6)  # frames that the head rests at a turn
+
+
+class PoseSource(Protocol):
+    """Give the frame whose head is shown at each moment."""
+
+    def step(self, media_ms: float) -> PastFrame:
+        """Return the frame for `media_ms`, which rises from call to call."""
 
 
 class PosePath:

@@ -76,12 +76,12 @@ class SpeechLine:
         whole: NDArray[np.int16] = np.clip(np.rint(block), -32768, 32767).astype(np.int16)
         return whole
 
-    def shorten(self, most_ms: float, *, haste: bool = False) -> float:
+    def shorten(self, most_ms: float, *, haste: bool = False, leave_ms: float = 40.0) -> float:
         """Leave out one pitch period of at most `most_ms`; return its length in ms, 0 when none fits well.
 
-        `haste` takes the best there is. At least 40 ms stay.
+        `haste` takes the best there is. At least `leave_ms` (10 or more) stay.
         """
-        if self._changed or self.fill_ms < 40.0 + 2 * MAX_LAG / _PER_MS:
+        if self._changed or self.fill_ms < leave_ms + 2 * MAX_LAG / _PER_MS:
             return 0.0
         return self._change(most_ms, haste, longer=False)
 

@@ -17,7 +17,7 @@ from realtime.handback import HandBack, head_offset, paced, smoothstep
 from realtime.history import History, natural_motion
 from realtime.morph import melt, move_face
 from realtime.pastframe import PastFrame, motion
-from realtime.posepath import PosePath
+from realtime.posepath import PosePath, PoseSource
 
 _FACE_AGE_MS: Final = 400.0  # a face unseen for longer when the video stops is not shown talking
 _CLOSING: Final = 0.5  # of the way to a closed mouth, per frame
@@ -36,7 +36,7 @@ class _Outage:
 
     shown: Image
     why_paused: str | None = None
-    path: PosePath | None = None
+    path: PoseSource | None = None
     detour: PosePath | None = None  # where the walk goes on when `path` is too short
     left: tuple[Image, Landmarks] | None = None  # the frame shown last before the detour
     limit_px: float = 0.0
@@ -108,20 +108,23 @@ class FaceSynth:
         """Note the loudness of the real speech at `media_ms`, dB relative to full scale."""
         self.history.hear(media_ms, level_db)
 
-    def start(self, media_ms: float) -> None:
-        """Begin an outage whose first frame is for `media_ms`.
+    def start(self, media_ms: float, pose: PoseSource | None = None) -> None:
+        """Begin an outage whose first frame is for `media_ms`; with `pose` its frames speak in place of past ones.
 
         Raises:
-            RuntimeError: no frame was ever observed.
+            RuntimeError: no frame was ever observed, and there is no `pose`.
         """
+        if pose is not None:
+            self._pose(pose, media_ms)
+            return
         if self._real is None:
             raise RuntimeError("no frame was observed yet: there is nothing to show")
         self._outages += 1
         outage = self._outage = _Outage(self._real, self._reason_to_pause())
         if outage.why_paused is not None:
             return
-        outage.path = self.history.path(seed=self._outages)
-        if len(outage.path) < _SHORT:
+        outage.path = path = self.history.path(seed=self._outages)
+        if len(path) < _SHORT:
             outage.detour = self.history.detour(_LONG, seed=self._outages)
         outage.limit_px = natural_motion(self.history.frames)
         outage.points = self.history.frames[-1].landmarks
@@ -132,6 +135,12 @@ class FaceSynth:
             over, self._overlaid = self._overlaid, None
             outage.rendered, outage.mel, outage.closed = _OPENING_FRAMES, over.mel, over.closed
             outage.points, outage.references = over.points, over.references
+
+    def _pose(self, pose: PoseSource, media_ms: float) -> None:
+        first = pose.step(media_ms)
+        self._overlaid = None
+        self._outage = _Outage(first.image, path=pose, limit_px=float("inf"), points=first.landmarks)
+        self._outage.references = [self._features(first)]
 
     def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Image:
         """Return the frame for `media_ms` with its badge; without window or speech the mouth closes within two frames.

@@ -1,0 +1,42 @@
+"""What a local call shows and whose words it speaks. Pure."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Mode(Enum):
+    """Say what is shown; chosen by the person, at any moment."""
+
+    THROUGH = "through"
+    """The camera as it is; made frames only while it gives none."""
+    PHOTO = "photo"
+    """A photo, or a clip of oneself, that speaks with the microphone."""
+    DUB = "dub"
+    """The camera, with lips that speak another sound."""
+    AWAY = "away"
+    """The last seconds again and again, the mouth closed, nothing heard."""
+
+
+class Voice(Enum):
+    """Say which sound is heard, and moves the lips."""
+
+    MICROPHONE = "microphone"
+    DUB = "dub"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ModeRule:
+    """Say what a mode is made of: its voice, and whether frames are made even while the camera gives some."""
+
+    voice: Voice
+    made: bool
+
+
+RULES: Final = {
+    Mode.THROUGH: ModeRule(Voice.MICROPHONE, made=False),
+    Mode.PHOTO: ModeRule(Voice.MICROPHONE, made=True),
+    Mode.DUB: ModeRule(Voice.DUB, made=True),
+    Mode.AWAY: ModeRule(Voice.NONE, made=True),
+}

@@ -1,0 +1,294 @@
+"""A local call from devices to devices: camera pictures and sound in, pictures and sound out, one clock.
+
+Pure: times are arguments, in ms of the monotonic clock that devices stamp with; nothing here waits. Real pictures leave
+when they come, or when their sound is near enough; while there are none a timer takes over.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.alignment import MelWindow
+from realtime.audio import SpeechPath, hold_for
+from realtime.cam.modes import RULES, Mode, Voice
+from realtime.cam.sound import LocalSound, SoundConfig
+from realtime.conceal import Block
+from realtime.devices.api import CameraFrame, Pixels
+from realtime.engine import Engine, EngineConfig, Output
+from realtime.link import LinkMonitor, LinkState
+from realtime.media import FrameKind, VideoFrame
+from realtime.stats import Quantiles
+from realtime.synth_api import Synthesizer
+
+_KEPT = 40
+_RATE_MS = 2000.0
+_REPEAT_MS = 150.0
+"""A picture that stands is sent again so often: who has just begun to look must see something."""
+_STILL_FRAMES = 5
+_CARD_MS = 700.0
+_SOON_MS = 1.0
+
+
+class Staged(Protocol):
+    """Be told what to draw; `realtime.cam.stage.Stage` is one."""
+
+    mode: Mode
+    camera: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CamConfig:
+    """Set a local call.
+
+    Attributes:
+        fps: pictures a second while the camera gives none; its own rate.
+        ahead_ms: a real picture leaves when its sound is at most so far behind; it waits for no more.
+        hears_us: whether others hear the sound that leaves here. Without, they hear the microphone itself: real
+            pictures wait for nothing, and made ones are late.
+        sound: the line of sound.
+    """
+
+    fps: float = 25.0
+    ahead_ms: float = 30.0
+    hears_us: bool = True
+    sound: SoundConfig = field(default_factory=SoundConfig)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """Hold a picture that leaves.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR.
+        i420: the camera's own (H * 3 // 2, W) uint8 where nothing was changed, else None.
+        kind: where it comes from.
+        arrived_ms: when it came from the camera; None for a made one.
+        skew_ms: time that it depicts minus that of the sound that leaves with it.
+    """
+
+    image: NDArray[np.uint8]
+    i420: Pixels | None
+    kind: FrameKind
+    arrived_ms: float | None
+    skew_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class CamStatus:
+    """Say what is shown at this moment.
+
+    Attributes:
+        mode: as chosen.
+        state: real, synth, returning, still (the picture stands) or waiting (none was seen yet).
+        since_ms: how long that has lasted.
+        fps: pictures that left in the last 2 s, per second.
+        latency_ms: 95 % of the real pictures left within so long after they came.
+        skew_ms: 95 % of all pictures were within so much of their sound; of what leaves here.
+        behind_ms: how much later than their sound made lips are seen by who hears the microphone itself; else 0.
+        sound_ms: how long ago the sound that leaves now was spoken.
+        heard: whether any sound comes in.
+    """
+
+    mode: Mode
+    state: str
+    since_ms: float
+    fps: float
+    latency_ms: float
+    skew_ms: float
+    behind_ms: float
+    sound_ms: float
+    heard: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Came:
+    image: NDArray[np.uint8]
+    i420: Pixels | None
+    at_ms: float
+
+
+class CamPath:
+    """Run the sound and the picture of a local call. Everything from one thread.
+
+    Call `play` every 20 ms and `tick` whenever `next_tick_ms` is past. `on_picture` and `on_block` take what leaves and
+    may not block; `stage` is what `synth` draws with, None where it draws nothing.
+    """
+
+    def __init__(
+        self,
+        window: MelWindow,
+        synth: Synthesizer | None,
+        stage: Staged | None,
+        *,
+        on_picture: Callable[[Picture], None],
+        on_block: Callable[[Block], None],
+        config: CamConfig | None = None,
+        start_ms: float = 0.0,
+    ) -> None:
+        self.config = config or CamConfig()
+        ahead_ms = self.config.ahead_ms if self.config.hears_us else float("inf")
+        engine = EngineConfig(fps=self.config.fps, real_ahead_ms=ahead_ms)
+        self.mode = Mode.THROUGH
+        self.speech = SpeechPath(window)
+        self.engine = Engine(self.speech, synth, config=engine, link=LinkMonitor())
+        self.sound = LocalSound(self.speech, self.config.sound, on_heard=self._heard)
+        self.latency = Quantiles()
+        """How long after they came real pictures left; whoever takes them fills it in."""
+        self.card: NDArray[np.uint8] | None = None
+        """What is shown while no picture has ever come."""
+        self.next_tick_ms = start_ms
+        self._stage = stage
+        self._on_picture, self._on_block = on_picture, on_block
+        self._needed_ms = hold_for(window, engine.interval_ms)
+        self._came: deque[_Came] = deque(maxlen=_KEPT)
+        self._sent: deque[float] = deque(maxlen=256)
+        self._ticked_ms = self._camera_ms = float("-inf")
+        self._begun_ms = start_ms
+        self._last: NDArray[np.uint8] | None = None
+        self._repeated = 0
+        self._state, self._since_ms = "waiting", start_ms
+
+    # --- in ----------------------------------------------------------------------------------------------------------
+
+    def camera_frame(self, frame: CameraFrame, now_ms: float) -> None:
+        """Take a picture of the camera that came at `now_ms`; it may leave before this returns."""
+        self._camera_ms = now_ms
+        self._came.append(_Came(frame.image, frame.i420, now_ms))
+        self.engine.on_video(VideoFrame(frame.image, frame.captured_ms), now_ms)
+        if self._stage is not None and self.engine.link.state is not LinkState.SYNTH:
+            self._stage.camera = frame.image
+        if self.engine.shows_real:
+            self._look_for_real(now_ms)
+        elif self._follows_camera and now_ms - self._ticked_ms >= self._interval_ms / 2:
+            self.tick(now_ms)
+
+    def sound_block(self, voice: Voice, block: Block, captured_ms: float, now_ms: float) -> None:
+        """Take (960,) int16 samples of `voice`, spoken from `captured_ms` on; left out where it is not heard now."""
+        if RULES[self.mode].voice is voice:
+            self.engine.on_audio_packet(now_ms)
+            self.sound.push(block, captured_ms)
+
+    def set_mode(self, mode: Mode, now_ms: float) -> None:
+        """Go over to `mode`."""
+        if RULES[mode].voice is not RULES[self.mode].voice:
+            self.sound.cut()
+        self.mode = mode
+        if self._stage is not None:
+            self._stage.mode = mode
+        self.engine.pinned = RULES[mode].made
+        self.next_tick_ms = min(self.next_tick_ms, now_ms)
+
+    def _heard(self, media_ms: float, source_ms: float | None) -> None:
+        self.engine.on_heard(media_ms, source_ms, self.speech.level_db)
+
+    # --- out ---------------------------------------------------------------------------------------------------------
+
+    def play(self, due_ms: float) -> None:
+        """Let the 20 ms leave that are due at `due_ms`."""
+        block = self.sound.play(due_ms, self._needed_ms if self.engine.hears_ahead else 0.0)
+        self.engine.on_playout(block, due_ms)
+        self._on_block(block.samples)
+        self._plan_real(due_ms)
+
+    def skip(self, ms: float) -> None:
+        """Learn that `play` was not called for `ms`: the machine slept."""
+        self.speech.skip(ms)
+
+    def tick(self, now_ms: float) -> None:
+        """Let the picture leave that is due at `now_ms`, and ask for the next."""
+        self._ticked_ms = now_ms
+        engine = self.engine
+        frame = engine.tick(now_ms)
+        if self._stage is not None and engine.link.state is LinkState.SYNTH:
+            self._stage.camera = None
+        kind = None if frame is None else frame.kind
+        self._note(kind, now_ms)
+        if frame is not None and (frame.image is not self._last or self._stands(now_ms)):
+            self._send(frame.image, frame.kind, frame.skew_ms, now_ms)
+        elif frame is None and not engine.pinned and self.card is not None and self._waited(now_ms):
+            self._send(self.card, FrameKind.REPEATED, 0.0, now_ms)
+        self.next_tick_ms = now_ms + self._wait_ms(now_ms)
+        self._plan_real(now_ms)
+
+    def _stands(self, now_ms: float) -> bool:
+        """Say whether a repeated picture is to be sent: none was for so long that somebody could see nothing."""
+        return not self._sent or now_ms - self._sent[-1] >= _REPEAT_MS
+
+    def _waited(self, now_ms: float) -> bool:
+        return now_ms - self._begun_ms >= _CARD_MS and self._stands(now_ms)
+
+    def _send(self, image: NDArray[np.uint8], kind: FrameKind, skew_ms: float, now_ms: float) -> None:
+        came = next((came for came in self._came if came.image is image), None) if kind is FrameKind.REAL else None
+        self._sent.append(now_ms)
+        self._last = image
+        i420, arrived_ms = (None, None) if came is None else (came.i420, came.at_ms)
+        self._on_picture(Picture(image, i420, kind, arrived_ms, skew_ms))
+
+    # --- when to tick ------------------------------------------------------------------------------------------------
+
+    @property
+    def _interval_ms(self) -> float:
+        return self.engine.config.interval_ms
+
+    @property
+    def _follows_camera(self) -> bool:
+        """Say whether made frames are over real ones and leave in their time."""
+        return self.mode is Mode.DUB and self.engine.link.state in (LinkState.REAL, LinkState.SUSPECT)
+
+    def _wait_ms(self, now_ms: float) -> float:
+        """Return how long after this tick the timer brings the next one if the camera does not."""
+        if self.engine.shows_real or self._follows_camera:
+            # The tick after that shows the frame asked for then, just when the link is given up.
+            link = self.engine.link
+            overdue_ms = max(link.synth_gap_ms - self._interval_ms, 1.25 * link.interval_ms)
+            if self._camera_ms + overdue_ms > now_ms + 1.0:
+                return self._camera_ms + overdue_ms - now_ms
+        return self._interval_ms
+
+    def _look_for_real(self, now_ms: float) -> None:
+        wait_ms = self.engine.real_due_in(now_ms)
+        if wait_ms is not None and wait_ms <= 1e-6:
+            self.tick(now_ms)
+        else:
+            self._plan_real(now_ms)
+
+    def _plan_real(self, now_ms: float) -> None:
+        """Bring the next tick forward to when a real picture that waits may leave."""
+        wait_ms = self.engine.real_due_in(now_ms)
+        if wait_ms is not None:
+            # Never at once: a tick has just been, or will be by the one who asks.
+            self.next_tick_ms = min(self.next_tick_ms, now_ms + max(wait_ms, _SOON_MS))
+
+    # --- what is told ------------------------------------------------------------------------------------------------
+
+    def _note(self, kind: FrameKind | None, now_ms: float) -> None:
+        self._repeated = self._repeated + 1 if kind is FrameKind.REPEATED else 0
+        state = "waiting" if kind is None else self.engine.output.value
+        if self.engine.output is not Output.REAL and self.engine.shows_real:
+            state = self._state if self._state != "waiting" else "real"
+        if self._repeated >= _STILL_FRAMES:
+            state = "still"
+        elif self._repeated:
+            state = self._state
+        if state != self._state:
+            self._state, self._since_ms = state, now_ms
+
+    def status(self, now_ms: float) -> CamStatus:
+        """Return what is shown at this moment."""
+        recent = sum(sent > now_ms - _RATE_MS for sent in self._sent)
+        made = not self.engine.shows_real
+        return CamStatus(
+            self.mode,
+            self._state,
+            max(0.0, now_ms - self._since_ms),
+            recent * 1000.0 / _RATE_MS,
+            self.latency.at(0.95)[0],
+            self.engine.stats.skew_abs.at(0.95)[0],
+            self.sound.lag_ms if made and not self.config.hears_us else 0.0,
+            self.sound.lag_ms,
+            not self.sound.silent,
+        )
