@@ -121,6 +121,10 @@ class SoundSource(Protocol):
 class AudioSink(Protocol):
     """Take sound."""
 
+    @property
+    def latency_ms(self) -> float:
+        """Return how long sound that is put now takes until it is heard, in ms, as far as is known."""
+
     def put(self, block: Samples) -> None:
         """Add (960,) int16 samples, 20 ms at 48 kHz, to a bounded queue that drops the oldest; never wait.
 

@@ -90,6 +90,7 @@ class MemorySound:
     def __init__(self, limit: int = 3000) -> None:
         self.blocks: deque[Samples] = deque(maxlen=limit)
         self.closed = False
+        self.latency_ms = 0.0
 
     def put(self, block: Samples) -> None:
         """Keep a copy."""

@@ -1,0 +1,185 @@
+"""The webcam of a local call, and a clip that plays in its place."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from realtime.devices.api import CameraFrame, DeviceError, Fault, OnFrame, OnLost
+from realtime.devices.watch import Handover, Watch, WatchConfig
+
+
+class FrameReading(Protocol):
+    """An opened camera."""
+
+    name: str
+    size: tuple[int, int]
+    fps: float
+
+    def read(self) -> CameraFrame | None:
+        """Return the next picture, None when there is none yet; raises DeviceError when the camera is gone."""
+
+    def close(self) -> None:
+        """Let go of it. Idempotent."""
+
+
+class WatchedCamera:
+    """Run whatever `open_reading` opens on two threads: one reads, one gives, so that the newest picture wins.
+
+    Attributes:
+        name: its name, which it keeps while it is away.
+        size: width and height in px.
+        fps: nominal rate.
+    """
+
+    def __init__(
+        self,
+        open_reading: Callable[[], FrameReading],
+        *,
+        name: str,
+        size: tuple[int, int],
+        fps: float,
+        config: WatchConfig | None = None,
+    ) -> None:
+        self.name, self.size, self.fps = name, size, fps
+        self._open, self._config = open_reading, config
+        self._handover: Handover[CameraFrame] = Handover()
+        self._watch: Watch[CameraFrame] | None = None
+        self._closed = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def dropped(self) -> int:
+        """Return how many pictures were left out because a newer one was there."""
+        return self._handover.dropped
+
+    @property
+    def outages(self) -> int:
+        """Return how often pictures stopped coming."""
+        return self._watch.outages if self._watch is not None else 0
+
+    def start(self, on_frame: OnFrame, on_lost: OnLost) -> None:
+        """Open the camera and begin; raises DeviceError when it cannot be opened."""
+        if self._threads:
+            raise RuntimeError("a camera is started once")
+        reading = self._open()
+        self.name, self.size, self.fps = reading.name, reading.size, reading.fps or self.fps
+        put = self._handover.put
+        now_ms = time.monotonic() * 1000.0
+        self._watch = Watch(reading, self._open, put, put, name=self.name, now_ms=now_ms, config=self._config)
+        self._threads = [
+            threading.Thread(target=self._read, name=f"camera {self.name}", daemon=True),
+            threading.Thread(target=self._give, args=(on_frame, on_lost), name="camera pictures", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Stop and let go of the camera. Idempotent."""
+        self._closed.set()
+        self._handover.close()
+        for thread in self._threads:
+            # Opening may take its 5 s; a thread that gives may be the one that closes.
+            if thread is not threading.current_thread():
+                thread.join(timeout=6.0)
+
+    def _read(self) -> None:
+        assert self._watch is not None
+        while not self._closed.is_set():
+            wait_ms = self._watch.step(time.monotonic() * 1000.0)
+            if wait_ms > 0.0:
+                self._closed.wait(wait_ms / 1000.0)
+        self._watch.close()
+
+    def _give(self, on_frame: OnFrame, on_lost: OnLost) -> None:
+        while (given := self._handover.take()) is not None:
+            if isinstance(given, DeviceError):
+                on_lost(given)
+            else:
+                on_frame(given)
+
+
+class Webcam(WatchedCamera):
+    """The real webcam: opened by name, found again by name after it was unplugged."""
+
+    def __init__(
+        self,
+        name: str = "",
+        size: tuple[int, int] = (640, 480),
+        fps: float = 30.0,
+        *,
+        config: WatchConfig | None = None,
+    ) -> None:
+        """Mean the camera `name`, its path or part of its name; "" is the first one that is not ours."""
+        super().__init__(self._find, name=name, size=size, fps=fps, config=config)
+        self._place = ""
+
+    def _find(self) -> FrameReading:
+        from realtime.devices.avcamera import open_webcam
+
+        reader, place = open_webcam(self.name, self.size, self.fps, self._place)
+        # From now on it is looked for by the name that it has, not by the number that it had.
+        self.name, self._place = reader.name, place or self._place
+        return reader
+
+
+class FileCamera(WatchedCamera):
+    """A clip in place of a webcam, played in real time, over and over."""
+
+    def __init__(self, path: str | Path, *, loop: bool = True) -> None:
+        """Take the clip's own size and rate.
+
+        Raises:
+            MediaError: the file is missing or has no video.
+        """
+        from realtime.media_file import MediaError, probe
+
+        info = probe(path)
+        if not info.has_video:
+            raise MediaError(f"{path} has no video: give a file that shows a face")
+        size = (info.width // 2 * 2, info.height // 2 * 2)
+        super().__init__(lambda: _ClipReading(path, size, info.fps, loop), name=str(path), size=size, fps=info.fps)
+
+
+class _ClipReading:
+    """Give a clip's pictures when they are due."""
+
+    def __init__(self, path: str | Path, size: tuple[int, int], fps: float, loop: bool) -> None:
+        self.name, self.size, self.fps = str(path), size, fps
+        self._path, self._loop = path, loop
+        self._frames: Any = None
+        self._due_ms = time.monotonic() * 1000.0
+        self._next: Any = None
+
+    def read(self) -> CameraFrame | None:
+        from realtime.media_file import read_video
+
+        if self._next is None:
+            if self._frames is None:
+                self._frames = iter(read_video(self._path, self.fps))
+            self._next = next(self._frames, None)
+            if self._next is None:
+                if not self._loop:
+                    raise DeviceError(Fault.MISSING, f"{self.name} is at its end")
+                self._frames = None
+                return None
+        now_ms = time.monotonic() * 1000.0
+        if now_ms < self._due_ms:
+            return None
+        image, self._next = self._next.image, None
+        captured_ms = self._due_ms
+        # A machine that slept does not play what it missed.
+        self._due_ms = max(self._due_ms + 1000.0 / self.fps, now_ms - 200.0)
+        return _cropped(image, self.size, captured_ms)
+
+    def close(self) -> None:
+        self._frames = self._next = None
+
+
+def _cropped(image: Any, size: tuple[int, int], captured_ms: float) -> CameraFrame:
+    import cv2
+    import numpy as np
+
+    even = np.ascontiguousarray(image[: size[1], : size[0]])
+    return CameraFrame(even, np.asarray(cv2.cvtColor(even, cv2.COLOR_BGR2YUV_I420), np.uint8), captured_ms)

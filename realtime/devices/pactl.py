@@ -1,0 +1,110 @@
+"""Talk to PulseAudio or PipeWire through `pactl`, and read what it says as JSON."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from realtime.devices.api import DeviceError, Fault
+
+Run = Callable[[Sequence[str]], str]
+"""Run pactl with arguments and return what it printed; raises DeviceError."""
+
+NO_MODULE = 0xFFFF_FFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Describe a sink or a source.
+
+    Attributes:
+        name: what programs ask for.
+        description: what people see.
+        module: number of the module that made it; -1 when none did.
+        owner: our mark (`lipline.owner`), "" where another made it.
+        monitor: whether it is what a sink plays.
+    """
+
+    name: str
+    description: str
+    module: int = -1
+    owner: str = ""
+    monitor: bool = False
+
+
+def parse_nodes(text: str) -> list[Node]:
+    """Read `pactl -f json list sinks` or `list sources`.
+
+    Raises:
+        DeviceError: it is no such list.
+    """
+    try:
+        entries = json.loads(text or "[]")
+        return [_node(entry) for entry in entries]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DeviceError(Fault.FAILED, f"pactl gave no JSON ({error}): it must be release 16 or newer") from error
+
+
+def _node(entry: dict[str, Any]) -> Node:
+    properties = entry.get("properties") or {}
+    module = int(entry.get("owner_module", NO_MODULE))
+    return Node(
+        name=str(entry["name"]),
+        description=str(entry.get("description") or properties.get("device.description") or entry["name"]),
+        module=-1 if module == NO_MODULE else module,
+        owner=str(properties.get("lipline.owner", "")),
+        monitor=str(properties.get("device.class", "")) == "monitor" or str(entry["name"]).endswith(".monitor"),
+    )
+
+
+def run_pactl(arguments: Sequence[str]) -> str:
+    """Run `pactl ARGUMENTS` and return what it printed.
+
+    Raises:
+        DeviceError: it is not installed, no server answers, or it refused.
+    """
+    if shutil.which("pactl") is None:
+        raise DeviceError(Fault.NOT_SET_UP, "pactl is not installed: sudo apt install pulseaudio-utils")
+    try:
+        done = subprocess.run(
+            ["pactl", *arguments], capture_output=True, text=True, timeout=10.0, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DeviceError(Fault.NOT_SET_UP, f"the sound server does not answer ({error}): restart it") from error
+    if done.returncode == 0:
+        return done.stdout
+    said = " ".join(done.stderr.split())
+    if "Connection" in said or "connect" in said:
+        raise DeviceError(Fault.NOT_SET_UP, f"no sound server answers ({said}): systemctl --user start pipewire-pulse")
+    raise DeviceError(Fault.FAILED, f"pactl {' '.join(arguments)} failed: {said}")
+
+
+def sinks(run: Run = run_pactl) -> list[Node]:
+    """Return the sinks of the sound server."""
+    return parse_nodes(run(["-f", "json", "list", "sinks"]))
+
+
+def sources(run: Run = run_pactl) -> list[Node]:
+    """Return the sources of the sound server."""
+    return parse_nodes(run(["-f", "json", "list", "sources"]))
+
+
+def find_node(nodes: Sequence[Node], wanted: str, what: str) -> Node:
+    """Return the sink or source that is meant by a name, a description or part of one; never one of ours.
+
+    Raises:
+        DeviceError: there is none.
+    """
+    others = [node for node in nodes if not node.owner]
+    exact = [node for node in others if wanted in (node.name, node.description)]
+    partly = [
+        node
+        for node in others
+        if not node.monitor and (wanted.lower() in node.name.lower() or wanted.lower() in node.description.lower())
+    ]
+    if exact or partly:
+        return (exact or partly)[0]
+    there = ", ".join(node.description for node in others if not node.monitor) or "none"
+    raise DeviceError(Fault.MISSING, f"there is no {what} {wanted!r}: plug it in, or choose of: {there}")

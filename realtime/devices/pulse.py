@@ -1,0 +1,169 @@
+"""Sound through PulseAudio or PipeWire's PulseAudio door: libpulse-simple, bound by hand. 48 kHz mono, 20 ms blocks.
+
+PortAudio as Linux packages it sees ALSA only: it cannot name the server's devices. Names and structures are those of
+`pulse/simple.h` and `pulse/sample.h`.
+"""
+
+import ctypes
+import ctypes.util
+import os
+import threading
+import time
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+
+from realtime.devices.api import OUR_NAME, DeviceError, Fault, Samples
+from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES
+
+_PLAYBACK: Final = 1
+_RECORD: Final = 2
+_S16LE: Final = 3
+_BLOCK_BYTES: Final = 2 * BLOCK_SAMPLES
+_ANY: Final = 0xFFFF_FFFF
+_REASONS: Final = {1: Fault.DENIED, 5: Fault.MISSING, 6: Fault.NOT_SET_UP, 11: Fault.NOT_SET_UP}
+"""PA_ERR_ACCESS, PA_ERR_NOENTITY, PA_ERR_CONNECTIONREFUSED, PA_ERR_CONNECTIONTERMINATED."""
+
+
+class _Spec(ctypes.Structure):
+    _fields_ = (("format", ctypes.c_int), ("rate", ctypes.c_uint32), ("channels", ctypes.c_uint8))
+
+
+class _Attributes(ctypes.Structure):
+    _fields_ = (
+        ("maxlength", ctypes.c_uint32),
+        ("tlength", ctypes.c_uint32),
+        ("prebuf", ctypes.c_uint32),
+        ("minreq", ctypes.c_uint32),
+        ("fragsize", ctypes.c_uint32),
+    )
+
+
+@cache
+def _library() -> Any:
+    found = ctypes.util.find_library("pulse-simple") or "libpulse-simple.so.0"
+    library = ctypes.CDLL(found)
+    library.pa_simple_new.restype = ctypes.c_void_p
+    library.pa_simple_new.argtypes = [
+        ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p,
+        ctypes.POINTER(_Spec), ctypes.c_void_p, ctypes.POINTER(_Attributes), ctypes.POINTER(ctypes.c_int),
+    ]  # fmt: skip
+    for name in ("pa_simple_write", "pa_simple_read"):
+        call = getattr(library, name)
+        call.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int)]
+        call.restype = ctypes.c_int
+    library.pa_simple_free.argtypes = [ctypes.c_void_p]
+    library.pa_simple_free.restype = None
+    library.pa_simple_get_latency.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_int)]
+    library.pa_simple_get_latency.restype = ctypes.c_uint64
+    library.pa_strerror.argtypes = [ctypes.c_int]
+    library.pa_strerror.restype = ctypes.c_char_p
+    return library
+
+
+def available() -> bool:
+    """Say whether libpulse-simple is installed; a server may still not run."""
+    try:
+        _library()
+    except OSError:
+        return False
+    return True
+
+
+class _Stream:
+    """One connection to the sound server, used by one thread; `close` may come from another."""
+
+    def __init__(self, direction: int, device: str, what: str, attributes: _Attributes) -> None:
+        error = ctypes.c_int()
+        spec = _Spec(_S16LE, AUDIO_RATE, 1)
+        handle = _library().pa_simple_new(
+            None, OUR_NAME.encode(), direction, device.encode() or None, what.encode(),
+            ctypes.byref(spec), None, ctypes.byref(attributes), ctypes.byref(error),
+        )  # fmt: skip
+        if not handle:
+            raise self._fault(error.value, device or "the default sound device")
+        self._handle: int | None = handle
+        self._name = device or "the default sound device"
+        self._busy = threading.Lock()
+
+    @staticmethod
+    def _fault(number: int, name: str) -> DeviceError:
+        said = (_library().pa_strerror(number) or b"?").decode()
+        fault = _REASONS.get(number, Fault.FAILED)
+        if fault is Fault.MISSING:
+            return DeviceError(fault, f"there is no sound device {name}: `pactl list short` names those that are there")
+        if fault is Fault.NOT_SET_UP:
+            return DeviceError(fault, f"no sound server answers ({said}): systemctl --user start pipewire-pulse")
+        return DeviceError(fault, f"{name} cannot be used ({said}): see `pactl info`")
+
+    def _transfer(self, call: Any, data: Any) -> None:
+        error = ctypes.c_int()
+        with self._busy:
+            if self._handle is None:
+                raise DeviceError(Fault.FAILED, f"{self._name} is closed")
+            failed = call(self._handle, data, _BLOCK_BYTES, ctypes.byref(error)) < 0
+        if failed:
+            raise self._fault(error.value, self._name)
+
+    def latency_ms(self) -> float:
+        """Return the server's figure for the way between it and us, 0 when it has none."""
+        error = ctypes.c_int()
+        with self._busy:
+            if self._handle is None:
+                return 0.0
+            micros = int(_library().pa_simple_get_latency(self._handle, ctypes.byref(error)))
+        return micros / 1000.0 if error.value == 0 and micros < 1 << 62 else 0.0
+
+    def close(self) -> None:
+        """End the connection once the call in progress has returned. Idempotent."""
+        if self._busy.acquire(timeout=2.0):
+            try:
+                if self._handle is not None:
+                    _library().pa_simple_free(self._handle)
+                    self._handle = None
+            finally:
+                self._busy.release()
+
+
+class PulseReading(_Stream):
+    """Record from a source of the sound server: its name as pactl shows it, "" the default one."""
+
+    def __init__(self, device: str = "") -> None:
+        """Connect; raises DeviceError when there is no such source or no server."""
+        _ready()
+        super().__init__(_RECORD, device, "microphone", _Attributes(_ANY, _ANY, _ANY, _ANY, _BLOCK_BYTES))
+        self.name = device or "default"
+
+    def read(self) -> tuple[Samples, float] | None:
+        """Wait for the next block; return it with the monotonic time in ms of its first sample."""
+        data = ctypes.create_string_buffer(_BLOCK_BYTES)
+        self._transfer(_library().pa_simple_read, data)
+        now_ms = time.monotonic() * 1000.0
+        # What the server has not yet handed over was recorded after this block.
+        latency_ms = min(self.latency_ms(), 500.0)
+        return np.frombuffer(data.raw, np.int16).copy(), now_ms - latency_ms - BLOCK_MS
+
+
+class PulseWriting(_Stream):
+    """Play to a sink of the sound server: its name as pactl shows it, "" the default one."""
+
+    BUFFER_MS: Final = 40.0
+
+    def __init__(self, device: str = "") -> None:
+        """Connect; raises DeviceError when there is no such sink or no server."""
+        _ready()
+        target = int(self.BUFFER_MS / BLOCK_MS) * _BLOCK_BYTES
+        super().__init__(_PLAYBACK, device, "speech", _Attributes(2 * target, target, target, _BLOCK_BYTES, _ANY))
+        self.name = device or "default"
+
+    def write(self, block: Samples) -> None:
+        """Play (960,) int16 samples; waits for the server's clock."""
+        self._transfer(_library().pa_simple_write, np.ascontiguousarray(block, np.int16).tobytes())
+
+
+def _ready() -> None:
+    if not available():
+        raise DeviceError(Fault.NOT_SET_UP, "libpulse-simple is missing: sudo apt install libpulse0")
+    # A server is never started behind somebody's back.
+    os.environ.setdefault("PULSE_NO_SPAWN", "1")

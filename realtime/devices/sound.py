@@ -1,0 +1,234 @@
+"""Microphone and loudspeaker of a local call: by the sound server on Linux, by PortAudio elsewhere."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from realtime.devices.api import DeviceError, Fault, OnBlock, OnLost, Samples
+from realtime.devices.memory import check_block
+from realtime.devices.soundqueue import QueueConfig, SoundQueue
+from realtime.devices.watch import Handover, Reading, Restarted, Watch, WatchConfig
+
+Heard = tuple[Samples, float]
+
+
+class Writing(Protocol):
+    """An opened device that plays."""
+
+    def write(self, block: Samples) -> None:
+        """Play (960,) int16 samples, waiting for the device's clock; raises DeviceError when it is gone."""
+
+    def latency_ms(self) -> float:
+        """Return how long a block written now takes until it is heard."""
+
+    def close(self) -> None:
+        """Let go of it. Idempotent."""
+
+
+class Microphone:
+    """Hear a microphone on threads of its own; found again by name after it was unplugged. A `SoundSource`.
+
+    Attributes:
+        name: which one, "" the default one.
+    """
+
+    DEPTH = 25
+    """Blocks that wait for a slow listener: 0.5 s, then the oldest go."""
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        open_reading: Callable[[], Reading[Heard]] | None = None,
+        config: WatchConfig | None = None,
+    ) -> None:
+        self.name = name
+        self._open = open_reading or (lambda: open_reading_of(name))
+        self._config = config
+        self._handover: Handover[Heard] = Handover(self.DEPTH)
+        self._watch: Watch[Heard] | None = None
+        self._closed = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def overruns(self) -> int:
+        """Return how many blocks were left out because the listener was slow."""
+        return self._handover.dropped
+
+    @property
+    def outages(self) -> int:
+        """Return how often sound stopped coming."""
+        return self._watch.outages if self._watch is not None else 0
+
+    def start(self, on_block: OnBlock, on_lost: OnLost | None = None) -> None:
+        """Open the microphone and begin; raises DeviceError when it cannot be opened."""
+        if self._threads:
+            raise RuntimeError("a microphone is started once")
+        put, name = self._handover.put, self.name or "the microphone"
+        now_ms = time.monotonic() * 1000.0
+        self._watch = Watch(self._open(), self._open, put, put, name=name, now_ms=now_ms, config=self._config)
+        self._threads = [
+            threading.Thread(target=self._read, name="microphone", daemon=True),
+            threading.Thread(target=self._give, args=(on_block, on_lost), name="microphone blocks", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Stop and let go of the microphone. Idempotent."""
+        self._closed.set()
+        self._handover.close()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(timeout=2.0)
+
+    def _read(self) -> None:
+        assert self._watch is not None
+        while not self._closed.is_set():
+            wait_ms = self._watch.step(time.monotonic() * 1000.0)
+            if wait_ms > 0.0:
+                self._closed.wait(wait_ms / 1000.0)
+        self._watch.close()
+
+    def _give(self, on_block: OnBlock, on_lost: OnLost | None) -> None:
+        while (given := self._handover.take()) is not None:
+            if not isinstance(given, DeviceError):
+                on_block(*given)
+            elif on_lost is not None:
+                on_lost(given)
+
+
+class Loudspeaker:
+    """Play blocks to a device on a thread of its own, at the device's own clock. An `AudioSink`.
+
+    Blocks come at the microphone's rate and leave at the loudspeaker's: the queue between them is read a little faster
+    or slower. While the device is away, sound is dropped; it is looked for each second.
+    """
+
+    RETRY_S = 1.0
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        open_writing: Callable[[], Writing] | None = None,
+        on_lost: OnLost | None = None,
+        config: QueueConfig | None = None,
+    ) -> None:
+        """Open the loudspeaker `name`, "" the default one; raises DeviceError when it cannot be opened."""
+        self.name = name
+        self._open = open_writing or (lambda: open_writing_of(name))
+        self._on_lost = on_lost
+        self._queue = SoundQueue(config)
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._writing: Writing | None = self._open()
+        self._thread = threading.Thread(target=self._play, name="loudspeaker", daemon=True)
+        self._thread.start()
+
+    @property
+    def underruns(self) -> int:
+        """Return how often there was no sound to play."""
+        return self._queue.underruns
+
+    @property
+    def overruns(self) -> int:
+        """Return how many blocks were dropped because the device took too few."""
+        return self._queue.overruns
+
+    @property
+    def latency_ms(self) -> float:
+        """Return how long sound that is put now takes until it is heard, in ms."""
+        writing = self._writing
+        return self._queue.fill_ms + (writing.latency_ms() if writing is not None else 0.0)
+
+    def put(self, block: Samples) -> None:
+        """Add (960,) int16 samples; never waits for the device."""
+        check_block(block)
+        with self._lock:
+            self._queue.put(block)
+
+    def close(self) -> None:
+        """Stop and let go of the device. Idempotent."""
+        self._closed.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout=2.0)
+
+    def _play(self) -> None:
+        told = False
+        while not self._closed.is_set():
+            try:
+                if self._writing is None:
+                    self._writing = self._open()
+                with self._lock:
+                    block = self._queue.take()
+                self._writing.write(block)
+                told = False
+            except Restarted:
+                self._shut()
+            except DeviceError as error:
+                self._shut()
+                if not told and self._on_lost is not None:
+                    self._on_lost(error)
+                told = True
+                self._closed.wait(self.RETRY_S)
+        self._shut()
+
+    def _shut(self) -> None:
+        if self._writing is not None:
+            self._writing.close()
+            self._writing = None
+
+
+def has_sound_server() -> bool:
+    """Say whether PulseAudio, or PipeWire in its place, answers."""
+    from realtime.devices import pulse
+    from realtime.devices.pactl import run_pactl
+
+    if not sys.platform.startswith("linux") or not pulse.available():
+        return False
+    with suppress(DeviceError):
+        run_pactl(["info"])
+        return True
+    return False
+
+
+def open_reading_of(name: str) -> Reading[Heard]:
+    """Open a microphone by name or part of it, "" the default one; raises DeviceError."""
+    if has_sound_server():
+        from realtime.devices.pactl import find_node, sources
+        from realtime.devices.pulse import PulseReading
+
+        return PulseReading(find_node(sources(), name, "microphone").name if name else _default_source())
+    from realtime.devices.portaudio import PortAudioReading
+
+    return PortAudioReading(name)
+
+
+def _default_source() -> str:
+    """Return "", the server's default; or a real microphone where the default is what we ourselves make."""
+    from realtime.devices.pactl import run_pactl, sources
+
+    default = run_pactl(["get-default-source"]).strip()
+    known = sources()
+    if not any(node.name == default and (node.owner or node.monitor) for node in known):
+        return ""
+    real = [node.name for node in known if not node.owner and not node.monitor]
+    if not real:
+        raise DeviceError(Fault.MISSING, "there is no microphone: plug one in, or name one with --microphone")
+    return real[0]
+
+
+def open_writing_of(name: str) -> Writing:
+    """Open a loudspeaker by name or part of it, "" the default one; raises DeviceError."""
+    if has_sound_server():
+        from realtime.devices.pactl import find_node, sinks
+        from realtime.devices.pulse import PulseWriting
+
+        return PulseWriting(find_node(sinks(), name, "loudspeaker").name if name else "")
+    from realtime.devices.portaudio import PortAudioWriting
+
+    return PortAudioWriting(name)

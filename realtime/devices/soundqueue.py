@@ -1,0 +1,89 @@
+"""Blocks between two clocks: a microphone's and a loudspeaker's differ by some ten ppm, a minute by some ms. Pure."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from realtime.devices.api import Samples
+from realtime.media import BLOCK_MS, BLOCK_SAMPLES
+from realtime.speechline import SpeechLine
+
+_FADE: Final = 240
+
+
+@dataclass(frozen=True, slots=True)
+class QueueConfig:
+    """Set the delay; times in ms.
+
+    Attributes:
+        target_ms: what is there, on the mean, as a block is taken: one block and how late the next may be.
+        most_ms: more than this is dropped, the oldest first.
+        trim_per_ms: change of the reading rate for each ms off the target.
+        trim_most: largest change of the rate: 0.05 %, which nobody hears; clocks differ by 0.01 %.
+        memory: share of the old mean that each block leaves; a jump of one block must not be taken for drift.
+    """
+
+    target_ms: float = 50.0
+    most_ms: float = 140.0
+    trim_per_ms: float = 2e-5
+    trim_most: float = 5e-4
+    memory: float = 0.99
+
+
+class SoundQueue:
+    """Take blocks at one clock's rate, give them at another's. Not thread-safe.
+
+    Attributes:
+        underruns: blocks asked for when there was no sound; silence was given.
+        overruns: blocks dropped because nobody took them.
+    """
+
+    def __init__(self, config: QueueConfig | None = None) -> None:
+        self.config = config or QueueConfig()
+        self.underruns = 0
+        self.overruns = 0
+        self._line = SpeechLine()
+        self._waits = True
+        self._mean_ms = self.config.target_ms
+        self._last: Samples = np.zeros(1, np.int16)
+
+    @property
+    def fill_ms(self) -> float:
+        """Return how much sound is here."""
+        return max(0.0, self._line.fill_ms)
+
+    def put(self, block: Samples) -> None:
+        """Add (960,) int16 samples; too much makes the oldest go."""
+        self._line.append(block)
+        if self._line.fill_ms > self.config.most_ms:
+            excess_ms = self._line.fill_ms - self.config.target_ms
+            self._line.drop(excess_ms)
+            self.overruns += max(1, round(excess_ms / BLOCK_MS))
+            self._mean_ms = self.config.target_ms
+
+    def take(self) -> Samples:
+        """Return (960,) int16 samples; silence before there is enough, and after it ran out until there is again."""
+        if self._waits and self._line.fill_ms < self.config.target_ms:
+            return np.zeros(BLOCK_SAMPLES, np.int16)
+        if not self._line.ready:
+            self._waits = True
+            self.underruns += 1
+            return self._fade_out()
+        fresh, self._waits = self._waits, False
+        if fresh:
+            self._mean_ms = self.config.target_ms
+        self._mean_ms += (1.0 - self.config.memory) * (self._line.fill_ms - self._mean_ms)
+        trim = self.config.trim_per_ms * (self._mean_ms - self.config.target_ms)
+        block: Samples = self._line.take(min(max(trim, -self.config.trim_most), self.config.trim_most))
+        if fresh:
+            block[:_FADE] = (block[:_FADE] * np.linspace(0.0, 1.0, _FADE)).astype(np.int16)
+        self._last = block[-1:].copy()
+        return block
+
+    def _fade_out(self) -> Samples:
+        """Return silence that begins where the sound stopped: no click."""
+        block = np.zeros(BLOCK_SAMPLES, np.int16)
+        block[:_FADE] = (float(self._last[0]) * np.linspace(1.0, 0.0, _FADE)).astype(np.int16)
+        self._last = np.zeros(1, np.int16)
+        return block

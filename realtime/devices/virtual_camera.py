@@ -1,0 +1,185 @@
+"""The camera that other programs see: v4l2loopback on Linux, that of OBS on macOS and Windows, by pyvirtualcam."""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import numpy as np
+
+from realtime.devices.api import OUR_NAME, DeviceError, Fault, Pixels
+from realtime.devices.holders import held_by
+from realtime.devices.names import VideoDevice, list_video
+
+SIZES: Final = ((640, 480), (1280, 720))
+LOAD: Final = 'sudo modprobe v4l2loopback exclusive_caps=1 card_label="lipline"'
+INSTALL: Final = f"sudo apt install v4l2loopback-dkms && {LOAD}"
+OBS: Final = "install OBS Studio (obsproject.com), press Start Virtual Camera in it once, then Stop, and close OBS"
+EXTRA: Final = "pip install 'lipline[camera]'"
+
+
+class VirtualCamera:
+    """Send pictures to other programs, the bytes of I420 as they are. Not thread-safe.
+
+    Attributes:
+        name: what to choose in the other program.
+        size: width and height in px.
+        fps: what readers are told.
+    """
+
+    def __init__(self, size: tuple[int, int] = (640, 480), fps: float = 30.0, *, label: str = OUR_NAME) -> None:
+        """Open the virtual camera called `label`; on Linux, where there is none, the first that is free.
+
+        Raises:
+            DeviceError: it is not set up, busy, forbidden, or bound to another format; one line with the remedy.
+        """
+        if size[0] % 2 or size[1] % 2 or min(size) <= 0:
+            raise ValueError(f"I420 needs even sizes, not {size[0]}x{size[1]}")
+        self.size, self.fps = size, fps
+        self._path = ""
+        self._camera: Any = None
+        if sys.platform.startswith("linux"):
+            device = choose_loopback(list_video(), label)
+            prepare(device, size)
+            self.name, self._path = device.name, device.path
+            self._camera = _open(size, fps, "v4l2loopback", device.path)
+            self._settle(device)
+        else:
+            self._camera = _open(size, fps, "obs", None)
+            self.name = str(self._camera.device)
+
+    def send(self, i420: Pixels) -> None:
+        """Show a picture (H * 3 // 2, W) uint8.
+
+        Raises:
+            ValueError: another size or type.
+            DeviceError: the camera is closed.
+        """
+        width, height = self.size
+        if i420.shape != (height * 3 // 2, width) or i420.dtype != np.uint8:
+            wanted = f"{(height * 3 // 2, width)} uint8"
+            raise ValueError(f"a picture of {width}x{height} as I420 is {wanted}, not {i420.shape} {i420.dtype}")
+        if self._camera is None:
+            raise DeviceError(Fault.MISSING, f"the virtual camera {self.name} is closed")
+        self._camera.send(i420)
+
+    def close(self) -> None:
+        """Let go of the camera, so that it can be opened again. Idempotent."""
+        if self._camera is None:
+            return
+        self._camera.close()
+        self._camera = None
+        if self._path:
+            _free_if_lost(self._path)
+
+    def _settle(self, device: VideoDevice) -> None:
+        """See that the device took our format, and tell it our rate."""
+        from realtime.devices import v4l2
+
+        width, height = self.size
+        with suppress(OSError):
+            if v4l2.output_format(self._path) != ("YU12", width, height):
+                self.close()
+                raise _bound(device, self.size)
+        v4l2.set_rate(self._path, self.fps)
+
+
+def choose_loopback(devices: Sequence[VideoDevice], label: str = OUR_NAME) -> VideoDevice:
+    """Return the virtual camera called `label`, else the first one.
+
+    Raises:
+        DeviceError: there is none: the module is not loaded.
+    """
+    virtual = [device for device in devices if device.loopback]
+    if not virtual:
+        raise DeviceError(Fault.NOT_SET_UP, f"there is no virtual camera: the module is not loaded. {_how_to_load()}")
+    return next((device for device in virtual if device.name == label), virtual[0])
+
+
+def _how_to_load() -> str:
+    release = os.uname().release
+    built = any(
+        os.path.exists(f"/lib/modules/{release}/{folder}/v4l2loopback.ko{packed}")
+        for folder in ("updates", "updates/dkms", "extra", "kernel/v4l2loopback")
+        for packed in ("", ".xz", ".zst", ".gz")
+    )
+    return LOAD if built else INSTALL
+
+
+def prepare(device: VideoDevice, size: tuple[int, int]) -> None:
+    """Bring a v4l2loopback device into the state in which it can be opened for sending.
+
+    Raises:
+        DeviceError: it is forbidden, another program sends to it, or a reader keeps it in another format.
+    """
+    from realtime.devices import v4l2
+
+    try:
+        if v4l2.sender_active(device.path):
+            raise DeviceError(Fault.BUSY, _in_use(device))
+        if not v4l2.capabilities(device.path) & v4l2.OUTPUT:
+            v4l2.free_output(device.path)
+        if not v4l2.capabilities(device.path) & v4l2.OUTPUT:
+            raise DeviceError(
+                Fault.FAILED, f"{device.name} takes no pictures any more: sudo rmmod v4l2loopback && {LOAD}"
+            )
+    except PermissionError as error:
+        remedy = "sudo usermod -aG video $USER, then log out and in again"
+        raise DeviceError(Fault.DENIED, f"no permission to open {device.name} ({device.path}): {remedy}") from error
+    except DeviceError:
+        raise
+    except OSError as error:
+        raise DeviceError(Fault.BUSY, f"{device.name} cannot be opened ({error}): close what uses it") from error
+    bound = v4l2.fixed_format(device.path).split("@")[0]
+    if bound and bound != f"YU12:{size[0]}x{size[1]}":
+        raise _bound(device, size)
+
+
+def _in_use(device: VideoDevice) -> str:
+    who = held_by([device.path])
+    return f"another program sends to {device.name} already ({who}): close it, or load the module with devices=2"
+
+
+def _bound(device: VideoDevice, size: tuple[int, int]) -> DeviceError:
+    """Say that whoever opened the device before us keeps its format."""
+    from realtime.devices import v4l2
+
+    bound = v4l2.fixed_format(device.path).split("@")[0] or "another format"
+    text = f"{device.name} is held in {bound} by {held_by([device.path])}, which opened it before lipline sent"
+    return DeviceError(Fault.FORMAT, f"{text} {size[0]}x{size[1]}: close that, start lipline first, or send that size")
+
+
+def _free_if_lost(path: str) -> None:
+    """Mend what 0.12 leaves behind, for us and for whoever sends next."""
+    from realtime.devices import v4l2
+
+    with suppress(OSError):
+        # While we sent, OUTPUT was not offered: nobody else can have begun.
+        if not v4l2.capabilities(path) & v4l2.OUTPUT and not v4l2.sender_active(path, 0.0):
+            v4l2.free_output(path)
+
+
+def _open(size: tuple[int, int], fps: float, backend: str, device: str | None) -> Any:
+    try:
+        import pyvirtualcam
+    except ModuleNotFoundError as error:
+        raise DeviceError(Fault.NOT_SET_UP, f"pyvirtualcam is not installed: {EXTRA}") from error
+    try:
+        return pyvirtualcam.Camera(
+            size[0], size[1], fps, fmt=pyvirtualcam.PixelFormat.I420, device=device, backend=backend
+        )
+    except KeyError as error:
+        raise DeviceError(Fault.NOT_SET_UP, f"pyvirtualcam has no {backend} on {sys.platform}: {EXTRA}") from error
+    except (RuntimeError, ValueError) as error:
+        raise open_fault(str(error), backend) from error
+
+
+def open_fault(text: str, backend: str) -> DeviceError:
+    """Return in one line why pyvirtualcam could not open the camera, and the remedy."""
+    said = " ".join(text.split())
+    if "in use" in said.lower() or "already" in said.lower():
+        return DeviceError(Fault.BUSY, f"the virtual camera is in use ({said}): close OBS or the other program")
+    if backend == "obs":
+        return DeviceError(Fault.NOT_SET_UP, f"there is no virtual camera ({said}): {OBS}")
+    return DeviceError(Fault.FAILED, f"the virtual camera cannot be opened ({said}): lipline doctor says more")

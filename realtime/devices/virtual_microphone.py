@@ -1,0 +1,183 @@
+"""The microphone that other programs see: a null sink and a remapped source of PulseAudio or PipeWire, made by us.
+
+    what we play → sink "lipline" → its monitor → source "lipline_microphone", shown to people as "lipline"
+
+Both carry our mark, so that an earlier run's are found after a crash, and never another program's. Sinks and sources
+share one room of names in PulseAudio: they cannot both be called "lipline".
+"""
+
+import atexit
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from realtime.devices.api import OUR_NAME, DeviceError, Fault, OnLost, Samples
+from realtime.devices.pactl import Node, Run, run_pactl, sinks, sources
+
+SINK: Final = OUR_NAME
+SOURCE: Final = f"{OUR_NAME}_microphone"
+
+
+class PulseMicrophone:
+    """Hold our sink and source in the sound server; taken away by `close`, at exit, or by the next run.
+
+    Attributes:
+        sink: the sink to play to.
+        name: what people choose in the other program.
+    """
+
+    def __init__(self, run: Run = run_pactl, owner: str = "", proc: Path = Path("/proc")) -> None:
+        """Make both.
+
+        Raises:
+            DeviceError: no sound server, another lipline runs, or another program uses the names.
+        """
+        self.sink, self.name = SINK, OUR_NAME
+        self._run, self._owner = run, owner or owner_mark(os.getpid(), proc)
+        self._open = True
+        remove_abandoned(run, proc)
+        _refuse_taken(run)
+        try:
+            self._load(
+                "module-null-sink", f"sink_name={SINK}", "rate=48000", "channels=1",
+                f"sink_properties=\"device.description='lipline (for lipline itself)' lipline.owner={self._owner}\"",
+            )  # fmt: skip
+            self._load(
+                "module-remap-source", f"source_name={SOURCE}", f"master={SINK}.monitor", "channels=1",
+                f'source_properties="device.description={OUR_NAME} lipline.owner={self._owner}"',
+            )  # fmt: skip
+        except DeviceError:
+            self.close()
+            raise
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """Take both away. Idempotent; a server that is gone took them with it."""
+        if self._open:
+            self._open = False
+            atexit.unregister(self.close)
+            with suppress(DeviceError):
+                _unload([node for node in _marked(self._run) if node.owner == self._owner], self._run)
+
+    def _load(self, *arguments: str) -> None:
+        self._run(["load-module", *arguments])
+
+
+def owner_mark(pid: int, proc: Path = Path("/proc")) -> str:
+    """Return a mark for a process, "PID.START": numbers are used again, with another start time."""
+    return f"{pid}.{_started(pid, proc)}"
+
+
+def _started(pid: int, proc: Path) -> str:
+    try:
+        # The command may hold spaces and brackets: what follows the last bracket is plain; field 22 is the start.
+        return (proc / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return "0"
+
+
+def alive(mark: str, proc: Path = Path("/proc")) -> bool:
+    """Say whether the process that left `mark` still runs."""
+    pid, _, started = mark.partition(".")
+    return pid.isdigit() and started != "0" and _started(int(pid), proc) == started
+
+
+def remove_abandoned(run: Run = run_pactl, proc: Path = Path("/proc")) -> int:
+    """Take away what runs that are no more left behind; return how many modules that were."""
+    return _unload([node for node in _marked(run) if not alive(node.owner, proc)], run)
+
+
+def _marked(run: Run) -> list[Node]:
+    # The source first: it hangs on the sink.
+    return [node for node in (*sources(run), *sinks(run)) if node.owner and node.module >= 0]
+
+
+def _unload(nodes: list[Node], run: Run) -> int:
+    modules = list(dict.fromkeys(node.module for node in nodes))
+    for module in modules:
+        # It may have gone with the one before.
+        with suppress(DeviceError):
+            run(["unload-module", str(module)])
+    return len(modules)
+
+
+def _refuse_taken(run: Run) -> None:
+    for node in (*sources(run), *sinks(run)):
+        if node.name not in (SINK, SOURCE):
+            continue
+        if node.owner:
+            pid = node.owner.partition(".")[0]
+            raise DeviceError(Fault.BUSY, f"another lipline (process {pid}) has the microphone: end it first")
+        remedy = f"pactl unload-module {node.module}" if node.module >= 0 else "rename it"
+        raise DeviceError(Fault.BUSY, f"another program made a sound device called {node.name}: {remedy}")
+
+
+class VirtualMicrophone:
+    """Play to a microphone that other programs can choose. An `AudioSink`.
+
+    Attributes:
+        name: what to choose in the other program.
+    """
+
+    def __init__(self, *, on_lost: OnLost | None = None) -> None:
+        """Make or find it: our own in the sound server; without one ALSA's loopback, BlackHole or VB-CABLE.
+
+        Raises:
+            DeviceError: there is none; one line with the set-up.
+        """
+        from realtime.devices.sound import Loudspeaker, has_sound_server
+
+        self._made: PulseMicrophone | None = None
+        if has_sound_server():
+            from realtime.devices.pulse import PulseWriting
+
+            made = PulseMicrophone()
+            self._made, self.name = made, made.name
+            try:
+                self._out = Loudspeaker(made.sink, open_writing=lambda: PulseWriting(made.sink), on_lost=on_lost)
+            except DeviceError:
+                made.close()
+                raise
+            return
+        from realtime.devices.portaudio import PortAudioWriting
+
+        self.name, output, set_up = cable(sys.platform)
+        try:
+            self._out = Loudspeaker(output, open_writing=lambda: PortAudioWriting(output), on_lost=on_lost)
+        except DeviceError as error:
+            if error.fault is not Fault.MISSING:
+                raise
+            raise DeviceError(Fault.NOT_SET_UP, f"there is no virtual microphone: {set_up}") from error
+
+    @property
+    def latency_ms(self) -> float:
+        """Return how long sound that is put now takes until it is heard, in ms."""
+        return self._out.latency_ms
+
+    @property
+    def underruns(self) -> int:
+        """Return how often there was no sound to play."""
+        return self._out.underruns
+
+    def put(self, block: Samples) -> None:
+        """Add (960,) int16 samples; never waits."""
+        self._out.put(block)
+
+    def close(self) -> None:
+        """Stop, and take away what was made. Idempotent."""
+        self._out.close()
+        if self._made is not None:
+            self._made.close()
+
+
+def cable(platform: str) -> tuple[str, str, str]:
+    """Return what to choose as microphone, what to play to, and how to set it up, where no sound server is ours."""
+    if platform == "darwin":
+        return "BlackHole 2ch", "BlackHole 2ch", "brew install blackhole-2ch, then restart the Mac"
+    if platform == "win32":
+        remedy = "install VB-CABLE (vb-audio.com/Cable) and restart Windows"
+        return "CABLE Output (VB-Audio Virtual Cable)", "CABLE Input", remedy
+    remedy = "sudo apt install pulseaudio-utils, and pipewire-pulse or pulseaudio; or: sudo modprobe snd-aloop"
+    return "Loopback: PCM (hw:Loopback,1)", "Loopback: PCM (hw:*,0)", remedy

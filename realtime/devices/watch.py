@@ -1,0 +1,171 @@
+"""Keep a device giving: read it, tell once when nothing comes any more, and open it again until it is back. Pure."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Condition
+from typing import Generic, Protocol, TypeVar
+
+from realtime.devices.api import DeviceError, Fault
+
+
+class Restarted(DeviceError):
+    """Say that a device must be opened anew at once, which is no outage: the system listed its devices again."""
+
+
+Item = TypeVar("Item")
+Given = TypeVar("Given", covariant=True)
+
+
+class Reading(Protocol[Given]):
+    """An opened device that is read."""
+
+    def read(self) -> Given | None:
+        """Return what came, None when nothing has yet; raises DeviceError when the device is gone."""
+
+    def close(self) -> None:
+        """Let go of it. Idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchConfig:
+    """Set the patience, in ms.
+
+    Attributes:
+        stall_ms: nothing for so long is told as a stall.
+        reopen_ms: nothing for so long makes the device be opened anew.
+        retry_ms: how often a device that is gone is looked for.
+        idle_ms: wait between two looks at a device that has nothing.
+    """
+
+    stall_ms: float = 1000.0
+    reopen_ms: float = 3000.0
+    retry_ms: float = 1000.0
+    idle_ms: float = 2.0
+
+
+class Watch(Generic[Item]):
+    """Drive one device, a step at a time. Not thread-safe; times come as arguments.
+
+    Attributes:
+        outages: how often it stopped giving.
+    """
+
+    def __init__(
+        self,
+        reading: Reading[Item],
+        again: Callable[[], Reading[Item]],
+        on_item: Callable[[Item], None],
+        on_lost: Callable[[DeviceError], None],
+        *,
+        name: str,
+        now_ms: float,
+        config: WatchConfig | None = None,
+    ) -> None:
+        """Begin with an open device; `again` finds and opens it anew or raises DeviceError."""
+        self.config = config or WatchConfig()
+        self.outages = 0
+        self._reading: Reading[Item] | None = reading
+        self._again, self._on_item, self._on_lost, self._name = again, on_item, on_lost, name
+        self._told = False
+        self._last_ms = self._opened_ms = now_ms
+        self._try_ms = now_ms
+
+    def step(self, now_ms: float) -> float:
+        """Do what is to be done at `now_ms`; return how many ms to wait before the next step."""
+        if self._reading is None:
+            return self._look(now_ms)
+        try:
+            item = self._reading.read()
+        except Restarted:
+            self.close()
+            self._try_ms = now_ms
+            return 0.0
+        except DeviceError as error:
+            self._drop(now_ms)
+            self._tell(error)
+            return self.config.idle_ms
+        if item is not None:
+            self._last_ms, self._told = now_ms, False
+            self._on_item(item)
+            return 0.0
+        quiet_ms = now_ms - self._last_ms
+        if quiet_ms >= self.config.stall_ms:
+            self._tell(DeviceError(Fault.STALLED, f"{self._name} gives nothing any more: waiting for it"))
+        if min(quiet_ms, now_ms - self._opened_ms) >= self.config.reopen_ms:
+            self._drop(now_ms)
+        return self.config.idle_ms
+
+    def close(self) -> None:
+        """Let go of the device."""
+        if self._reading is not None:
+            self._reading.close()
+            self._reading = None
+
+    def _look(self, now_ms: float) -> float:
+        if now_ms < self._try_ms:
+            # In short waits, so that whoever closes need not wait for long.
+            return min(50.0, self._try_ms - now_ms)
+        self._try_ms = now_ms + self.config.retry_ms
+        try:
+            self._reading = self._again()
+        except DeviceError:
+            return self.config.idle_ms
+        self._opened_ms = now_ms
+        return 0.0
+
+    def _drop(self, now_ms: float) -> None:
+        self.close()
+        self._try_ms = now_ms + self.config.retry_ms / 4.0
+
+    def _tell(self, error: DeviceError) -> None:
+        if not self._told:
+            self._told = True
+            self.outages += 1
+            self._on_lost(error)
+
+
+class Handover(Generic[Item]):
+    """Pass items and losses from one thread to another; of items in a row only the newest are kept.
+
+    Attributes:
+        dropped: items that were overtaken.
+    """
+
+    def __init__(self, depth: int = 1) -> None:
+        """Keep `depth` items in a row."""
+        self.dropped = 0
+        self._depth = depth
+        self._waiting: deque[Item | DeviceError] = deque()
+        self._changed = Condition()
+        self._closed = False
+
+    def put(self, item: Item | DeviceError) -> None:
+        """Add one; never waits."""
+        with self._changed:
+            row = 0
+            for waiting in reversed(self._waiting):
+                if isinstance(waiting, DeviceError):
+                    break
+                row += 1
+            if isinstance(item, DeviceError):
+                # A loss that nobody has heard of yet is enough.
+                if any(isinstance(waiting, DeviceError) for waiting in self._waiting):
+                    return
+            elif row >= self._depth:
+                del self._waiting[len(self._waiting) - row]
+                self.dropped += 1
+            self._waiting.append(item)
+            self._changed.notify()
+
+    def take(self) -> Item | DeviceError | None:
+        """Wait for the next; None when closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._waiting)
+            return None if self._closed else self._waiting.popleft()
+
+    def close(self) -> None:
+        """Wake who waits."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
