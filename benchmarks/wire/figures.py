@@ -197,8 +197,7 @@ def _uplink(found: CallFound, plan: Schedule) -> Figures:
             _bytes(found.uplink[name][kind], plan.bad_ms, plan.restored_ms) for name in ("dropped", "offered")
         )
         lost[kind] = dropped / offered if offered else math.nan
-    kinds = ("audio", "video", "other")
-    total = sum(_bytes(found.uplink["offered"][kind], plan.bad_ms, plan.restored_ms) for kind in kinds)
+    total = sum(_bytes(rows, plan.bad_ms, plan.restored_ms) for rows in found.uplink["offered"].values())
     return {
         "linkLostAudio": lost["audio"],
         "linkLostVideo": lost["video"],
@@ -211,27 +210,25 @@ def _bytes(rows: Sequence[Sequence[float]], start_ms: float, end_ms: float) -> f
     return sum(size for number, size in rows if start_ms <= number * BIN_MS and (number + 1) * BIN_MS <= end_ms)
 
 
-def synth_rate(found: CallFound, end_ms: float) -> tuple[float, float, float]:
-    """Return what the caller sends while the node's link is in SYNTH: kbit/s, those of speech alone, over how many s.
+def synth_rates(found: CallFound, end_ms: float) -> tuple[dict[str, float], float]:
+    """Return what the caller sends while the node's link is in SYNTH: kbit/s by kind of packet, and over how many s.
 
     IP and UDP headers count. Left out is what was in the queue when SYNTH began, and all from when the caller tries
-    video again.
+    video again. No rates are told over less than half a second.
     """
     resumes = [time for time, flows, _ in found.uplink["video_changes"] if flows]
     offered = found.uplink["offered"]
-    sent, speech, lasted = 0.0, 0.0, 0.0
+    sent, lasted = dict.fromkeys(offered, 0.0), 0.0
     for span in link_spans(found.node["ticks"], end_ms):
         if span.name != "synth":
             continue
         first = math.ceil((max(0.0, span.start_ms) + DRAIN_MS) / BIN_MS) * BIN_MS
         last = math.floor(min([span.end_ms, *(t for t in resumes if t > span.start_ms)]) / BIN_MS) * BIN_MS
         if last > first:
-            sent += sum(_bytes(rows, first, last) for rows in offered.values())
-            speech += _bytes(offered["audio"], first, last)
+            sent = {kind: sent[kind] + _bytes(rows, first, last) for kind, rows in offered.items()}
             lasted += last - first
-    if lasted < LEAST_SYNTH_MS:
-        return math.nan, math.nan, lasted / 1000.0
-    return sent * 8.0 / lasted, speech * 8.0 / lasted, lasted / 1000.0
+    rates = {} if lasted < LEAST_SYNTH_MS else {kind: size * 8.0 / lasted for kind, size in sent.items()}
+    return rates, lasted / 1000.0
 
 
 def link_spans(ticks: Sequence[Sequence[Any]], end_ms: float) -> list[Span]:
@@ -253,15 +250,17 @@ def _node(found: CallFound, plan: Schedule) -> Figures:
     stats, ticks = found.node["stats"], found.node["ticks"]
     end_ms = plan.seconds * 1000.0
     synthetic = np.array([abs(skew) for at, _, _, kind, skew in ticks if kind == "synth" and 0.0 <= at < end_ms])
-    rate, speech, lasted = synth_rate(found, end_ms)
+    rates, lasted = synth_rates(found, end_ms)
     return {
         "skewSynthP95Ms": quantile(synthetic, 0.95),
         "framesSynth": len(synthetic),
         "concealedShare": concealed(found.node["series"], plan.bad_ms, plan.restored_ms + TO_NODE_MS),
         "timeToSynthMs": list(stats["timeToSynthMs"]),
         "timeToReturnMs": list(stats["timeToReturnMs"]),
-        "synthKbps": rate,
-        "synthSpeechKbps": speech,
+        "synthKbps": sum(rates.values()) if rates else math.nan,
+        "synthSpeechKbps": rates.get("audio"),
+        "synthRtcpKbps": rates.get("rtcp"),
+        "synthDataKbps": rates.get("data"),
         "synthS": lasted,
         "ticksSkipped": stats.get("ticksSkipped"),
         "tickP99Ms": stats["tickMs"]["p99"],

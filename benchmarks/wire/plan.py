@@ -19,6 +19,8 @@ GOOD_KBPS = 2000
 DELAY_MS = 20.0
 LEAD_MS = 3000.0
 TAIL_MS = 5000.0
+BACK_MS = 2000.0
+"""The tail is longer by this where the picture must come back before the delay of the sound can be judged."""
 LEAST_SECONDS = 10.0
 
 _LONG_OUTAGE_S = 3.0
@@ -75,7 +77,7 @@ class Schedule:
 
 
 def schedule(cell: Cell, seconds: float) -> Schedule:
-    """Lay out `cell` in about `seconds`; more where its outages need it.
+    """Lay out `cell` in about `seconds`; more where its outages, or the way back from them, need it.
 
     Raises:
         ValueError: `seconds` leaves no middle.
@@ -103,7 +105,8 @@ def schedule(cell: Cell, seconds: float) -> Schedule:
     shut = holes if cell.rate else ((LEAD_MS, restored_ms),)
     low = (restored_ms,) if cell.rate < GOOD_KBPS and not holes else ()
     back = tuple(end for _, end in holes) or low
-    return Schedule(LinkTrace(tuple(steps)), LEAD_MS, restored_ms, back, shut, (restored_ms + TAIL_MS) / 1000.0)
+    end_ms = restored_ms + TAIL_MS + (BACK_MS if back else 0.0)
+    return Schedule(LinkTrace(tuple(steps)), LEAD_MS, restored_ms, back, shut, end_ms / 1000.0)
 
 
 def _holes(outage_s: float, middle_ms: float) -> tuple[tuple[float, float], ...]:

@@ -26,8 +26,9 @@ METHOD = """\
 - Caller, node and viewer are processes of their own on one machine, clip {size} at 25 pictures a second with speech.
   The link (`realtime/rtc/impair.py`) sits between the caller and the node; node to viewer is clean. It drops what waits
   longer than 300 ms, delays by 20 ms, keeps the order, and is good (2000 kbit/s, no loss) for the first 3 s and the
-  last 5 s of each call. In between it is as the row says; rate 0 lets nothing pass, so that no speech arrives there.
-  An outage lets nothing pass either; those up to 3 s are repeated every 2 to 3 s.
+  last 5 s of each call (7 s where the picture must come back first). In between it is as the row says; rate 0 lets
+  nothing pass, so that no speech arrives there. An outage lets nothing pass either; those up to 3 s are repeated every
+  2 to 3 s.
 - *Freezes* are counted at the viewer by W3C's freezeCount over pictures that differ from the one before, so that
   repeating a picture hides nothing; *s* is totalFreezesDuration. *In speech* are those during which audio reached the
   node for at least half of the time.
@@ -42,8 +43,8 @@ METHOD = """\
   *Back* is seen at the viewer: from the link's restoration to the first new picture of the caller, worst.
 - *Link lost* is the share of the bytes of audio offered to the link that it dropped. *SYNTH kbit/s* is all that the
   caller sends, IP and UDP headers included, while the node is in SYNTH, before video is tried again; *speech* is the
-  audio in it, the rest are RTCP and the data channel. *Plain kbit/s* is all that the stock caller sends in the bad
-  time.
+  audio in it, *data* the data channel with its SCTP and DTLS. *Plain kbit/s* is all that the stock caller sends in the
+  bad time.
 - {dash} means not measured or not to be measured; **bold** is a missed target.
 """
 
@@ -198,6 +199,8 @@ SOUND: tuple[Column, ...] = (
     ("plain", "", _of("plain", "linkLostAudio", 1, 100.0)),
     ("SYNTH kbit/s", "wire", _of("lipline", "synthKbps", 1)),
     ("speech", "", _of("lipline", "synthSpeechKbps", 1)),
+    ("data", "", _of("lipline", "synthDataKbps", 1)),
+    ("RTCP", "", _of("lipline", "synthRtcpKbps", 1)),
     ("plain kbit/s", "", _of("plain", "offeredKbps")),
 )
 

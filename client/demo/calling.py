@@ -20,6 +20,8 @@ from realtime.rtc.sender import CallerPeer
 from signaling.client import SignalingClient
 from signaling.messages import Role
 
+KINDS = ("audio", "video", "rtcp", "data", "other")
+
 
 async def call(order: Order, wire: Wire) -> None:
     """Join, wait for the start, play the clip over the impaired uplink until told to stop, write the counters."""
@@ -67,17 +69,20 @@ async def call(order: Order, wire: Wire) -> None:
 
 
 def summary(counters: LinkCounters, sdp: str) -> dict[str, Any]:
-    """Return bytes per 100 ms bin: `{"offered": {"video": [[bin, bytes], ...], "audio": ..., "other": ...}, ...}`."""
-    media = payload_types(sdp)
+    """Return bytes per 100 ms bin: `{"offered": {"video": [[bin, bytes], ...], "audio": ..., ...}, ...}`.
+
+    Kinds are "audio", "video", "rtcp", "data" (the data channel, with all that DTLS carries) and "other".
+    """
+    kinds = {**payload_types(sdp), "rtcp": "rtcp", "dtls": "data"}
     result: dict[str, Any] = {}
     for name, counter in (
         ("offered", counters.offered),
         ("delivered", counters.delivered),
         ("dropped", counters.dropped),
     ):
-        sums: dict[str, dict[int, int]] = {"audio": {}, "video": {}, "other": {}}
+        sums: dict[str, dict[int, int]] = {kind: {} for kind in KINDS}
         for (number, kind), count in counter.items():
-            row = sums[media.get(kind, "other")]
+            row = sums[kinds.get(kind, "other")]
             row[number] = row.get(number, 0) + count
         result[name] = {kind: sorted(row.items()) for kind, row in sums.items()}
     return result

@@ -15,7 +15,7 @@ from benchmarks.wire.figures import (
     link_spans,
     open_spans,
     speech_share,
-    synth_rate,
+    synth_rates,
 )
 from benchmarks.wire.hearing import Heard, heard, missing
 from benchmarks.wire.noding import numbers
@@ -154,15 +154,13 @@ def test_the_rate_in_synth_leaves_out_what_was_queued_and_what_tries_video_again
     # 48 kbit/s of speech is 600 bytes in 100 ms; video goes on for 300 ms and comes back at 5 s.
     audio = [[number, 600] for number in range(90)]
     video = [[number, 5000] for number in [*range(34), *range(50, 90)]]
-    offered = {"audio": audio, "video": video, "other": [[40, 160]]}
-    rate, spoken, lasted = synth_rate(found_call(offered, [[3300.0, False, ""], [5000.0, True, ""]]), 9000.0)
+    offered = {"audio": audio, "video": video, "data": [[40, 160], [20, 900]], "rtcp": [[41, 80]]}
+    rates, lasted = synth_rates(found_call(offered, [[3300.0, False, ""], [5000.0, True, ""]]), 9000.0)
     assert lasted == pytest.approx(1.6)
-    assert rate == pytest.approx(48.0 + 160 * 8 / 1600)
-    assert spoken == pytest.approx(48.0)
-    rate, _, _ = synth_rate(found_call(offered, []), 9000.0)
-    assert rate > 100.0
-    rate, _, lasted = synth_rate(found_call(offered, [[3600.0, True, ""]]), 9000.0)
-    assert math.isnan(rate) and lasted == pytest.approx(0.2)
+    assert rates == pytest.approx({"audio": 48.0, "video": 0.0, "data": 160 * 8 / 1600, "rtcp": 80 * 8 / 1600})
+    rates, _ = synth_rates(found_call(offered, []), 9000.0)
+    assert rates["video"] > 50.0
+    assert synth_rates(found_call(offered, [[3600.0, True, ""]]), 9000.0) == ({}, pytest.approx(0.2))
 
 
 def test_concealment_is_counted_within_the_bad_time() -> None:

@@ -35,8 +35,8 @@ def test_the_default_takes_about_twenty_minutes_of_calls() -> None:
 
 def test_a_cell_is_good_before_and_after_its_bad_middle() -> None:
     found = schedule(Cell(loss=5, jitter=30, rate=300), 16.0)
-    assert (found.bad_ms, found.restored_ms, found.seconds) == (3000.0, 11000.0, 16.0)
-    for at_ms in (0.0, 2999.0, 11000.0, 15999.0):
+    assert (found.bad_ms, found.restored_ms, found.seconds) == (3000.0, 11000.0, 18.0)
+    for at_ms in (0.0, 2999.0, 11000.0, 17999.0):
         step = found.trace.at(at_ms)
         assert (step.rate_kbps, step.loss, step.jitter_ms, step.delay_ms) == (2000.0, 0.0, 0.0, 20.0)
     step = found.trace.at(3000.0)
@@ -46,7 +46,8 @@ def test_a_cell_is_good_before_and_after_its_bad_middle() -> None:
 
 
 def test_a_link_that_only_loses_has_nothing_to_come_back_from() -> None:
-    assert schedule(Cell(loss=20), 16.0).back_ms == ()
+    found = schedule(Cell(loss=20), 16.0)
+    assert (found.back_ms, found.restored_ms, found.seconds) == ((), 11000.0, 16.0)
 
 
 def test_rate_zero_shuts_the_middle() -> None:
@@ -62,7 +63,7 @@ def test_outages_are_repeated_with_the_cells_own_link_between_them(outage: float
     found = schedule(Cell(loss=5, outage=outage), 16.0)
     assert len(found.shut) >= (2 if outage <= 3 else 1)
     assert found.back_ms == tuple(end for _, end in found.shut)
-    assert found.restored_ms == found.shut[-1][1] == found.seconds * 1000.0 - 5000.0
+    assert found.restored_ms == found.shut[-1][1] == found.seconds * 1000.0 - 7000.0
     for start, end in found.shut:
         assert end - start == pytest.approx(outage * 1000.0)
         assert found.trace.at(start).rate_kbps == found.trace.at(end - 1.0).rate_kbps == 0.0
