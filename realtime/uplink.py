@@ -25,21 +25,29 @@ class UplinkConfig:
 
     The link is bad when two pongs running took `rise_ms` above the floor, when the oldest open ping is `missing_ms`
     above it, or when a report says more than `max_loss`. It is good again when for `settle_ms` all pongs were within
-    `near_ms` of the floor and `probes` padded pings took at most `probe_rise_ms` more (600 bytes: about 165 kbit/s);
-    one that took twice that, or more than `probes` between the two, mean that it is not.
+    `near_ms` of the floor and `probes` padded pings took at most `probe_rise_ms` more (400 bytes: about 165 kbit/s);
+    one that took `probe_fail_ms` more, or more than `unclear` between the two, mean that it is not. Two quick ones will
+    do: chance makes a ping late, never early, and each one is bytes beside speech: after one between the two the next
+    waits `unclear_gap_ms`. Pings go out every `paused_ping_ms` while video rests, and every `lost_ping_ms` when no pong
+    came for `lost_ms`.
     """
 
     ping_ms: float = 50.0
     paused_ping_ms: float = 700.0
+    lost_ping_ms: float = 350.0
+    lost_ms: float = 1_200.0
     rise_ms: float = 150.0
     missing_ms: float = 200.0
     max_loss: float = 0.2
     near_ms: float = 50.0
     settle_ms: float = 1_000.0
-    pad_bytes: int = 600
-    probes: int = 3
-    probe_rise_ms: float = 35.0
+    pad_bytes: int = 400
+    probes: int = 2
+    unclear: int = 3
+    probe_rise_ms: float = 25.0
+    probe_fail_ms: float = 60.0
     probe_gap_ms: float = 150.0
+    unclear_gap_ms: float = 450.0
     probe_backoff_ms: float = 500.0
     probe_backoff_max_ms: float = 2_000.0
     trial_ms: float = 1_500.0
@@ -98,6 +106,7 @@ class UplinkWatch:
         self._next_ping_ms = 0.0
         self._floors: deque[tuple[float, float]] = deque()
         self._raised = 0
+        self._ponged_ms = 0.0
         self._calm_since_ms: float | None = None
         self._not_before_ms = 0.0
         self._good_probes = 0
@@ -135,6 +144,7 @@ class UplinkWatch:
         self._advance(now_ms)
         if number not in self._open:
             return []
+        self._ponged_ms = now_ms
         sent_ms, pad = self._open[number]
         # The channel is unordered, but what left earlier and is still open is most likely lost.
         self._open = {n: ping for n, ping in self._open.items() if n > number}
@@ -195,9 +205,14 @@ class UplinkWatch:
         self._open[self._number] = (now_ms, pad)
         if len(self._open) > 64:
             del self._open[min(self._open)]
-        slow = self.state in (UplinkState.PAUSED, UplinkState.PROBING)
-        self._next_ping_ms = now_ms + (self._config.paused_ping_ms if slow else self._config.ping_ms)
+        self._next_ping_ms = now_ms + self._ping_gap(now_ms)
         return SendPing(self._number, pad)
+
+    def _ping_gap(self, now_ms: float) -> float:
+        if self.state in (UplinkState.SENDING, UplinkState.TRIAL):
+            return self._config.ping_ms
+        lost = now_ms - self._ponged_ms > self._config.lost_ms
+        return self._config.lost_ping_ms if lost else self._config.paused_ping_ms
 
     def _probe_pad(self, now_ms: float) -> int:
         calm = self._calm_since_ms is not None and now_ms - self._calm_since_ms >= self._config.settle_ms
@@ -216,12 +231,11 @@ class UplinkWatch:
         rise_ms = rtt_ms - (self.floor_ms or 0.0)
         unclear = rise_ms > self._config.probe_rise_ms
         self._unclear_probes += unclear
-        # Twice the limit is no noise of a busy machine any more.
-        if rise_ms > 2.0 * self._config.probe_rise_ms or self._unclear_probes > self._config.probes:
+        if rise_ms > self._config.probe_fail_ms or self._unclear_probes > self._config.unclear:
             self._probe_failed(now_ms)
             return []
         self._good_probes += not unclear
-        self._not_before_ms = now_ms + self._config.probe_gap_ms
+        self._not_before_ms = now_ms + (self._config.unclear_gap_ms if unclear else self._config.probe_gap_ms)
         if self._good_probes < self._config.probes:
             return []
         self._enter(UplinkState.TRIAL, now_ms)

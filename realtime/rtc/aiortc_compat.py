@@ -2,7 +2,7 @@
 
 Every piece says: cause (what is missing in public), evidence (where it was read in aiortc 1.16.0), removal (when this
 piece can go). Everything acts on instances, never on aiortc's classes or modules. What is received is here; senders
-are in `aiortc_send`, datagrams in `aiortc_wire`, and nobody but this file imports those.
+are in `aiortc_send`, their reports in `aiortc_rtcp`, datagrams in `aiortc_wire`; nobody but this file imports those.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,6 +16,7 @@ from aiortc.rtp import RtcpByePacket, RtcpSrPacket, RtpPacket
 
 from realtime.clock import Clock
 from realtime.rtc.aiortc_guard import AiortcVersionError, Undo, private, require_tested_aiortc, set_private, wrap
+from realtime.rtc.aiortc_rtcp import quiet_reports
 from realtime.rtc.aiortc_send import (
     MAX_INTRA_PERCENT,
     BitrateBounds,
@@ -49,6 +50,7 @@ __all__ = [
     "intercept_receive",
     "intercept_send",
     "lift_remb",
+    "quiet_reports",
     "report_media_time",
     "require_tested_aiortc",
     "survive_dead_path",

@@ -15,6 +15,7 @@ from realtime.rtc.aiortc_compat import (
     SenderFeedback,
     Undo,
     VideoSendControl,
+    quiet_reports,
     report_media_time,
     tap_sender_feedback,
 )
@@ -75,6 +76,7 @@ class CallerPeer:
         self._undo: list[Undo] = [
             tap_sender_feedback(sender, self._on_feedback) for sender in (audio_sender, video_sender)
         ]
+        self._undo.append(quiet_reports(video_sender, lambda: self.control.paused))
         self._ntp = MediaNtp()
         self._undo.append(report_media_time(audio_sender, lambda pts: self._unix_ms(self.audio.media_ms(pts))))
         self._undo.append(report_media_time(video_sender, lambda pts: self._unix_ms(self.video.media_ms(pts))))

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -215,3 +216,51 @@ def test_a_loop_that_is_always_late_still_sees_an_outage() -> None:
         if watch.state is UplinkState.PAUSED:
             break
     assert watch.state is UplinkState.PAUSED and i < 40
+
+
+def test_pings_are_rare_while_video_rests_and_less_so_when_nothing_comes_back() -> None:
+    config = UplinkConfig()
+    watch = UplinkWatch(config)
+    sent: list[float] = []
+    due: list[tuple[float, int]] = []
+    for now in range(0, 20_000, 20):
+        for action in watch.tick(float(now)):
+            if isinstance(action, SendPing):
+                sent.append(float(now))
+                # The link is slow until 10 s, and then carries nothing.
+                due += [(now + (10.0 if now < 1000 else 300.0), action.number)] if now < 10_000 else []
+        for _, number in [entry for entry in due if entry[0] <= now]:
+            watch.pong(number, float(now))
+        due = [entry for entry in due if entry[0] > now]
+        assert now < 1500 or watch.state is UplinkState.PAUSED
+
+    def gaps(start_ms: float, end_ms: float) -> set[float]:
+        rows = [at for at in sent if start_ms <= at < end_ms]
+        return {b - a for a, b in zip(rows, rows[1:], strict=False)}
+
+    assert gaps(0, 1000) == {60.0}
+    assert gaps(3000, 10_000) == {config.paused_ping_ms}
+    assert gaps(12_500, 20_000) == {360.0}
+
+
+def test_what_the_watch_sends_beside_speech_stays_small() -> None:
+    """12 kbit/s of pings and their acks on any link that video rests on, in the worst two seconds."""
+    for rate in (0, 40, 60, 100):
+        sim = simulate((0, 2000), (1000, rate))
+        sent: list[tuple[float, int]] = []
+        carry_out = sim.carry_out
+
+        def count(
+            actions: list[Action],
+            sim: Simulation = sim,
+            sent: list[tuple[float, int]] = sent,
+            carry_out: Callable[[list[Action]], None] = carry_out,
+        ) -> None:
+            sent += [(sim.now_ms, 117 + 93 + a.pad) for a in actions if isinstance(a, SendPing)]
+            carry_out(actions)
+
+        sim.carry_out = count  # type: ignore[method-assign]
+        sim.run(30_000)
+        (paused,) = sim.events(PauseVideo)
+        worst = max(sum(size for at, size in sent if t <= at < t + 2000) for t in range(int(paused) + 100, 28_000, 100))
+        assert worst * 8 / 2000 <= 12.0, rate
