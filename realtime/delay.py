@@ -69,6 +69,15 @@ class DelayTarget:
             self._since = 0
             self._learn()
 
+    def keep(self, last_ms: float) -> None:
+        """Forget what arrived more than `last_ms` before the newest packet: it came over a link that is no more."""
+        if not self._transits:
+            return
+        newest_ms = self._transits[-1][0]
+        while self._transits[0][0] < newest_ms - last_ms:
+            self._transits.popleft()
+        self._learn()
+
     def _learn(self) -> None:
         transits = np.array([transit for _, transit in self._transits])
         self.floor_ms = float(transits.min())

@@ -46,6 +46,8 @@ class PlayoutConfig:
         trim_per_ms: change of the reading rate for each ms off the target: a drift of 100 ppm rests 5 ms off.
         trim_most: largest change of the rate; nobody hears 0.03 %.
         behind_most_ms: most that synthesis adds to its delay because speech queues on the link.
+        keep_ms: of the jitter before synthesis ended, only so much counts after it: pictures have come steadily for
+            about as long, so that the link is good again.
         decoder_conceals: so many blocks in a row may be the decoder's concealment; then it fades out.
     """
 
@@ -56,6 +58,7 @@ class PlayoutConfig:
     trim_per_ms: float = 20e-6
     trim_most: float = 300e-6
     behind_most_ms: float = 80.0
+    keep_ms: float = 1_000.0
     decoder_conceals: int = 5
 
 
@@ -112,6 +115,7 @@ class SpeechPlayout:
         self._changed_last = False
         self._playing = False
         self._behind_ms = 0.0
+        self._ahead = False
         self.blocks_concealed = 0
         """Blocks concealed in a row up to now."""
 
@@ -157,6 +161,9 @@ class SpeechPlayout:
         line = self._speech.line
         while (unit := self._fetch(urgent=False)) is not None:
             self._hear(unit)
+        if self._ahead and not synthesis_ms:
+            self._target.keep(self.config.keep_ms)
+        self._ahead = synthesis_ms > 0.0
         behind_ms = self._behind()
         ahead_ms = synthesis_ms + behind_ms if synthesis_ms else 0.0
         self._wanted_ms = max(self._target.target_ms, picture_ms, ahead_ms)

@@ -117,7 +117,9 @@ class CallPath:
         early_ms = self.engine.on_video(frame, arrival_ms)
         self._phase.arrived(frame.media_ms)
         heard = self.playout.stats.jitterBufferEmittedCount >= _HEARD_SAMPLES
-        if early_ms is not None and heard and self.engine.shows_real:
+        if not self.engine.shows_real:
+            self.lipsync.forget()
+        elif early_ms is not None and heard:
             self.lipsync.add(self.playout.delay_ms, early_ms)
 
     def video_flows(self, flows: bool) -> None:

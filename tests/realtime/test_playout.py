@@ -254,6 +254,24 @@ def test_the_target_follows_the_jitter_within_its_limits() -> None:
     assert target.target_ms == 40.0 and target.floor_ms == 550.0, "a longer link is no jitter"
 
 
+def test_what_came_over_a_link_that_is_no_more_is_forgotten() -> None:
+    target = DelayTarget()
+    target.keep(1000.0)
+    for i in range(300):
+        target.add(i * 20.0, i * 20.0 + 500.0 + (200.0 if i < 200 and i % 4 == 0 else 0.0))
+    assert target.target_ms == 120.0
+    target.keep(1000.0)
+    assert target.target_ms == 40.0 and target.floor_ms == 500.0
+
+
+def test_the_delay_of_a_bad_link_goes_with_the_synthesis_that_it_caused() -> None:
+    heard = play(Weather(held=(3000.0, 3600.0)), 10, synthesis=lambda now: 100.0 if 3200.0 <= now < 6000.0 else 0.0)
+    before = heard.delay(2900.0)
+    assert heard.delay(5900.0) >= before + 40.0
+    assert heard.delay(8000.0) <= before + 20.0
+    assert play(Weather(held=(3000.0, 3600.0)), 10).delay(8000.0) >= before + 40.0, "a burst alone may come again"
+
+
 def test_the_wait_for_pictures_follows_the_late_ones() -> None:
     sync = LipSync()
     for _ in range(50):
@@ -271,6 +289,28 @@ def test_the_wait_for_pictures_follows_the_late_ones() -> None:
     for _ in range(1000):
         sync.add(45.0, 30.0)
     assert sync.hold_ms == pytest.approx(25.0)
+
+
+def test_after_an_outage_most_of_the_wait_for_pictures_is_given_back_at_once() -> None:
+    sync = LipSync()
+    for _ in range(100):
+        sync.add(45.0, -75.0)
+    assert sync.hold_ms == pytest.approx(130.0)
+    sync.forget()
+    assert sync.hold_ms == pytest.approx(130.0), "until it is known what is needed now"
+    waits = [sync.hold_ms]
+    for _ in range(50):
+        sync.add(45.0, 30.0)
+        waits.append(sync.hold_ms)
+    assert sync.hold_ms == pytest.approx(54.0, abs=2.0), "two seconds for all but 30 ms"
+    assert max(a - b for a, b in zip(waits, waits[5:], strict=False)) <= 10.0, "5 % of the speed of sound"
+    for _ in range(25):
+        sync.add(45.0, 30.0)
+    assert sync.hold_ms >= 47.0, "the rest slowly"
+    sync.forget()
+    for _ in range(5):
+        sync.add(45.0, -50.0)
+    assert sync.hold_ms == pytest.approx(105.0), "what is needed is given at once"
 
 
 @pytest.mark.parametrize("bad", [{"low_ms": 10.0}, {"low_ms": 130.0}, {"quantile": 0.2}, {"window_ms": 0.0}])
