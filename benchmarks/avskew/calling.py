@@ -20,6 +20,7 @@ from realtime.rtc.sender import CallerPeer
 
 WINDOW = MelWindow.for_lookahead(80.0)
 """That of the bundled generator."""
+WATCH_MS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,15 @@ class Weather:
 class Called:
     """Hold what a call gave: the viewer's notes, the node's counters, how often the caller paused its video.
 
-    `missing_ms` says for each synthetic frame how much of its mel window was not here yet.
+    `missing_ms` says for each synthetic frame how much of its mel window was not here yet, `stall_ms` how late the
+    event loop was at most: caller, node and viewer share it, so that this is what the machine did to the call.
     """
 
     notes: Notes
     counters: dict[str, object]
     pauses: int
     missing_ms: list[float]
+    stall_ms: float
 
 
 async def run_call(film: Film, seconds: float, weather: Weather, *, seed: int) -> Called:
@@ -83,9 +86,19 @@ async def run_call(film: Film, seconds: float, weather: Weather, *, seed: int) -
         uplink = ImpairedSend(peer.pc, ImpairedLink(weather.trace(seconds), seed=seed), clock, zero_ms=zero_ms)
         stack.push_async_callback(uplink.close)
         peer.start()
+        late_ms = [0.0]
+        stack.callback(asyncio.create_task(watch_loop(clock, late_ms)).cancel)
         await play(film, seconds, peer, clock, zero_ms)
         counters = node.snapshot()
-    return Called(watcher.notes, counters, len(pauses), renderer.missing_ms)
+    return Called(watcher.notes, counters, len(pauses), renderer.missing_ms, late_ms[0])
+
+
+async def watch_loop(clock: Clock, late_ms: list[float]) -> None:
+    """Note in `late_ms` by how much the event loop wakes us too late, until cancelled."""
+    while True:
+        due_ms = clock.now_ms() + WATCH_MS
+        await clock.sleep_until(due_ms)
+        late_ms[0] = max(late_ms[0], clock.now_ms() - due_ms)
 
 
 async def play(film: Film, seconds: float, peer: CallerPeer, clock: Clock, zero_ms: float) -> None:

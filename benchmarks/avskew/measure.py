@@ -2,6 +2,9 @@
 
 A flash is found by the centre of its light over time, a beep by the centre of its loudness: both last 80 ms, and a
 centre does not depend on where the 40 ms of a frame happen to fall, as an onset does.
+
+Nothing is left out: a beep goes with the nearest flash of its own tone that no beep has yet, within 441 ms by arrival;
+what has no partner is counted, and so are pairs from before the first sender reports, which have no aligned skew.
 """
 
 from collections.abc import Sequence
