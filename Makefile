@@ -12,7 +12,7 @@ TORCH := --no-deps --extra-index-url https://download.pytorch.org/whl/cpu torch=
 HEADLESS := opencv-contrib-python-headless==4.11.0.86
 CODE := realtime models train client signaling benchmarks tests
 
-.PHONY: help setup demo test browser net vm lint types format bench clean
+.PHONY: help setup demo test browser net vm sound lint types format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the targets.
@@ -32,8 +32,14 @@ browser: $(DEV)  ## Run the tests in real Chromium (Debian: sudo apt install chr
 net: $(DEV)  ## Run the tests on real networks: namespaces and tc; needs root.
 	$(BIN)/python -m pytest -m net tests/net $(ARGS)
 
-vm: $(DEV)  ## Run the tests in a guest kernel with netem (Debian: sudo apt install qemu-system-x86).
+vm: $(DEV)  ## Run the tests in a guest kernel: netem, v4l2loopback, snd-aloop; needs root.
+	@missing=; for need in qemu-system-x86_64:qemu-system-x86 gcc:gcc make:make; do command -v $${need%%:*} >/dev/null || missing="$$missing $${need##*:}"; done; \
+	ldconfig -p | grep -q libportaudio.so.2 || missing="$$missing libportaudio2"; \
+	[ -z "$$missing" ] || echo "Some of these tests will be skipped. Install what they need: sudo apt install --no-install-recommends$$missing"
 	$(BIN)/python -m pytest -m vm $(ARGS)
+
+sound: $(DEV)  ## Run the tests against a PulseAudio daemon of their own (Debian: sudo apt install pulseaudio pulseaudio-utils).
+	$(BIN)/python -m pytest -m sound tests/realtime/devices $(ARGS)
 
 lint: $(DEV)  ## Check style.
 	$(BIN)/ruff check $(CODE) && $(BIN)/ruff format --check $(CODE)
@@ -62,5 +68,5 @@ $(RUN): pyproject.toml | $(BIN)/python
 
 $(DEV): pyproject.toml | $(RUN)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,train,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,camera,train,dev]'
 	@touch $@

@@ -168,24 +168,6 @@ def torch() -> Iterator[Finding]:
         yield "torch", False, "missing: no training, no `lipline convert`", "pip install 'lipline[train]'"
 
 
-def cameras() -> Iterator[Finding]:
-    """List cameras, and the loopback device that a virtual webcam writes to."""
-    found = sorted(path.name for path in Path("/dev").glob("video*"))
-    yield "cameras", bool(found), ", ".join(found) or "none", "plug one in, or use --clip FILE"
-    names = [path.read_text(errors="replace").strip() for path in Path("/sys/class/video4linux").glob("*/name")]
-    loopback = Path("/sys/module/v4l2loopback").exists() or any("loopback" in name.lower() for name in names)
-    remedy = "sudo apt install v4l2loopback-dkms && sudo modprobe v4l2loopback exclusive_caps=1"
-    yield "v4l2loopback", loopback, "loaded" if loopback else "not loaded: no virtual webcam", remedy
-
-
-def sound() -> Iterator[Finding]:
-    """List capture devices as ALSA sees them."""
-    cards = Path("/proc/asound/cards")
-    text = cards.read_text(errors="replace") if cards.exists() else ""
-    found = re.findall(r"^\s*\d+ \[(\S+)", text, flags=re.MULTILINE)
-    yield "sound cards", bool(found), ", ".join(found) or "none", "plug in a microphone, or use --clip FILE"
-
-
 def programs() -> Iterator[Finding]:
     """See which optional programs are there."""
     wanted = {

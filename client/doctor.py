@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 
-from client import checks
+from client import checks, device_checks
 
 
 class Level(Enum):
@@ -61,8 +61,9 @@ OPTIONAL: tuple[Check, ...] = (
     checks.default_port,
     checks.speech_codec,
     checks.torch,
-    checks.cameras,
-    checks.sound,
+    device_checks.cameras,
+    device_checks.our_camera,
+    device_checks.sound,
     checks.programs,
 )
 
