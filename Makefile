@@ -38,7 +38,7 @@ vm: $(DEV)  ## Run the tests in a guest kernel: netem, v4l2loopback, snd-aloop; 
 	[ -z "$$missing" ] || echo "Some of these tests will be skipped. Install what they need: sudo apt install --no-install-recommends$$missing"
 	$(BIN)/python -m pytest -m vm $(ARGS)
 
-sound: $(DEV)  ## Run the tests against a PulseAudio daemon of their own (Debian: sudo apt install pulseaudio pulseaudio-utils).
+sound: $(DEV)  ## Run the tests in a PulseAudio and a PipeWire of their own (Debian: sudo apt install pulseaudio pulseaudio-utils pipewire-pulse wireplumber).
 	$(BIN)/python -m pytest -m sound tests/realtime/devices $(ARGS)
 
 lint: $(DEV)  ## Check style.

@@ -21,6 +21,8 @@ EXTRA: Final = "pip install 'lipline[camera]', and on Linux: sudo apt install li
 _WAITING: Final = 10
 """Blocks that may wait between PortAudio's thread and ours: 200 ms."""
 _RESTART_S: Final = 5.0
+_LATENCY_S: Final = 0.06
+"""Three blocks: PortAudio's thread must get Python's lock for each, beside the filter's work."""
 
 _lock = threading.RLock()
 _open: "weakref.WeakSet[_Stream]" = weakref.WeakSet()
@@ -131,7 +133,7 @@ class _Stream:
                 self._channels = 1 if kind == "output" else min(2, int(described["max_input_channels"]))
                 self._stream = make(
                     samplerate=AUDIO_RATE, blocksize=BLOCK_SAMPLES, device=index, channels=self._channels,
-                    dtype="int16", latency="low", callback=self._called,
+                    dtype="int16", latency=_LATENCY_S, callback=self._called,
                     extra_settings=_settings(sounddevice, described),
                 )  # fmt: skip
                 self._stream.start()
