@@ -5,6 +5,7 @@ padded pings measure the room on the link: the time one takes longer than a plai
 So a link that stays narrow is never tried with video, and nobody sees it flap.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
@@ -28,14 +29,13 @@ class UplinkConfig:
     `near_ms` of the floor and `probes` padded pings took at most `probe_rise_ms` more (400 bytes: about 165 kbit/s);
     one that took `probe_fail_ms` more, or more than `unclear` between the two, mean that it is not. Two quick ones will
     do: chance makes a ping late, never early, and each one is bytes beside speech: after one between the two the next
-    waits `unclear_gap_ms`. Pings go out every `paused_ping_ms` while video rests, and every `lost_ping_ms` when no pong
-    came for `lost_ms`.
+    waits `unclear_gap_ms`. While video rests pings go out every `paused_ping_ms`, or `lost_ping_ms` after one that was
+    not answered until then.
     """
 
     ping_ms: float = 50.0
     paused_ping_ms: float = 700.0
-    lost_ping_ms: float = 350.0
-    lost_ms: float = 1_200.0
+    lost_ping_ms: float = 400.0
     rise_ms: float = 150.0
     missing_ms: float = 200.0
     max_loss: float = 0.2
@@ -106,7 +106,6 @@ class UplinkWatch:
         self._next_ping_ms = 0.0
         self._floors: deque[tuple[float, float]] = deque()
         self._raised = 0
-        self._ponged_ms = 0.0
         self._calm_since_ms: float | None = None
         self._not_before_ms = 0.0
         self._good_probes = 0
@@ -144,7 +143,6 @@ class UplinkWatch:
         self._advance(now_ms)
         if number not in self._open:
             return []
-        self._ponged_ms = now_ms
         sent_ms, pad = self._open[number]
         # The channel is unordered, but what left earlier and is still open is most likely lost.
         self._open = {n: ping for n, ping in self._open.items() if n > number}
@@ -196,7 +194,9 @@ class UplinkWatch:
             pad = self._probe_pad(now_ms)
             if pad:
                 return [self._ping(now_ms, pad)]
-        if now_ms < self._next_ping_ms or self.state is UplinkState.PROBING:
+        sent_ms, _ = self._open.get(self._number, (math.inf, 0))
+        lost = quiet and now_ms - sent_ms >= self._config.lost_ping_ms
+        if (now_ms < self._next_ping_ms and not lost) or self.state is UplinkState.PROBING:
             return []
         return [self._ping(now_ms, 0)]
 
@@ -205,14 +205,9 @@ class UplinkWatch:
         self._open[self._number] = (now_ms, pad)
         if len(self._open) > 64:
             del self._open[min(self._open)]
-        self._next_ping_ms = now_ms + self._ping_gap(now_ms)
+        quiet = self.state in (UplinkState.PAUSED, UplinkState.PROBING)
+        self._next_ping_ms = now_ms + (self._config.paused_ping_ms if quiet else self._config.ping_ms)
         return SendPing(self._number, pad)
-
-    def _ping_gap(self, now_ms: float) -> float:
-        if self.state in (UplinkState.SENDING, UplinkState.TRIAL):
-            return self._config.ping_ms
-        lost = now_ms - self._ponged_ms > self._config.lost_ms
-        return self._config.lost_ping_ms if lost else self._config.paused_ping_ms
 
     def _probe_pad(self, now_ms: float) -> int:
         calm = self._calm_since_ms is not None and now_ms - self._calm_since_ms >= self._config.settle_ms

@@ -240,7 +240,7 @@ def test_pings_are_rare_while_video_rests_and_less_so_when_nothing_comes_back() 
 
     assert gaps(0, 1000) == {60.0}
     assert gaps(3000, 10_000) == {config.paused_ping_ms}
-    assert gaps(12_500, 20_000) == {360.0}
+    assert gaps(12_500, 20_000) == {config.lost_ping_ms}
 
 
 def test_what_the_watch_sends_beside_speech_stays_small() -> None:
