@@ -264,3 +264,15 @@ def test_what_the_watch_sends_beside_speech_stays_small() -> None:
         (paused,) = sim.events(PauseVideo)
         worst = max(sum(size for at, size in sent if t <= at < t + 2000) for t in range(int(paused) + 100, 28_000, 100))
         assert worst * 8 / 2000 <= 12.0, rate
+
+
+@pytest.mark.parametrize("rate", [100, 300])
+def test_watching_more_closely_does_not_bring_speech_sooner_out_of_a_queue_that_fills_at_once(rate: float) -> None:
+    late = []
+    for config in (UplinkConfig(), UplinkConfig(ping_ms=25.0, rise_ms=40.0, missing_ms=60.0)):
+        sim = simulate((0, 2000), (3000, rate), jitter=0.0)
+        sim.watch, sim.video_bps = UplinkWatch(config), 600_000
+        sim.run(3900)
+        assert len(sim.events(PauseVideo)) == 1
+        late.append(max(delay for delay in sim.speech[3000 // 20 :] if delay is not None))
+    assert late[0] - late[1] < 10.0 and late[1] > 280.0
