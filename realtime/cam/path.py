@@ -31,6 +31,9 @@ _REPEAT_MS = 150.0
 _STILL_FRAMES = 5
 _CARD_MS = 700.0
 _SOON_MS = 1.0
+_SINK_MOST_MS = 40.0
+"""Pictures wait for so much of what the virtual microphone itself takes; the rest is the other program's to know."""
+_SINK_FOLLOW = 0.02
 
 
 class Staged(Protocol):
@@ -38,6 +41,7 @@ class Staged(Protocol):
 
     mode: Mode
     camera: NDArray[np.uint8] | None
+    level_db: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ class CamPath:
         self._needed_ms = hold_for(window, engine.interval_ms)
         self._came: deque[_Came] = deque(maxlen=_KEPT)
         self._sent: deque[float] = deque(maxlen=256)
+        self._sink_ms: float | None = None
         self._ticked_ms = self._camera_ms = float("-inf")
         self._begun_ms = start_ms
         self._last: NDArray[np.uint8] | None = None
@@ -183,14 +188,20 @@ class CamPath:
         self.next_tick_ms = min(self.next_tick_ms, now_ms)
 
     def _heard(self, media_ms: float, source_ms: float | None) -> None:
+        if self._stage is not None:
+            self._stage.level_db = self.speech.level_db
         self.engine.on_heard(media_ms, source_ms, self.speech.level_db)
 
     # --- out ---------------------------------------------------------------------------------------------------------
 
-    def play(self, due_ms: float) -> None:
-        """Let the 20 ms leave that are due at `due_ms`."""
-        block = self.sound.play(due_ms, self._needed_ms if self.engine.hears_ahead else 0.0)
-        self.engine.on_playout(block, due_ms)
+    def play(self, due_ms: float, sink_ms: float = 0.0) -> None:
+        """Let the 20 ms leave that are due at `due_ms`; `sink_ms` is what the device takes until they are heard."""
+        sink_ms = min(sink_ms, _SINK_MOST_MS)
+        before_ms = sink_ms if self._sink_ms is None else self._sink_ms
+        self._sink_ms = before_ms + _SINK_FOLLOW * (sink_ms - before_ms)
+        ahead_ms = max(0.0, self._needed_ms - self._sink_ms) if self.engine.hears_ahead else 0.0
+        block = self.sound.play(due_ms, ahead_ms)
+        self.engine.on_playout(block, due_ms + self._sink_ms)
         self._on_block(block.samples)
         self._plan_real(due_ms)
 

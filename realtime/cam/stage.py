@@ -18,6 +18,13 @@ _WORDS: Final = 5
 """Frames in which the lips of the camera become those of the dub."""
 
 
+class Photo(PoseSource, Protocol):
+    """Give the pose of a photo or clip, moved by the speech; `realtime.portrait.Portrait` is one."""
+
+    def hear(self, media_ms: float, level_db: float) -> None:
+        """Note how loud the speech at `media_ms` is, dB relative to full scale."""
+
+
 class Face(FaceRenderer, Protocol):
     """Draw a person from past frames, from a pose of their own, or over real frames; `FaceSynth` is one."""
 
@@ -33,18 +40,20 @@ class Face(FaceRenderer, Protocol):
 class Stage:
     """Draw what each mode shows: a `realtime.synth_api.FaceRenderer` for one `SynthWorker`.
 
-    `mode` and `camera` may be set from any thread; all else belongs to the thread that renders. All pictures have one
-    size.
+    `mode`, `camera` and `level_db` may be set from any thread; all else belongs to the thread that renders. All
+    pictures have one size.
 
     Attributes:
         mode: what to show.
         camera: the newest picture of the camera; None while it gives none.
+        level_db: how loud the newest speech is, dB relative to full scale.
         photo: the person in the photo; None where there is none.
     """
 
-    def __init__(self, face: Face, photo: PoseSource | None = None) -> None:
+    def __init__(self, face: Face, photo: Photo | None = None) -> None:
         self.mode = Mode.THROUGH
         self.camera: Image | None = None
+        self.level_db = -120.0
         self.photo = photo
         self._face = face
         self._badge = Badge()
@@ -95,6 +104,8 @@ class Stage:
         if self._active is Mode.DUB:
             made = self._dub(mel_window, media_ms, speech)
         else:
+            if self.photo is not None and self._active is Mode.PHOTO:
+                self.photo.hear(media_ms, self.level_db if speech else -120.0)
             made = self._face.render(mel_window, media_ms, speech=speech and self._active is not Mode.AWAY)
         self._shown = self._dissolved(made)
         return self._shown

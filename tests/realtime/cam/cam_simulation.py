@@ -35,6 +35,7 @@ class StageSlots:
     def __init__(self) -> None:
         self.mode = Mode.THROUGH
         self.camera = None
+        self.level_db = -120.0
 
 
 @dataclass

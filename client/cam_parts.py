@@ -1,0 +1,191 @@
+"""What `lipline cam` is put together from: devices or files, the face, and where pictures and sound go."""
+
+import argparse
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from client.checks import CALLER
+from client.consent import require_consent
+from client.errors import UsageError
+from models.alignment import MelWindow
+from models.errors import ModelError
+from models.generator import Image
+from realtime.badge import Badge
+from realtime.cam.call import CameraRelay, Devices
+from realtime.cam.filesound import FileSound, video_round_ms
+from realtime.cam.modes import Mode
+from realtime.cam.recorder import Recorder
+from realtime.cam.stage import Photo, Stage
+from realtime.clock import Clock
+from realtime.devices.api import AudioSink, DeviceError, FrameSink, SoundSource
+from realtime.media_file import MediaError
+from realtime.worker import SynthWorker
+
+SIZE: Final = (640, 480)
+FPS: Final = 25.0
+NONE: Final = "none"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Hold all that a local call needs; `sends_to` says in words where it goes."""
+
+    devices: Devices
+    stage: Stage
+    synth: SynthWorker
+    window: MelWindow
+    fps: float
+    card: Image
+    recorder: Recorder | None
+    sends_to: str
+
+
+def check_consent(options: argparse.Namespace) -> None:
+    """Ask for every photo or clip that is made to speak; raises UsageError where it may not be used."""
+    files = [options.photo] if options.photo else []
+    if is_file(options.camera) and Path(options.camera).resolve() != CALLER.resolve():
+        files.append(Path(options.camera))
+    for path in files:
+        require_consent(path, said_so=options.i_may_use_this)
+
+
+def is_file(name: str | None) -> bool:
+    """Say whether `name` is a clip and no device."""
+    return bool(name) and Path(str(name)).is_file()
+
+
+async def put_together(options: argparse.Namespace, stack: AsyncExitStack, clock: Clock, say: Say) -> Parts:
+    """Open everything; `stack` closes it in the right order.
+
+    Raises:
+        UsageError: with the remedy in one line.
+    """
+    # OpenCV's threads spin while they wait for each other: on two cores they cost more than they do.
+    cv2.setNumThreads(1)
+    try:
+        camera = await asyncio.to_thread(_open_camera, options, say)
+        if camera is not None:
+            stack.push_async_callback(asyncio.to_thread, camera.close)
+        size = options.size or (camera.camera.size if camera is not None else SIZE)
+        fps = options.fps or (min(max(camera.camera.fps, 5.0), 60.0) if camera is not None else FPS)
+        photo = await asyncio.to_thread(_open_photo, options.photo, size, say)
+        stage, window = await asyncio.to_thread(_open_stage, options.model, photo)
+        synth = SynthWorker(stage)
+        stack.push_async_callback(asyncio.to_thread, synth.close)
+        microphone, dub = _open_microphone(options, say), _open_dub(options.dub)
+        recorder, pictures, sound, sends_to = await asyncio.to_thread(
+            _open_sinks, options, size, fps, clock, microphone is not None or dub is not None, say
+        )
+    except (DeviceError, MediaError, ModelError) as error:
+        raise UsageError(str(error)) from error
+    for sink in {id(sink): sink for sink in (sound, pictures) if sink is not None}.values():
+        stack.push_async_callback(asyncio.to_thread, sink.close)
+    for source in (microphone, dub):
+        if source is not None:
+            stack.push_async_callback(asyncio.to_thread, source.close)
+    devices = Devices(camera, microphone, dub, pictures, sound, size)
+    card = _card(size, "No picture from the camera")
+    return Parts(devices, stage, synth, window, fps, card, recorder, sends_to)
+
+
+def _open_camera(options: argparse.Namespace, say: Say) -> CameraRelay | None:
+    """Open and start the camera; a photo that was asked for can do without."""
+    from realtime.devices.camera import FileCamera, Webcam
+
+    if options.camera is None and options.mode is Mode.PHOTO:
+        return None
+    if is_file(options.camera):
+        relay = CameraRelay(FileCamera(options.camera))
+    else:
+        relay = CameraRelay(Webcam(options.camera or "", options.size or SIZE, options.fps or 30.0))
+    try:
+        relay.start()
+    except DeviceError as error:
+        if options.photo is None:
+            raise
+        say(f"no camera: {error}; the photo speaks alone")
+        options.mode = Mode.PHOTO
+        return None
+    return relay
+
+
+def _open_photo(path: Path | None, size: tuple[int, int], say: Say) -> Photo | None:
+    if path is None:
+        return None
+    from realtime.portrait import load_portrait
+    from realtime.portrait_file import PortraitError
+
+    try:
+        portrait = load_portrait(path, size)
+    except PortraitError as error:
+        raise UsageError(str(error)) from error
+    for note in portrait.notes:
+        say(note)
+    return portrait
+
+
+def _open_stage(model: str, photo: Photo | None) -> tuple[Stage, MelWindow]:
+    from models.catalog import open_generator
+    from realtime.face import MediaPipeTracker
+    from realtime.synth import FaceSynth
+
+    generator = open_generator(model, threads=1)
+    return Stage(FaceSynth(generator, MediaPipeTracker()), photo), generator.window
+
+
+def _open_microphone(options: argparse.Namespace, say: Say) -> SoundSource | None:
+    from realtime.devices.sound import Microphone
+
+    name = options.microphone
+    if name == NONE:
+        return None
+    if name is None and is_file(options.camera):
+        try:
+            return FileSound(options.camera, round_ms=video_round_ms(options.camera))
+        except MediaError:
+            say(f"{options.camera} has no sound: the mouth rests")
+            return None
+    return FileSound(name) if is_file(name) else Microphone(name or "")
+
+
+def _open_dub(name: str | None) -> SoundSource | None:
+    from realtime.devices.sound import Microphone
+
+    if name is None:
+        return None
+    return FileSound(name) if is_file(name) else Microphone(name)
+
+
+def _open_sinks(
+    options: argparse.Namespace, size: tuple[int, int], fps: float, clock: Clock, heard: bool, say: Say
+) -> tuple[Recorder | None, FrameSink, AudioSink | None, str]:
+    """Open the file that was asked for, or the virtual camera and, where somebody is heard, the virtual microphone."""
+    if options.out is not None:
+        recorder = Recorder(options.out, size, fps, clock)
+        return recorder, recorder, recorder, f"the file {options.out}"
+    from realtime.devices.virtual_camera import VirtualCamera
+    from realtime.devices.virtual_microphone import VirtualMicrophone
+
+    pictures = VirtualCamera(size, fps)
+    if not heard:
+        return None, pictures, None, f"the camera {pictures.name!r}"
+    try:
+        sound = VirtualMicrophone(on_lost=lambda error: say(f"the virtual microphone is gone: {error}"))
+    except DeviceError as error:
+        say(f"no virtual microphone ({error}): others hear your own, and synthetic lips are seen late")
+        return None, pictures, None, f"the camera {pictures.name!r}"
+    return None, pictures, sound, f"the camera {pictures.name!r} and the microphone {sound.name!r}"
+
+
+def _card(size: tuple[int, int], text: str) -> Image:
+    """Return a grey picture that says `text`."""
+    return Badge(text).draw(np.full((size[1], size[0], 3), 48, np.uint8))

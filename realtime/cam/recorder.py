@@ -1,0 +1,122 @@
+"""A file in place of virtual camera and virtual microphone: what left, when it left."""
+
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from realtime.clock import Clock
+from realtime.devices.api import Pixels, Samples
+from realtime.devices.memory import check_block
+from realtime.media import AUDIO_RATE
+from realtime.media_file import MediaWriter
+
+_DEPTH: Final = 256
+_SNAP: Final = 0.75
+"""A picture that is so much of an interval off its place takes it all the same."""
+_DRIFT_MS: Final = 60.0
+
+
+class Recorder:
+    """Write an MP4 on a thread of its own: a `FrameSink` and an `AudioSink` in one.
+
+    Pictures get the places in which they left; one that comes twice in an interval is left out. When the encoder cannot
+    keep up, what comes is dropped and counted in `dropped`.
+    """
+
+    latency_ms = 0.0
+
+    def __init__(self, path: Path, size: tuple[int, int], fps: float, clock: Clock) -> None:
+        """Begin `path`; it appears when it is complete. Raises MediaError where that cannot be."""
+        # Frames of it may be synthetic: the file says so from the start.
+        self._writer = MediaWriter(path, fps, AUDIO_RATE, synthetic=True)
+        self._clock, self._interval_ms = clock, 1000.0 / fps
+        self.size = size
+        self.dropped = 0
+        self._zero_ms: float | None = None
+        self._last: np.ndarray | None = None  # type: ignore[type-arg]
+        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(_DEPTH)
+        self._error: Exception | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    @property
+    def frames(self) -> int:
+        """Return how many pictures were written."""
+        return self._writer.frames
+
+    def send(self, i420: Pixels) -> None:
+        """Take a picture (H * 3 // 2, W) uint8 that leaves now."""
+        width, height = self.size
+        if i420.shape != (height * 3 // 2, width):
+            raise ValueError(f"a picture of {width}x{height} as I420 is {(height * 3 // 2, width)}, not {i420.shape}")
+        at_ms = self._since_begin_ms()
+        self._offer(lambda: self._write_picture(i420, at_ms))
+
+    def put(self, block: Samples) -> None:
+        """Take (960,) int16 samples that leave now."""
+        check_block(block)
+        at_ms = self._since_begin_ms()
+        self._offer(lambda: self._write_sound(block, at_ms))
+
+    def close(self) -> None:
+        """Finish the file; leave none where no picture came. Idempotent.
+
+        Raises:
+            OSError, ValueError: it could not be written.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join()
+        if self._error is not None:
+            self._writer.abandon()
+            raise self._error
+        if self._writer.frames:
+            self._writer.close()
+        else:
+            self._writer.abandon()
+
+    def _since_begin_ms(self) -> float:
+        now_ms = self._clock.now_ms()
+        if self._zero_ms is None:
+            self._zero_ms = now_ms
+        return now_ms - self._zero_ms
+
+    def _offer(self, work: Callable[[], None]) -> None:
+        try:
+            self._queue.put_nowait(work)
+        except queue.Full:
+            self.dropped += 1
+
+    def _run(self) -> None:
+        while (work := self._queue.get()) is not None:
+            if self._error is None:
+                try:
+                    work()
+                except Exception as error:
+                    self._error = error
+
+    def _write_picture(self, i420: Pixels, at_ms: float) -> None:
+        image = np.asarray(cv2.cvtColor(i420, cv2.COLOR_YUV2BGR_I420), np.uint8)
+        off = at_ms / self._interval_ms - self._writer.frames
+        if off < -_SNAP:
+            return
+        before = image if self._last is None else self._last
+        while off > _SNAP:
+            self._writer.write_frame(before)
+            off -= 1.0
+        self._writer.write_frame(image)
+        self._last = image
+
+    def _write_sound(self, block: Samples, at_ms: float) -> None:
+        missing_ms = at_ms - self._writer.samples * 1000.0 / AUDIO_RATE
+        if missing_ms > _DRIFT_MS or (self._writer.samples == 0 and missing_ms > 0.0):
+            self._writer.write_audio(np.zeros(round(missing_ms * AUDIO_RATE / 1000.0), np.float32))
+        self._writer.write_audio(block.astype(np.float32) / 32768.0)

@@ -1,0 +1,142 @@
+"""`lipline cam` as a person types it: what it refuses, what it says, and a run on files without any device."""
+
+import argparse
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from client import cam, cam_parts
+from client.cam_status import StatusLine, status_text
+from client.errors import UsageError
+from realtime.cam.modes import Mode
+from realtime.cam.path import CamStatus
+from realtime.devices.api import DeviceError, Fault
+from realtime.devices.memory import MemoryCamera
+from realtime.media_file import probe, read_audio, write_media
+
+
+def parse(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    cam.add_parser(parser.add_subparsers())
+    return parser.parse_args(["cam", *words])
+
+
+def status(**changes) -> CamStatus:
+    values = {
+        "mode": Mode.THROUGH, "state": "real", "since_ms": 12_400.0, "fps": 29.9, "latency_ms": 6.2, "skew_ms": 28.0,
+        "behind_ms": 0.0, "sound_ms": 41.0, "heard": True,
+    }  # fmt: skip
+    return CamStatus(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--mode", "photo"], "--photo FILE"),
+        (["--mode", "dub"], "--dub DEVICE"),
+        (["--fps", "200"], "5 to 60"),
+        (["--camera", "gone.mp4"], "no file gone.mp4"),
+        (["--dub", "gone.wav"], "no file gone.wav"),
+        (["--out", "film.avi"], "film.mp4"),
+    ],
+)
+def test_what_cannot_be_is_told_with_the_remedy(words: list[str], said: str) -> None:
+    options = parse(*words)
+    with pytest.raises(UsageError, match=said):
+        options.run(options)
+
+
+@pytest.mark.parametrize("text", ["640", "640x", "641x480", "axb", "16x16"])
+def test_sizes_that_cannot_be_sent_are_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse("--size", text)
+    said = capsys.readouterr().err
+    assert "640x480" in said or "even" in said
+
+
+def test_an_existing_film_is_not_replaced(tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.touch()
+    options = parse("--out", str(film))
+    with pytest.raises(UsageError, match="exists"):
+        options.run(options)
+
+
+def test_a_clip_is_asked_about_and_the_bundled_caller_is_not(
+    tmp_path: Path, caller_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(cam_parts, "require_consent", lambda path, said_so: asked.append(path))
+    clip = tmp_path / "me.mp4"
+    clip.touch()
+    cam_parts.check_consent(parse("--camera", str(clip)))
+    cam_parts.check_consent(parse("--camera", str(caller_clip)))
+    cam_parts.check_consent(parse("--camera", "HD Webcam", "--photo", "me.jpg"))
+    assert asked == [clip, Path("me.jpg")]
+
+
+def test_help_names_every_mode_and_its_key(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse("--help")
+    said = capsys.readouterr().out
+    for mode in Mode:
+        assert f"  {mode.value} " in said
+    assert "t through, p photo, d dub, a away, q quit" in said and "--i-may-use-this" in said
+
+
+def test_the_status_fits_one_line() -> None:
+    assert status_text(status()) == "through | real 12 s | 30 fps | +6 ms | lips ±28 ms | sound 41 ms"
+    made = status_text(status(mode=Mode.PHOTO, state="synth", since_ms=75_000.0, behind_ms=160.0, heard=False))
+    assert made == "photo | synthetic 1:15 min | 30 fps | lips 160 ms late | no sound"
+    assert len(made) < 80
+
+
+def test_without_a_terminal_only_changes_are_told() -> None:
+    stream = io.StringIO()
+    line = StatusLine(stream)
+    for state in ("real", "real", "synth", "synth", "real"):
+        line.show(status(state=state))
+    assert len(stream.getvalue().splitlines()) == 3
+
+
+def test_on_a_terminal_one_line_is_drawn_over_and_over() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    line = StatusLine(stream)
+    line.show(status())
+    line.say("the camera is gone")
+    line.show(status())
+    line.clear()
+    assert stream.getvalue().count("\n") == 1 and stream.getvalue().endswith("\r\x1b[K")
+
+
+def test_a_busy_camera_ends_it_with_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Busy(MemoryCamera):
+        def start(self, on_frame, on_lost) -> None:
+            raise DeviceError(Fault.BUSY, "HD Webcam is in use by zoom: close it there")
+
+    monkeypatch.setattr("realtime.devices.camera.Webcam", lambda *_: Busy())
+    options = parse("--out", str(tmp_path / "o.mp4"))
+    with pytest.raises(UsageError, match="in use by zoom"):
+        options.run(options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_clip_goes_through_to_a_film_with_its_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("client.consent.data_folder", lambda: tmp_path / "data")
+    clip, film = tmp_path / "clip.mp4", tmp_path / "film.mp4"
+    t = np.arange(2 * 48_000) / 48_000
+    tone = (0.3 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)
+    frames = [np.full((96, 128, 3), 4 * i, np.uint8) for i in range(50)]
+    write_media(clip, frames, 25, tone)
+    options = parse("--camera", str(clip), "--out", str(film), "--seconds", "2", "--i-may-use-this")
+    options.run(options)
+    seen = probe(film)
+    assert (seen.width, seen.height, seen.fps) == (128, 96, 25.0)
+    assert np.abs(read_audio(film, 48_000)).max() > 0.2
+    assert not list(tmp_path.glob("*.part"))

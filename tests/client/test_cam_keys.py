@@ -1,0 +1,65 @@
+"""Keys come one by one, and the terminal is as before."""
+
+import asyncio
+import io
+import os
+import pty
+import termios
+
+import pytest
+
+from client.keys import Keys
+
+
+@pytest.fixture
+def terminal():
+    leader, follower = pty.openpty()
+    stream = os.fdopen(follower, "r")
+    yield leader, stream
+    stream.close()
+    os.close(leader)
+
+
+@pytest.fixture
+def foreground(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "tcgetpgrp", lambda descriptor: os.getpgrp())
+
+
+async def test_keys_are_read_one_by_one_and_the_terminal_is_put_back(terminal, foreground) -> None:
+    leader, stream = terminal
+    before, pressed, two = termios.tcgetattr(stream), [], asyncio.Event()
+
+    def press(key: str) -> None:
+        pressed.append(key)
+        if len(pressed) == 2:
+            two.set()
+
+    async with Keys(press, stream) as keys:
+        assert keys.active and not termios.tcgetattr(stream)[3] & termios.ICANON
+        assert termios.tcgetattr(stream)[3] & termios.ISIG, "Ctrl-C must stay Ctrl-C"
+        os.write(leader, b"pd")
+        await asyncio.wait_for(two.wait(), 5.0)
+        os.write(leader, b"\x1b[A")
+        await asyncio.sleep(0.05)
+        assert pressed == ["p", "d"]
+    assert termios.tcgetattr(stream) == before
+
+
+async def test_the_terminal_is_put_back_after_a_failure(terminal, foreground) -> None:
+    _, stream = terminal
+    before = termios.tcgetattr(stream)
+    with pytest.raises(KeyboardInterrupt):
+        async with Keys(lambda key: None, stream):
+            raise KeyboardInterrupt
+    assert termios.tcgetattr(stream) == before
+
+
+async def test_nothing_is_read_in_the_background(terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "tcgetpgrp", lambda descriptor: os.getpgrp() + 1)
+    async with Keys(lambda key: None, terminal[1]) as keys:
+        assert not keys.active
+
+
+async def test_without_a_terminal_there_are_no_keys() -> None:
+    async with Keys(lambda key: None, io.StringIO("q")) as keys:
+        assert not keys.active
