@@ -1,7 +1,7 @@
 """A walk over past frames that begins at the last real one and never turns where a viewer would see it. Pure."""
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,14 @@ class PoseSource(Protocol):
 
     def step(self, media_ms: float) -> PastFrame:
         """Return the frame for `media_ms`, which rises from call to call."""
+
+
+@runtime_checkable
+class ReferenceSource(PoseSource, Protocol):
+    """A pose source that knows more of the mouth than its first frame shows."""
+
+    def references(self, count: int) -> list[PastFrame]:
+        """Return up to `count` frames with different mouth openings, the most closed first."""
 
 
 class PosePath:

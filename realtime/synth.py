@@ -17,7 +17,7 @@ from realtime.handback import HandBack, head_offset, paced, smoothstep
 from realtime.history import History, natural_motion
 from realtime.morph import melt, move_face
 from realtime.pastframe import PastFrame, motion
-from realtime.posepath import PosePath, PoseSource
+from realtime.posepath import PosePath, PoseSource, ReferenceSource
 
 _FACE_AGE_MS: Final = 400.0  # a face unseen for longer when the video stops is not shown talking
 _CLOSING: Final = 0.5  # of the way to a closed mouth, per frame
@@ -140,7 +140,9 @@ class FaceSynth:
         first = pose.step(media_ms)
         self._overlaid = None
         self._outage = _Outage(first.image, path=pose, limit_px=float("inf"), points=first.landmarks)
-        self._outage.references = [self._features(first)]
+        wanted = self._generator.references_wanted
+        references = pose.references(wanted) if isinstance(pose, ReferenceSource) else [first]
+        self._outage.references = [self._features(frame) for frame in references]
 
     def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Image:
         """Return the frame for `media_ms` with its badge; without window or speech the mouth closes within two frames.
