@@ -31,6 +31,7 @@ from realtime.rtc.aiortc_wire import (
     SendHook,
     intercept_receive,
     intercept_send,
+    read_at_once,
     survive_dead_path,
 )
 
@@ -51,6 +52,7 @@ __all__ = [
     "intercept_send",
     "lift_remb",
     "quiet_reports",
+    "read_at_once",
     "report_media_time",
     "require_tested_aiortc",
     "survive_dead_path",

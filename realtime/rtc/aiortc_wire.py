@@ -1,6 +1,7 @@
 """Private access to aiortc's datagrams, both ways. Import it through `realtime.rtc.aiortc_compat` only."""
 
 import contextlib
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -99,6 +100,61 @@ def intercept_receive(pc: RTCPeerConnection, hook: ReceiveHook) -> Undo:
         for one in undos:
             one()
 
+    return undo
+
+
+# --- Datagrams that wait in the kernel -------------------------------------------------------------------------------
+# Cause: asyncio reads one datagram of a socket a turn of its loop. Where a turn takes 25 ms, because threads of ours or
+#   other programs have the cores, that is 40 a second, and a page that sends 80 queues in the kernel: 12 s were seen.
+# Evidence: asyncio's _SelectorDatagramTransport._read_ready reads once and calls `datagram_received` of the protocol by
+#   attribute; aioice's Connection keeps its protocols in `_protocols`, each with its `transport`.
+# Removal: asyncio reads what is there, or aioice takes a socket of ours.
+
+READ_AT_ONCE = 64
+_DATAGRAM_BYTES = 65_536
+
+
+def read_at_once(pc: RTCPeerConnection) -> Undo:
+    """Let a turn of the loop take all datagrams that wait for `pc`, at most 64 a socket. Call it after the description.
+
+    Returns a function that takes it off; the end of a socket does so too.
+    """
+    protocols = {id(p): p for transport in _ice_transports(pc) for p in transport._connection._protocols}.values()
+    undos = [_read_more(protocol) for protocol in protocols]
+
+    def undo() -> None:
+        for one in undos:
+            one()
+
+    return undo
+
+
+def _read_more(protocol: Any) -> Undo:
+    own = protocol.transport.get_extra_info("socket")
+    if own is None:
+        return lambda: None  # a relay's: it comes over a socket of another kind
+    reader: socket.socket = own.dup()  # of the same socket: reading is closed to users of asyncio's own object
+    received, lost = protocol.datagram_received, protocol.connection_lost
+
+    def datagram_received(data: bytes, address: Any) -> None:
+        received(data, address)
+        for _ in range(READ_AT_ONCE - 1):
+            try:
+                more = reader.recvfrom(_DATAGRAM_BYTES)
+            except OSError:  # nothing waits, or it was closed; what asyncio has to know of it meets next itself
+                return
+            received(*more)
+
+    def connection_lost(error: Exception | None) -> None:
+        undo()
+        lost(error)
+
+    def undo() -> None:
+        reader.close()
+        for name in ("datagram_received", "connection_lost"):
+            protocol.__dict__.pop(name, None)
+
+    protocol.datagram_received, protocol.connection_lost = datagram_received, connection_lost
     return undo
 
 

@@ -15,19 +15,15 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from models.alignment import MelWindow
 from realtime.clock import Clock
 from realtime.media import AudioBlock, OutputFrame
+from realtime.rtc.calllink import CallLink
 from realtime.rtc.callpath import CallPath, PathConfig, TimelineEntry
-from realtime.rtc.control import NodeControl
-from realtime.rtc.goodbye import tap_goodbye
-from realtime.rtc.impaired_transport import ImpairedReceive
 from realtime.rtc.negotiate import NegotiationError, answer
-from realtime.rtc.receive import ReceivedStreams
 from realtime.rtc.sourceclock import SourceClock
 from realtime.stats import OutputStatus
 from realtime.worker import SynthWorker
 
 _LOG = logging.getLogger(__name__)
 YOU_MS = 1_000.0
-BROWSER_BPS = 150_000
 
 
 class Audience(Protocol):
@@ -54,45 +50,6 @@ class CallSetup:
     rtc: RTCConfiguration
     grace_s: float = 30.0
     report_ms: float = 250.0
-
-
-class _Link:
-    """One connection of the publisher: it receives into `path`, and the data channel speaks for both sides."""
-
-    def __init__(
-        self, setup: CallSetup, clock: Clock, path: CallPath, source: SourceClock, said_goodbye: Callable[[], None]
-    ) -> None:
-        self._clock = clock
-        self._limit: ImpairedReceive | None = None
-        self._closed = False
-        self.pc = RTCPeerConnection(setup.rtc)
-        self.streams = ReceivedStreams(
-            self.pc, clock, on_audio_packet=self._audio_packet, on_video_frame=path.video_frame
-        )
-        self._path = path
-        self._saw = source.begin(self.streams.pair.audio_ms)
-        tap_goodbye(self.pc, said_goodbye)
-        self.control = NodeControl.attach(self.pc, path.video_flows, self._try_link)
-        # Our caller measures its link before it sends; a browser has nothing but REMB, and climbs back too slowly.
-        self.streams.least_remb = lambda: 0 if self.control.pinged else BROWSER_BPS
-
-    def _audio_packet(self, sequence: int, timestamp: int, payload: bytes, arrival_ms: float) -> None:
-        self._saw(timestamp)
-        self._path.audio_packet(sequence, timestamp, payload, arrival_ms)
-
-    def _try_link(self, kbps: float | None) -> None:
-        if self._closed:
-            return
-        if self._limit is None:
-            self._limit = ImpairedReceive(self.pc, self._clock)
-        self._limit.set_rate(kbps)
-
-    async def close(self) -> None:
-        self._closed = True
-        await self.streams.close()
-        if self._limit is not None:
-            await self._limit.close()
-        await self.pc.close()
 
 
 class Call:
@@ -123,7 +80,7 @@ class Call:
         self._start_ms = start_ms
         self._path: CallPath | None = None
         self._source = SourceClock()
-        self._link: _Link | None = None
+        self._link: CallLink | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._grace: asyncio.TimerHandle | None = None
         self._received: dict[str, int] = {}
@@ -148,6 +105,7 @@ class Call:
             try:
                 sdp = await answer(link.pc, offer_sdp)
                 self._require_open()
+                link.begin()
             except BaseException:
                 await link.close()
                 raise
@@ -242,12 +200,12 @@ class Call:
 
     # --- the parts that change ---------------------------------------------------------------------------------------
 
-    def _make_link(self, path: CallPath) -> _Link:
-        link = _Link(self._setup, self._clock, path, self._source, lambda: self._said_goodbye(link))
+    def _make_link(self, path: CallPath) -> CallLink:
+        link = CallLink(self._setup.rtc, self._clock, path, self._source, lambda: self._said_goodbye(link))
         link.pc.on("connectionstatechange", lambda: self._follow(link))
         return link
 
-    def _follow(self, link: _Link) -> None:
+    def _follow(self, link: CallLink) -> None:
         if link is not self._link:
             return
         state = link.pc.connectionState
@@ -257,7 +215,7 @@ class Call:
             _LOG.info("a publisher's connection is %s", state)
             self._wait_for_connection()
 
-    def _said_goodbye(self, link: _Link) -> None:
+    def _said_goodbye(self, link: CallLink) -> None:
         # A goodbye (RTCP BYE) is an end and no outage: nobody is shown talking who has left.
         if link is self._link:
             self._tell_over()
@@ -280,7 +238,7 @@ class Call:
         if self._over:
             raise NegotiationError("the call ended while the offer was being answered: offer again")
 
-    async def _retire(self, link: _Link) -> None:
+    async def _retire(self, link: CallLink) -> None:
         await link.close()
         for name, value in vars(link.streams.counters).items():
             self._received[name] = self._received.get(name, 0) + value

@@ -119,9 +119,15 @@ class NodeControl:
     alike. Callbacks run on the event loop and must not block. Event loop only.
     """
 
-    def __init__(self, on_video: Callable[[bool], None] | None, on_try_link: Callable[[float | None], None] | None):
+    def __init__(
+        self,
+        on_video: Callable[[bool], None] | None,
+        on_try_link: Callable[[float | None], None] | None,
+        on_ping: Callable[[int, Callable[[], None]], None] | None = None,
+    ):
         self._on_video = on_video
         self._on_try_link = on_try_link
+        self._on_ping = on_ping
         self._channel: RTCDataChannel | None = None
         self._newest: dict[str, int] = {}
         self.pinged = False
@@ -133,13 +139,15 @@ class NodeControl:
         pc: RTCPeerConnection,
         on_video: Callable[[bool], None] | None = None,
         on_try_link: Callable[[float | None], None] | None = None,
+        on_ping: Callable[[int, Callable[[], None]], None] | None = None,
     ) -> "NodeControl":
         """Serve the channel of `pc` when the other side opens it.
 
         `on_video(True)` when its video flows, `on_video(False)` when it is paused; `on_try_link(kbps)` when it wants
-        its own media impaired to `kbps` (0: nothing passes, None: no limit).
+        its own media impaired to `kbps` (0: nothing passes, None: no limit). `on_ping(size, answer)` lets a ping of
+        `size` bytes be answered later, or never; without it that is done at once.
         """
-        control = cls(on_video, on_try_link)
+        control = cls(on_video, on_try_link, on_ping)
         pc.on("datachannel", control._opened)
         return control
 
@@ -164,7 +172,7 @@ class NodeControl:
             return
         if control.type is ControlType.PING:
             self.pinged = True
-            send(channel, Control(ControlType.PONG, control.number))
+            self._answer(channel, control, len(str(message)))
         elif control.type in (ControlType.VIDEO_PAUSED, ControlType.VIDEO_RESUMED):
             send(channel, Control(ControlType.ACK, control.number))
             if self._is_news("video", control.number) and self._on_video is not None:
@@ -173,6 +181,15 @@ class NodeControl:
             send(channel, Control(ControlType.ACK, control.number))
             if self._is_news("link", control.number) and self._on_try_link is not None:
                 self._on_try_link(control.kbps)
+
+    def _answer(self, channel: RTCDataChannel, ping: Control, size: int) -> None:
+        def answer() -> None:
+            send(channel, Control(ControlType.PONG, ping.number))
+
+        if self._on_ping is None:
+            answer()
+        else:
+            self._on_ping(size, answer)
 
     def _is_news(self, subject: str, number: int) -> bool:
         # Repeats and overtaken changes are acked but not reported.

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -86,6 +87,20 @@ def test_a_viewer_may_ping_and_is_told_what_it_sees() -> None:
         {"type": "output", "state": "synth", "since_ms": 1234, "concealed": 0.123, "skew_ms": -8},
         {"type": "output", "state": "synth", "since_ms": 1234, "concealed": 0.123, "skew_ms": -8, "you": True},
     ]
+
+
+def test_a_ping_is_answered_when_its_way_was_gone() -> None:
+    later: list[tuple[int, Callable[[], None]]] = []
+    pc, channel = AsyncIOEventEmitter(), Channel()
+    NodeControl.attach(pc, on_ping=lambda size, answer: later.append((size, answer)))  # type: ignore[arg-type]
+    pc.emit("datachannel", channel)
+    ping = Control(ControlType.PING, 3, pad=600)
+    channel.emit("message", ping.encode())
+    assert channel.sent == []
+    [(size, answer)] = later
+    assert size == len(ping.encode())
+    answer()
+    assert channel.sent == [Control(ControlType.PONG, 3).encode()]
 
 
 def test_nothing_is_queued_on_a_channel_that_does_not_drain() -> None:

@@ -92,6 +92,30 @@ async def test_a_narrow_link_delivers_at_its_rate_and_what_waits_goes_on_at_the_
     await impaired.close()
 
 
+async def test_a_message_passes_the_same_link_as_the_media(speech: Speech, until: Until) -> None:
+    impaired = ImpairedReceive(speech.b, CLOCK)
+    arrivals: list[float] = []
+
+    def arrived() -> None:
+        arrivals.append(CLOCK.now_ms())
+
+    impaired.carry(1000, arrived)
+    assert len(arrivals) == 1  # no limit yet
+    impaired.set_rate(0.0)
+    impaired.carry(1000, arrived)
+    impaired.set_rate(40.0)
+    await asyncio.sleep(0.05)
+    start = CLOCK.now_ms()
+    impaired.carry(1000, arrived)
+    await until(lambda: len(arrivals) == 2)
+    assert arrivals[1] - start > 8.0 * 1000 / 40.0
+    impaired.set_rate(None)
+    await asyncio.sleep(0.05)
+    impaired.carry(1000, arrived)
+    assert len(arrivals) == 3  # what met the closed link never came
+    await impaired.close()
+
+
 async def test_a_trace_is_followed_from_its_zero(speech: Speech, until: Until) -> None:
     now = CLOCK.now_ms()
     trace = LinkTrace((LinkStep(0.0, 0.0), LinkStep(5_000.0, delay_ms=30.0)))
