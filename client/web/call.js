@@ -8,6 +8,7 @@ import { Watcher } from "./watch.js";
 import { roomProblem } from "./words.js";
 
 const FIGURES_MS = 1000;
+const PING_MS = 100;
 const PUBLISHING = new Set(["caller", "participant"]);
 
 /** @typedef {{id: string, name: string, watcher: Watcher, figures: object|null, framesFlow: boolean}} Person */
@@ -35,7 +36,7 @@ export class Call extends EventTarget {
   #guard = new UplinkGuard();
   #refused = false;
   #over = false;
-  #timer = 0;
+  #timers = [];
 
   /** @param {string} address of the signaling server
    * @param {{room: string, token: string, name: string, session: string}} seat
@@ -50,7 +51,8 @@ export class Call extends EventTarget {
     this.#signaling.addEventListener("refused", ({ detail }) => this.#tell("refused", detail));
     this.#publisher = new Publisher(this.#toNode, media.tracks);
     this.#publisher.addEventListener("state", () => this.#judge());
-    this.#publisher.addEventListener("you", () => this.#tell("you", {}));
+    this.#publisher.addEventListener("you", () => this.#you());
+    this.#publisher.addEventListener("pong", ({ detail }) => this.#ponged(detail.n));
     media.addEventListener("changed", this.#mediaChanged);
   }
 
@@ -62,13 +64,13 @@ export class Call extends EventTarget {
   /** Enter. */
   open() {
     this.#signaling.open();
-    this.#timer = setInterval(() => this.#read(), FIGURES_MS);
+    this.#timers = [setInterval(() => this.#read(), FIGURES_MS), setInterval(() => this.#ping(), PING_MS)];
   }
 
   /** Leave the room and end every connection. */
   close() {
     this.#over = true;
-    clearInterval(this.#timer);
+    this.#timers.forEach(clearInterval);
     this.#media.removeEventListener("changed", this.#mediaChanged);
     this.#publisher.close();
     for (const person of this.people.values()) person.watcher.close();
@@ -176,6 +178,7 @@ export class Call extends EventTarget {
     const reading = await this.#publisher.connection.pc?.getStats();
     if (reading) {
       this.figures = sent(reading, this.figures);
+      this.#guard.look(performance.now(), this.figures);
       await this.#mind();
     }
     for (const person of this.people.values()) {
@@ -188,9 +191,26 @@ export class Call extends EventTarget {
     this.#tell("figures", {});
   }
 
+  #you() {
+    this.#guard.answered = true;
+    this.#tell("you", {});
+  }
+
+  #ping() {
+    const ping = this.#guard.ping(performance.now());
+    if (ping) this.#publisher.ping(ping);
+    this.#mind();
+  }
+
+  #ponged(n) {
+    const ping = this.#guard.pong(performance.now(), n);
+    if (ping) this.#publisher.ping(ping);
+    this.#mind();
+  }
+
   /** Let video rest while the uplink cannot carry it beside speech. */
   async #mind() {
-    const saving = this.#guard.look(performance.now(), this.figures);
+    const { saving } = this.#guard;
     if (saving === this.saving) return;
     this.saving = saving;
     await this.#publisher.narrow(saving);

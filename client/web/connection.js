@@ -15,6 +15,7 @@ export class Connection extends EventTarget {
   state = "connecting";
   #send;
   #prepare;
+  #adapt;
   #timer = 0;
   #attempt = 0;
   #remote = false;
@@ -22,12 +23,14 @@ export class Connection extends EventTarget {
 
   /** @param {string} of
    * @param {(message: object) => boolean} send carries a message to the node; false if that is impossible now
-   * @param {(pc: RTCPeerConnection) => void} prepare adds what is sent or received, before the offer */
-  constructor(of, send, prepare) {
+   * @param {(pc: RTCPeerConnection) => void} prepare adds what is sent or received, before the offer
+   * @param {(sdp: string) => string} adapt changes the node's answer before it is taken */
+  constructor(of, send, prepare, adapt = (sdp) => sdp) {
     super();
     this.of = of;
     this.#send = send;
     this.#prepare = prepare;
+    this.#adapt = adapt;
   }
 
   /** Make a new peer connection and offer it. The node drops the old one with the same name. */
@@ -60,7 +63,7 @@ export class Connection extends EventTarget {
     const pc = this.pc;
     if (!pc || pc.signalingState !== "have-local-offer" || !message.sdp) return;
     try {
-      await pc.setRemoteDescription({ type: "answer", sdp: message.sdp });
+      await pc.setRemoteDescription({ type: "answer", sdp: this.#adapt(message.sdp) });
     } catch (error) {
       console.warn("the node's answer was left:", error.name);
       return;

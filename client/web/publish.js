@@ -8,10 +8,12 @@ const AUDIO_BPS = 24_000;
 // 30 bytes of Opus a packet: with headers speech then fits 40 kbit/s.
 const NARROW_AUDIO_BPS = 12_000;
 const VIDEO_BPS = 1_500_000;
+// Loss lowers what a browser sends to 30 kbit/s, and it climbs by 8 % a second; below this our video rests anyway.
+const LEAST_KBPS = 150;
 
 /** Publish two tracks to the node.
  *
- * Events: "state" ({state}) of the connection, "you" (`seen` has news). */
+ * Events: "state" ({state}) of the connection, "you" (`seen` has news), "pong" ({n}: a ping was answered). */
 export class Publisher extends EventTarget {
   paused = false;
   /** What others see of us. */
@@ -30,7 +32,7 @@ export class Publisher extends EventTarget {
   constructor(send, tracks) {
     super();
     this.#tracks = { ...tracks };
-    this.connection = new Connection("", send, (pc) => this.#prepare(pc));
+    this.connection = new Connection("", send, (pc) => this.#prepare(pc), withLeastRate);
     this.connection.addEventListener("state", ({ detail }) => this.#tell("state", detail));
     this.connection.addEventListener("channel", () => this.#restate());
     this.connection.addEventListener("control", ({ detail }) => this.#heard(detail.text));
@@ -68,6 +70,11 @@ export class Publisher extends EventTarget {
   tryUplink(kbps) {
     this.uplink = kbps;
     this.#assure("try-link", "link", { kbps });
+  }
+
+  /** Send ping `n` with `pad` bytes of filling; its answer is told. Neither is repeated when it is lost. */
+  ping({ n, pad }) {
+    this.connection.say({ type: "ping", n, pad: ".".repeat(pad) });
   }
 
   #prepare(pc) {
@@ -109,8 +116,9 @@ export class Publisher extends EventTarget {
       this.seen.take(report, performance.now());
       return this.#tell("you", {});
     }
-    const number = ackOf(text);
-    for (const [topic, message] of this.#unacked) if (message.n === number) this.#unacked.delete(topic);
+    const answer = readAnswer(text);
+    if (answer?.type === "pong") return this.#tell("pong", { n: answer.n });
+    for (const [topic, message] of this.#unacked) if (message.n === answer?.n) this.#unacked.delete(topic);
     return undefined;
   }
 
@@ -132,14 +140,29 @@ export class Publisher extends EventTarget {
   }
 }
 
-/** Read the number of an ack; NaN for anything else. */
-function ackOf(text) {
+/** Read an ack or a pong, {type, n}; null for anything else. */
+function readAnswer(text) {
   try {
     const message = JSON.parse(text);
-    return message?.type === "ack" ? message.n : NaN;
+    return ["ack", "pong"].includes(message?.type) ? message : null;
   } catch {
-    return NaN;
+    return null;
   }
+}
+
+/** Ask Chromium (others do not know this parameter) to let no estimate of the link fall below `LEAST_KBPS`: a line of
+ * format parameters for every video codec of the node's answer. */
+export function withLeastRate(sdp) {
+  const [session, ...sections] = sdp.split(/^(?=m=)/m);
+  return [session, ...sections.map((section) => (section.startsWith("m=video") ? floored(section) : section))].join("");
+}
+
+function floored(section) {
+  const parameter = `x-google-min-bitrate=${LEAST_KBPS}`;
+  return section.replace(/^a=rtpmap:(\d+) (?!rtx\/).*\r?\n/gm, (line, type) => {
+    const known = new RegExp(`^a=fmtp:${type} `, "m").test(section);
+    return known ? line : `${line}a=fmtp:${type} ${parameter}\r\n`;
+  }).replace(/^(a=fmtp:(\d+) )(?!apt=|x-google-min)/gm, `$1${parameter};`);
 }
 
 /** Put Opus first; where the browser cannot say what it has, its own order stays (Opus first in all of them). */
