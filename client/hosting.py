@@ -26,7 +26,7 @@ from signaling.rooms import Rooms
 from signaling.server import SignalingServer
 
 # How long a thread that computes keeps the interpreter from one that wakes. Python's 5 ms are paid several times in
-# each turn of the event loop while faces are rendered: 25 ms late at the median, 1 ms with this.
+# each turn of the event loop while faces are rendered: 25 ms late at the median were seen, 1 to 7 with this.
 SWITCH_S = 0.0005
 
 

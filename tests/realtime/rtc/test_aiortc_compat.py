@@ -286,7 +286,7 @@ async def test_both_encoders_take_our_rate_and_vp8s_keyframes_are_bounded(call: 
     encoder = aiortc_send._steered(base, control)
     for pts, rate in enumerate((60_000, 60_000, 180_000)):
         control.bitrate = rate
-        frame = av.VideoFrame.from_ndarray(np.full((120, 160, 3), 90, np.uint8), format="bgr24")
+        frame = av.VideoFrame.from_ndarray(np.full((240, 320, 3), 90, np.uint8), format="bgr24")
         frame.pts, frame.time_base = 3600 * pts, Fraction(1, 90_000)
         payloads, timestamp = encoder.encode(frame)
         assert payloads and timestamp == 3600 * pts and encoder.codec.bit_rate == rate
@@ -295,7 +295,9 @@ async def test_both_encoders_take_our_rate_and_vp8s_keyframes_are_bounded(call: 
     if base is Vp8Encoder:
         encoder.codec = codec = av.CodecContext.create("libvpx", "w")
         codec.options = {"deadline": "realtime"}
-        assert encoder.codec.options == {"deadline": "realtime", "max-intra-rate": "400"}
+        assert encoder.codec.options == {"deadline": "realtime", "max-intra-rate": "400", "noise-sensitivity": "0"}
+        control.bitrate = 1_000_000
+        assert encoder.target_bitrate == 6 * 320 * 240, "a small picture is not sent at the rate of a large one"
 
 
 async def test_reports_and_remb_steer_the_rate_and_low_rates_thin_the_pictures(call: Call, until: Until) -> None:
