@@ -1,6 +1,7 @@
 """Follow one face through a video: landmarks, pose, and whether they can be relied on."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -10,14 +11,27 @@ from numpy.typing import NDArray
 
 from models.facemesh import POINTS, FaceMesh
 from models.generator import Image, Landmarks
-from models.landmarks import LIPS_INNER, LIPS_OUTER, STABLE, eye_distance, mouth_opening, yaw_degrees
+from models.landmarks import (
+    LIPS_INNER,
+    LIPS_OUTER,
+    STABLE,
+    aligned_matrix,
+    eye_distance,
+    mouth_opening,
+    yaw_degrees,
+)
 from realtime.oneeuro import OneEuroFilter
+from realtime.people import MOST_FACES, Descriptor, People, Person, SeenFace
 
 YAW_LIMIT: Final = 35.0
 """Degrees of turn beyond which a mouth is not synthesised."""
 
 _MIN_EYES_PX: Final = 20.0
 _JUMP: Final = 0.5  # eye distances: no head moves this far between two frames of a call
+_ALONE_MS: Final = 2000.0  # between two looks for other faces while there is one,
+_SEVERAL_MS: Final = 400.0  # while there are several,
+_NEAR_MS: Final = 120.0  # and while they may cross or the followed one is hidden
+_NEAR_WIDTHS: Final = 2.0
 _UPPER_LID, _LOWER_LID = (159, 386), (145, 374)
 _EYE_CORNERS = ((33, 133), (263, 362))
 
@@ -106,6 +120,17 @@ def describe(image: Image, landmarks: Landmarks, smoothed: Landmarks, sequence: 
     )
 
 
+def face_looks(image: Image, landmarks: Landmarks) -> Descriptor:
+    """Return how a face looks for `People`: (96,) float32, colours from nose to forehead on a grid of 8 by 4.
+
+    Logarithms of blue, green and red less their mean, times 4: how bright the light is makes no difference, and a hand
+    before the mouth little.
+    """
+    crop = cv2.warpAffine(image, aligned_matrix(landmarks, 48), (48, 24), borderMode=cv2.BORDER_REPLICATE)
+    grid = np.log(cv2.resize(crop, (8, 4), interpolation=cv2.INTER_AREA).astype(np.float32) + 12.0)
+    return np.asarray(4.0 * (grid - grid.mean()).ravel(), dtype=np.float32)
+
+
 class LandmarkSmoother:
     """Smooth landmarks in units of the eye distance, so that one setting fits every face size."""
 
@@ -131,27 +156,41 @@ class LandmarkSmoother:
 
 
 class MediaPipeTracker:
-    """Follow the largest face with MediaPipe FaceMesh and keep to it until it is lost. One thread only."""
+    """Follow one face with MediaPipe FaceMesh: the largest, or who was chosen (realtime/people.py). One thread only.
+
+    While one face is in view, others are looked for every 2 s; while there are several, more often. `choose` and
+    `follow_next` may be called from any thread.
+    """
 
     def __init__(self, lost_after: int = 5) -> None:
-        """Load the models; the face counts as lost, and the largest is looked for anew, after `lost_after` misses."""
-        self._mesh, self._finder = FaceMesh(), FaceMesh(static=True, faces=4)
+        """Load the models; the face counts as lost, and all faces are looked for anew, after `lost_after` misses."""
+        self._mesh, self._finder = FaceMesh(), FaceMesh(static=True, faces=MOST_FACES)
         self._lost_after = lost_after
         self._smooth = LandmarkSmoother()
+        self._people = People()
+        self._wishes: deque[Callable[[], Person | None]] = deque(maxlen=8)
+        self._looked_ms: float | None = None
+        self._hidden = False
         self._last: Landmarks | None = None
         self._misses = 0
         self._sequence = 0
 
+    def choose(self, x: float, y: float) -> None:
+        """Follow the face at the point (px of the image) from the next frame on; does nothing where there is none."""
+        self._wishes.append(lambda: self._people.choose(x, y))
+
+    def follow_next(self) -> None:
+        """Follow the next face from left to right, and round, from the next frame on."""
+        self._wishes.append(self._people.next)
+
     def track(self, image: Image, t_ms: float) -> TrackedFace | None:
         """Return the followed face; a frame without it gives None and starts a new sequence."""
-        if self._last is None:
-            landmarks = self._acquire(image)
-        else:
-            landmarks = self._mesh.find(image)
-            if landmarks is not None and self._jumped(landmarks):
-                # A cut, or the graph went over to somebody else.
-                self._last = None
-                landmarks = self._acquire(image)
+        landmarks = None if self._last is None or self._hidden else self._mesh.find(image)
+        if landmarks is not None and self._jumped(landmarks):
+            # A cut, or the graph went over to somebody else.
+            self._last = landmarks = None
+        if self._due(t_ms):
+            landmarks = self._look(image, landmarks, t_ms)
         if landmarks is None:
             self._miss()
             return None
@@ -173,15 +212,50 @@ class MediaPipeTracker:
 
     def _jumped(self, landmarks: Landmarks) -> bool:
         assert self._last is not None
-        moved = np.median(np.linalg.norm(landmarks[list(STABLE)] - self._last[list(STABLE)], axis=1))
-        return float(moved) > _JUMP * (1 + self._misses) * eye_distance(self._last)
+        return _apart(landmarks, self._last) > _JUMP * (1 + self._misses)
 
-    def _acquire(self, image: Image) -> Landmarks | None:
+    def _due(self, t_ms: float) -> bool:
+        """Say whether all faces are to be looked for in this frame."""
+        if self._looked_ms is None or self._wishes or not 0.0 <= t_ms - self._looked_ms < _ALONE_MS:
+            return True
+        if self._last is None and not self._hidden:
+            return True
+        passed = t_ms - self._looked_ms
+        if self._hidden or self._people.near(_NEAR_WIDTHS, t_ms):
+            return passed >= _NEAR_MS
+        return len(self._people.known) > 1 and passed >= _SEVERAL_MS
+
+    def _look(self, image: Image, landmarks: Landmarks | None, t_ms: float) -> Landmarks | None:
+        """Look for all faces and return that of the followed person, None when it is not there."""
         faces = self._finder.find_all(image)
-        if not faces:
-            return None
+        boxes = [(face.min(0), face.max(0)) for face in faces]
+        seen = [
+            SeenFace((float(low[0]), float(low[1]), float(high[0]), float(high[1])), face_looks(image, face))
+            for (low, high), face in zip(boxes, faces, strict=True)
+        ]
+        if self._looked_ms is not None and t_ms <= self._looked_ms:
+            self._people = People()
+        self._looked_ms = t_ms
+        self._people.update(seen, t_ms)
+        while self._wishes:
+            self._wishes.popleft()()
+        shown = self._people.shown
+        self._hidden = shown is None and bool(faces)
+        if shown is None:
+            # The finder may miss the only face, which the graph has; others are not the followed one.
+            return None if self._hidden else landmarks
+        at = next(face for face, one in zip(faces, seen, strict=True) if one is shown.face)
+        if landmarks is not None and _apart(landmarks, at) <= _JUMP:
+            return landmarks
+        self._last = None
         self._mesh.reset()
-        return self._mesh.find(image if len(faces) == 1 else _only(image, faces[0]))
+        return self._mesh.find(image if len(faces) == 1 else _only(image, at))
+
+
+def _apart(a: Landmarks, b: Landmarks) -> float:
+    """Return how far two faces lie apart, in eye distances of the second."""
+    stable = list(STABLE)
+    return float(np.median(np.linalg.norm(a[stable] - b[stable], axis=1))) / max(eye_distance(b), 1e-6)
 
 
 def _only(image: Image, landmarks: Landmarks) -> Image:

@@ -125,3 +125,54 @@ def test_the_scripted_tracker_replays():
     assert tracker.closed
     with pytest.raises(ValueError):
         ScriptedTracker([])
+
+
+@pytest.fixture(scope="module")
+def two_people(frames):
+    """Return a function that draws two people, one of them another's mirror image in other colours, at given places."""
+    size = (288, 288)
+    heads = [cv2.resize(image[60:420, 140:500], size, interpolation=cv2.INTER_AREA) for image in frames[:30]]
+    others = [np.ascontiguousarray(255 - (255 - head[:, ::-1, ::-1]) // 2) for head in heads]
+
+    def scene(i, first, second):
+        wall = np.full((320, 900, 3), 120, np.uint8)
+        for head, x in ((others[i % 30], second), (heads[i % 30], first)):
+            if x is not None:
+                wall[16:304, x : x + 288] = head
+        return wall
+
+    return scene
+
+
+def follow(tracker, scenes, start_ms=0.0):
+    faces = [tracker.track(image, start_ms + 40.0 * i) for i, image in enumerate(scenes)]
+    return [None if face is None else float(face.landmarks[:, 0].mean()) for face in faces]
+
+
+def test_a_chosen_face_is_followed_through_a_crossing(two_people):
+    tracker = MediaPipeTracker()
+    follow(tracker, [two_people(i, 20, 560) for i in range(3)])
+    tracker.choose(560 + 144, 160)
+    path = [(20 + 18 * i, 560 - 18 * i) for i in range(30)]
+    seen = follow(tracker, [two_people(i, *at) for i, at in enumerate(path)], 120.0)
+    tracker.close()
+    # Behind the other it is not seen; nobody else is taken for it.
+    for (first, second), x in zip(path, seen, strict=True):
+        assert x is None or abs(x - second - 144) < 60 or abs(first - second) < 100
+    assert all(x is not None for x in seen[:9]) and seen[-1] is not None and abs(seen[-1] - path[-1][1] - 144) < 40
+
+
+def test_the_next_face_is_followed_on_request_and_a_lone_one_is_looked_around_seldom(two_people):
+    tracker = MediaPipeTracker()
+    scenes = [two_people(i, 20, 560) for i in range(4)]
+    before = follow(tracker, scenes)
+    tracker.follow_next()
+    after = follow(tracker, scenes, 160.0)
+    assert (before[-1] < 450) != (after[-1] < 450)
+    tracker.close()
+    tracker = MediaPipeTracker()
+    looks = []
+    tracker._finder.find_all = lambda image, find=tracker._finder.find_all: looks.append(1) or find(image)
+    assert None not in follow(tracker, [two_people(i, 300, None) for i in range(60)])
+    tracker.close()
+    assert len(looks) == 2
