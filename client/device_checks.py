@@ -77,7 +77,7 @@ def linux_virtual_camera(devices: Sequence[VideoDevice]) -> Iterator[Finding]:
         remedy = str(error).rsplit("loaded. ", 1)[-1]
         yield name, False, "v4l2loopback is not loaded", f"{remedy}; {AT_BOOT}"
         return
-    found = f"{device.name} ({device.path}), v4l2loopback {v4l2.module_version() or 'unknown'}"
+    found = f"{device.name} ({device.path})"
     if not os.access(device.path, os.R_OK | os.W_OK):
         yield name, False, f"{found}: no permission", GROUP
     elif v4l2.sender_active(device.path):

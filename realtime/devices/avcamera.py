@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 import sys
 import time
 from collections.abc import Sequence
@@ -27,8 +28,15 @@ _SYSTEMS: Final = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 class AvReader:
     """Read one open webcam. Not thread-safe."""
 
-    def __init__(self, container: Any, name: str) -> None:
+    WAIT_MS: Final = 20
+
+    def __init__(self, container: Any, name: str, handle: int | None = None) -> None:
+        """Read `container`; `handle` is its file, to wait at instead of asking over and over."""
         self._container = container
+        self._poll: Any = None
+        if handle is not None:
+            self._poll = select.poll()
+            self._poll.register(handle, select.POLLIN)
         self._stream = container.streams.video[0]
         # One picture in, one out: frame threads would hold several back.
         self._stream.thread_type = "SLICE"
@@ -37,7 +45,7 @@ class AvReader:
         self.fps = float(self._stream.average_rate or self._stream.guessed_rate or 0)
 
     def read(self) -> CameraFrame | None:
-        """Return the next picture, None when none has come or one was damaged.
+        """Return the next picture, None when none came within 20 ms or one was damaged.
 
         Raises:
             DeviceError: the camera is gone.
@@ -46,6 +54,9 @@ class AvReader:
 
         from realtime.devices.frames import camera_frame
 
+        # Errors count as events too: the camera that is gone says so as it is read.
+        if self._poll is not None and not self._poll.poll(self.WAIT_MS):
+            return None
         try:
             # A generator that was told "not yet" is over: each look needs its own.
             packet = next(self._container.demux(self._stream), None)
@@ -127,7 +138,10 @@ def _open_v4l2(device: VideoDevice, size: tuple[int, int], fps: float) -> AvRead
         if mode.fps and mode.fps < fps:
             options["framerate"] = f"{mode.fps:g}"
     try:
-        reader = AvReader(_av_open(device.path, "v4l2", options), device.name)
+        before = _handles(device.path)
+        container = _av_open(device.path, "v4l2", options)
+        opened = _handles(device.path) - before
+        reader = AvReader(container, device.name, opened.pop() if len(opened) == 1 else None)
     except (OSError, ValueError) as error:
         raise open_fault(device, error) from error
     if reader.size != size:
@@ -135,6 +149,16 @@ def _open_v4l2(device: VideoDevice, size: tuple[int, int], fps: float) -> AvRead
         given = f"{reader.size[0]}x{reader.size[1]}"
         raise DeviceError(Fault.FORMAT, f"{device.name} gives pictures of {given} only: choose that size")
     return reader
+
+
+def _handles(path: str) -> set[int]:
+    """Return this process's open files on a device: FFmpeg does not tell which one it opened."""
+    found = set()
+    for handle in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{handle}") == path:
+                found.add(int(handle))
+    return found
 
 
 def _av_open(file: str, system: str, options: dict[str, str]) -> Any:

@@ -129,17 +129,27 @@ class _Stream:
             try:
                 described = sounddevice.query_devices(index, kind)
                 self.name = str(described["name"])
-                # A device of two channels may refuse one; PortAudio does not mix.
-                self._channels = 1 if kind == "output" else min(2, int(described["max_input_channels"]))
-                self._stream = make(
+                self._stream = self._begin(sounddevice, make, index, described, kind)
+            except (sounddevice.PortAudioError, ValueError) as error:
+                raise open_fault(wanted, " ".join(str(error).split())) from error
+            _open.add(self)
+
+    def _begin(self, sounddevice: Any, make: Any, index: int | None, described: dict[str, Any], kind: str) -> Any:
+        """Open and start a stream of one channel, of two where the device refuses one: PortAudio does not mix."""
+        most = min(2, int(described[f"max_{kind}_channels"]))
+        for self._channels in range(1, most + 1):
+            try:
+                stream = make(
                     samplerate=AUDIO_RATE, blocksize=BLOCK_SAMPLES, device=index, channels=self._channels,
                     dtype="int16", latency=_LATENCY_S, callback=self._called,
                     extra_settings=_settings(sounddevice, described),
                 )  # fmt: skip
-                self._stream.start()
-            except (sounddevice.PortAudioError, ValueError) as error:
-                raise open_fault(wanted, " ".join(str(error).split())) from error
-            _open.add(self)
+                stream.start()
+                return stream
+            except sounddevice.PortAudioError as error:
+                if self._channels == most or "channels" not in str(error):
+                    raise
+        raise ValueError("Invalid device: it has no channels")
 
     def _called(self, data: Any, frames: int, times: Any, status: Any) -> None:
         raise NotImplementedError
@@ -225,7 +235,7 @@ class PortAudioWriting(_Stream):
             return
         self._begun = True
         assert isinstance(given, np.ndarray)
-        data[:] = given.tobytes()
+        data[:] = (given if self._channels == 1 else np.repeat(given, self._channels)).tobytes()
         self._room.release()
 
     def write(self, block: Samples) -> None:

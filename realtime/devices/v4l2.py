@@ -143,16 +143,6 @@ def _most_fps(handle: int, fourcc: int, width: int, height: int) -> float:
     return best
 
 
-def module_version(sys: Path = Path("/sys/module/v4l2loopback")) -> str:
-    """Return the release of the loaded v4l2loopback, "" when it is not loaded."""
-    if not sys.exists():
-        return ""
-    try:
-        return (sys / "version").read_text().strip()
-    except OSError:
-        return "unknown"
-
-
 def fixed_format(path: str, sys: Path = SYS) -> str:
     """Return the format that a virtual camera is bound to, as "YU12:640x480@30"; "" while it is free."""
     try:

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m pytest -q -s -m vm tests/net
 
-What runs where. The guest (tests/tools/vm/vmrun.sh) is Debian's kernel in qemu without hardware help. Seen there, for
+What runs where. The guest (tests/vm/vmrun.sh) is Debian's kernel in qemu without hardware help. Seen there, for
 each 20 ms of speech: 13 ms to encode it (host: 0.3), 14 to 20 ms for a `CallPath` without a picture (host: 0.4); aiortc
 takes 35 s to import and two of its connections in one process had not met 90 s later (host: 0.06 s). No call runs there
 in real time, not even one of sound alone. So the guest does what only it can: real UDP packets with real Opus speech,
@@ -35,7 +35,7 @@ from realtime.rtc.opus import OpusDecoder, OpusEncoder
 pytestmark = pytest.mark.vm
 
 ROOT = Path(__file__).resolve().parents[2]
-VMRUN = ROOT / "tests" / "tools" / "vm" / "vmrun.sh"
+VMRUN = ROOT / "tests" / "vm" / "vmrun.sh"
 BLOCK = 960
 LOSSY_S, BURST_S, END_S = 30.0, 34.0, 50.0
 SCRIPT = [

@@ -4,6 +4,7 @@
 #                       a throw-away tmpfs. The command's output and exit status are passed on.
 # $VM          work folder (default ~/.cache/lipline-vm): the kernel, unpacked once, and the initramfs
 # $VM_OUT      folder that the guest may write to (default a fresh one); the command sees it as $OUT
+# $VM_CAMERA   1: build v4l2loopback for that kernel, once, so that the guest can `modprobe v4l2loopback`
 # $VM_TIMEOUT  seconds until the guest is stopped (300)   $VM_MEM memory (2G)   $VM_CPU qemu's model of the processor
 # Exit status: the command's; 124 when time ran out; 125 when the guest never got as far as the command.
 set -euo pipefail
@@ -75,7 +76,30 @@ prepare() {
   echo "$release" > "$VM/ready"
 }
 
+# The module comes as source: it is built against the guest kernel's own headers, which are unpacked, not installed.
+build_v4l2loopback() {
+  local release headers modules package
+  release=$(cat "$VM/ready")
+  mkdir -p "$VM/debs-camera"
+  cd "$VM/debs-camera"
+  apt-get download -q "linux-headers-$release" "linux-headers-${release%-amd64}-common" \
+    "linux-kbuild-$(echo "$release" | cut -d. -f1-2)" v4l2loopback-dkms
+  for package in *.deb; do dpkg -x "$package" "$TREE"; done
+  headers=$TREE/usr/src/linux-headers-$release
+  modules=$TREE/lib/modules/$release
+  # The headers name each other by where they would be installed.
+  sed -i "s#include /usr/src#include $TREE/usr/src#" "$headers/Makefile"
+  rm -rf "$VM/v4l2loopback"
+  cp -r "$TREE"/usr/src/v4l2loopback-* "$VM/v4l2loopback"
+  make -s -C "$headers" M="$VM/v4l2loopback" modules
+  mkdir -p "$modules/updates"
+  cp "$VM/v4l2loopback/v4l2loopback.ko" "$modules/updates/"
+  "$BUSYBOX" depmod -b "$TREE" "$release"
+  touch "$VM/ready-camera"
+}
+
 [ -e "$VM/ready" ] || (prepare) >&2
+[ -z "${VM_CAMERA:-}" ] || [ -e "$VM/ready-camera" ] || (build_v4l2loopback) >&2
 [ $# -gt 0 ] || exit 0
 release=$(cat "$VM/ready")
 out=${VM_OUT:-$(mktemp -d "$VM/out.XXXX")}

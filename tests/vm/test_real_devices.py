@@ -1,0 +1,109 @@
+"""Our device classes against a real v4l2loopback and a real snd-aloop, in a guest kernel.
+
+    .venv/bin/python -m pytest -q -s -m vm tests/vm
+
+The guest (vmrun.sh) is Debian's kernel in qemu without hardware help, 10 to 25 times slower than its host, so that no
+time is judged here: only bytes, names, and who said what.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.vm
+
+ROOT = Path(__file__).resolve().parents[2]
+NEEDED = {
+    "qemu-system-x86_64": "qemu-system-x86", "apt-get": "apt", "gcc": "gcc", "make": "make",
+}  # fmt: skip
+
+
+def guest(folder: Path, command: str, seconds: int) -> Any:
+    """Run a command in the guest; return the JSON that it wrote."""
+    if os.geteuid() != 0:
+        pytest.skip("the guest is given this machine's files, and needs root for that")
+    missing = [package for tool, package in NEEDED.items() if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"apt-get install --no-install-recommends {' '.join(missing)}")
+    environment = {**os.environ, "VM_OUT": str(folder), "VM_TIMEOUT": str(seconds), "VM_CAMERA": "1"}
+    environment |= {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    script = f"export PYTHONPATH={ROOT} OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1; {command} $OUT/seen.json"
+    done = subprocess.run(
+        ["nice", "-n", "15", str(ROOT / "tests" / "vm" / "vmrun.sh"), script],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=seconds + 200,
+    )  # fmt: skip
+    print(done.stdout)
+    assert done.returncode == 0, f"the guest ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return json.loads((folder / "seen.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    pytest.importorskip("pyvirtualcam", reason="pip install 'lipline[camera]'")
+    return guest(tmp_path_factory.mktemp("camera"), f"{sys.executable} tests/vm/guest_camera.py", 240)
+
+
+def test_devices_are_known_by_their_labels(camera: Any) -> None:
+    assert camera["names"] == [["/dev/video0", "lipline", True, True], ["/dev/video1", "webcam", True, False]]
+
+
+def test_another_program_reads_our_bytes(camera: Any) -> None:
+    """I420 all the way, bit for bit, at the rate that was asked for."""
+    assert camera["small"].startswith("read 12 of 640x480 at 25/s")
+    assert camera["large"].startswith("read 12 of 1280x720 at 30/s")
+    assert camera["small"].endswith("then output") and camera["large"].endswith("then output")
+
+
+def test_the_camera_opens_again_and_again_in_any_size(camera: Any) -> None:
+    assert camera["reopened"] == [
+        ["capture YU12:640x480@25", "output"],
+        ["capture YU12:1280x720@25", "output"],
+        ["capture YU12:640x480@25", "output"],
+    ]
+
+
+def test_what_a_killed_sender_leaves_behind_is_mended(camera: Any) -> None:
+    assert camera["mended_after_a_crash"] == "left with [], then [output]"
+
+
+def test_a_camera_that_another_sends_to_is_left_alone(camera: Any) -> None:
+    assert camera["busy"].startswith("busy: another program sends to lipline already (python")
+    assert "(process PID)" in camera["busy"]
+
+
+def test_a_reader_that_came_first_is_named(camera: Any) -> None:
+    told = camera["held_by_a_reader"]
+    assert told.startswith("same size opened again; wrong format: lipline is held in YU12:640x480 by sleep ")
+    assert "close that" in told
+
+
+def test_our_own_camera_is_never_the_input(camera: Any) -> None:
+    assert "cannot watch itself" in camera["never_our_own"]
+
+
+def test_a_webcam_that_went_away_is_found_again_under_another_number(camera: Any) -> None:
+    returned = camera["webcam_returns"]
+    assert "failed" not in returned, returned["failed"]
+    assert returned["name"] == "webcam" and returned["at"] == ["/dev/video5"]
+    assert returned["before"] >= 10 and returned["after"] >= 10
+    assert len(returned["lost"]) == 1
+    assert returned["identical"]
+
+
+def test_a_tone_goes_through_alsas_loopback(tmp_path: Path) -> None:
+    pytest.importorskip("sounddevice", reason="pip install 'lipline[camera]'; apt-get install libportaudio2")
+    heard = guest(
+        tmp_path, f"modprobe snd-aloop; XDG_RUNTIME_DIR=/run/none {sys.executable} tests/vm/guest_sound.py", 120
+    )
+    print(heard)
+    assert not heard["server"] and heard["shape"] == [960]
+    assert heard["amplitude"] == pytest.approx(16_000.0, rel=0.02)
+    # The guest has no time to lose: it may miss a block.
+    assert heard["clean"] >= 0.6
+    assert heard["step_ms"] == pytest.approx(20.0, abs=2.0)
