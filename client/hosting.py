@@ -25,9 +25,10 @@ from signaling.pages import Pages
 from signaling.rooms import Rooms
 from signaling.server import SignalingServer
 
-# How long a thread that computes keeps the interpreter from one that wakes. Python's 5 ms are paid several times in
-# each turn of the event loop while faces are rendered: 25 ms late at the median were seen, 1 to 7 with this.
-SWITCH_S = 0.0005
+# How long a thread that computes keeps the interpreter from one that wakes. The event loop lets go of it a thousand
+# times a second (each datagram, each packet of sound) and each time waits so long while faces are rendered: with
+# Python's 5 ms it falls behind for good, with 0.5 it was 5 to 20 ms late at the median, with this 1 to 14.
+SWITCH_S = 0.0001
 
 
 class ClosableNode(Node, Protocol):
