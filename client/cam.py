@@ -24,7 +24,7 @@ speaking: past frames move the head, your voice moves the lips. Every such frame
   dub       your camera, with lips that speak another sound (--dub): an interpreter, a file
   away      your last seconds again and again, mouth closed, microphone silent
 
-keys: t through, p photo, d dub, a away, q quit"""
+keys: t through, p photo, d dub, a away, f next face, q quit"""
 
 EXAMPLES = """\
 examples:
@@ -121,7 +121,7 @@ async def _run(options: argparse.Namespace) -> None:
     async with AsyncExitStack() as stack:
         stack.callback(sys.setswitchinterval, sys.getswitchinterval())
         sys.setswitchinterval(_SWITCH_S)
-        stack.callback(line.clear)
+        stack.callback(_tell_file, options.out)
         parts = await put_together(options, stack, clock, line.say)
         call = LocalCall(
             parts.devices, parts.window, parts.synth, parts.stage, clock, fps=parts.fps, mode=options.mode,
@@ -131,11 +131,13 @@ async def _run(options: argparse.Namespace) -> None:
         def pressed(key: str) -> None:
             if key == "q":
                 ended.set()
+            elif key == "f":
+                parts.follow_next()
             elif key in _KEYS and (refused := call.choose(_KEYS[key])) is not None:
                 line.say(refused)
 
         keys = await stack.enter_async_context(Keys(pressed))
-        hint = "keys t p d a q" if keys.active else "Ctrl-C ends it"
+        hint = "keys t p d a f q" if keys.active else "Ctrl-C ends it"
         line.say(f"sending {parts.devices.size[0]}x{parts.devices.size[1]} to {parts.sends_to}; {hint}")
         tasks = [
             asyncio.create_task(call.run()),
@@ -154,8 +156,11 @@ async def _run(options: argparse.Namespace) -> None:
             await asyncio.gather(*tasks, return_exceptions=True)
             line.clear()
             line.say(_summary(call))
-    if parts.recorder is not None:
-        print(f"{options.out}: {parts.recorder.frames} frames")
+
+
+def _tell_file(out: Path | None) -> None:
+    if out is not None and out.is_file():
+        print(f"wrote {out}")
 
 
 async def _tell(call: "LocalCall", line: "StatusLine") -> None:

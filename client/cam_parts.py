@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
@@ -28,6 +28,9 @@ from realtime.devices.api import AudioSink, DeviceError, FrameSink, SoundSource
 from realtime.media_file import MediaError
 from realtime.worker import SynthWorker
 
+if TYPE_CHECKING:
+    from realtime.face import MediaPipeTracker
+
 SIZE: Final = (640, 480)
 FPS: Final = 25.0
 NONE: Final = "none"
@@ -37,7 +40,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Hold all that a local call needs; `sends_to` says in words where it goes."""
+    """Hold all that a local call needs; `sends_to` says in words where it goes, `follow_next` goes to the next face."""
 
     devices: Devices
     stage: Stage
@@ -45,8 +48,8 @@ class Parts:
     window: MelWindow
     fps: float
     card: Image
-    recorder: Recorder | None
     sends_to: str
+    follow_next: Callable[[], None]
 
 
 def check_consent(options: argparse.Namespace) -> None:
@@ -78,11 +81,11 @@ async def put_together(options: argparse.Namespace, stack: AsyncExitStack, clock
         size = options.size or (camera.camera.size if camera is not None else SIZE)
         fps = options.fps or (min(max(camera.camera.fps, 5.0), 60.0) if camera is not None else FPS)
         photo = await asyncio.to_thread(_open_photo, options.photo, size, say)
-        stage, window = await asyncio.to_thread(_open_stage, options.model, photo)
+        stage, window, tracker = await asyncio.to_thread(_open_stage, options.model, photo)
         synth = SynthWorker(stage)
         stack.push_async_callback(asyncio.to_thread, synth.close)
         microphone, dub = _open_microphone(options, say), _open_dub(options.dub)
-        recorder, pictures, sound, sends_to = await asyncio.to_thread(
+        pictures, sound, sends_to = await asyncio.to_thread(
             _open_sinks, options, size, fps, clock, microphone is not None or dub is not None, say
         )
     except (DeviceError, MediaError, ModelError) as error:
@@ -94,7 +97,7 @@ async def put_together(options: argparse.Namespace, stack: AsyncExitStack, clock
             stack.push_async_callback(asyncio.to_thread, source.close)
     devices = Devices(camera, microphone, dub, pictures, sound, size)
     card = _card(size, "No picture from the camera")
-    return Parts(devices, stage, synth, window, fps, card, recorder, sends_to)
+    return Parts(devices, stage, synth, window, fps, card, sends_to, tracker.follow_next)
 
 
 def _open_camera(options: argparse.Namespace, say: Say) -> CameraRelay | None:
@@ -133,13 +136,13 @@ def _open_photo(path: Path | None, size: tuple[int, int], say: Say) -> Photo | N
     return portrait
 
 
-def _open_stage(model: str, photo: Photo | None) -> tuple[Stage, MelWindow]:
+def _open_stage(model: str, photo: Photo | None) -> "tuple[Stage, MelWindow, MediaPipeTracker]":
     from models.catalog import open_generator
     from realtime.face import MediaPipeTracker
     from realtime.synth import FaceSynth
 
-    generator = open_generator(model, threads=1)
-    return Stage(FaceSynth(generator, MediaPipeTracker()), photo), generator.window
+    generator, tracker = open_generator(model, threads=1), MediaPipeTracker()
+    return Stage(FaceSynth(generator, tracker), photo), generator.window, tracker
 
 
 def _open_microphone(options: argparse.Namespace, say: Say) -> SoundSource | None:
@@ -167,23 +170,23 @@ def _open_dub(name: str | None) -> SoundSource | None:
 
 def _open_sinks(
     options: argparse.Namespace, size: tuple[int, int], fps: float, clock: Clock, heard: bool, say: Say
-) -> tuple[Recorder | None, FrameSink, AudioSink | None, str]:
+) -> tuple[FrameSink, AudioSink | None, str]:
     """Open the file that was asked for, or the virtual camera and, where somebody is heard, the virtual microphone."""
     if options.out is not None:
         recorder = Recorder(options.out, size, fps, clock)
-        return recorder, recorder, recorder, f"the file {options.out}"
+        return recorder, recorder, f"the file {options.out}"
     from realtime.devices.virtual_camera import VirtualCamera
     from realtime.devices.virtual_microphone import VirtualMicrophone
 
     pictures = VirtualCamera(size, fps)
     if not heard:
-        return None, pictures, None, f"the camera {pictures.name!r}"
+        return pictures, None, f"the camera {pictures.name!r}"
     try:
         sound = VirtualMicrophone(on_lost=lambda error: say(f"the virtual microphone is gone: {error}"))
     except DeviceError as error:
         say(f"no virtual microphone ({error}): others hear your own, and synthetic lips are seen late")
-        return None, pictures, None, f"the camera {pictures.name!r}"
-    return None, pictures, sound, f"the camera {pictures.name!r} and the microphone {sound.name!r}"
+        return pictures, None, f"the camera {pictures.name!r}"
+    return pictures, sound, f"the camera {pictures.name!r} and the microphone {sound.name!r}"
 
 
 def _card(size: tuple[int, int], text: str) -> Image:

@@ -29,6 +29,7 @@ COMMANDS = {
     "demo": Command("client.demo.command", "show a call whose link collapses, with and without lipline, and measure"),
     "serve": Command("client.serve", "run a signaling server with a lipline node"),
     "call": Command("client.call", "join a room from a file or from camera and microphone"),
+    "cam": Command("client.cam", "be a camera and a microphone in any program, also without a camera"),
     "dub": Command("client.dub", "put the words of any speech on a person in a video"),
     "convert": Command("client.convert", "turn a Wav2Lip or SyncNet checkpoint into ONNX"),
     "prepare": Command("train.prepare.command", "turn folders of talking-face videos into shards to train on"),
@@ -49,6 +50,8 @@ examples:
   lipline serve --port 8765 --token SECRET    run rooms and the filter for others
   lipline call ws://127.0.0.1:8765 --room studio --token SECRET --clip me.mp4
   lipline call ws://127.0.0.1:8765 --room studio --token SECRET --view seen.mp4
+  lipline cam                                 be the camera "lipline" in Zoom or Meet
+  lipline cam --photo me.jpg --mode photo     without a camera: your picture speaks
   lipline dub portrait.mp4 speech.wav out.mp4 give the person in a video other words
   lipline convert wav2lip.pth wav2lip.onnx    use weights that you have
   lipline enroll me.mp4 --out me.onnx         make a generator for your own face and voice

@@ -166,8 +166,22 @@ class MediaWriter:
     Frames and sound may come in any order; give them roughly in step to keep memory small. Not thread-safe.
     """
 
-    def __init__(self, path: str | Path, fps: float, audio_rate: int | None = 48_000, synthetic: bool = False) -> None:
-        """Begin to write `path`; `audio_rate` None leaves the sound out, `synthetic` marks the file for machines."""
+    def __init__(
+        self, path: str | Path, fps: float, audio_rate: int | None = 48_000, synthetic: bool = False, *,
+        preset: str = "veryfast",
+    ) -> None:  # fmt: skip
+        """Begin to write `path`.
+
+        Args:
+            path: file to write.
+            fps: rate of the frames.
+            audio_rate: of the sound, None leaves it out.
+            synthetic: marks the file for machines.
+            preset: of x264; the faster, the larger the file.
+
+        Raises:
+            MediaError: there is no such folder.
+        """
         self._path = Path(path)
         if not self._path.parent.is_dir():
             raise MediaError(f"there is no folder {self._path.parent}: make it first")
@@ -176,7 +190,7 @@ class MediaWriter:
         if synthetic:
             self._container.metadata["comment"] = _MARK
         self._fps = Fraction(fps).limit_denominator(1001)
-        self._video = self._container.add_stream("libx264", rate=self._fps, options={"crf": "18", "preset": "veryfast"})
+        self._video = self._container.add_stream("libx264", rate=self._fps, options={"crf": "18", "preset": preset})
         self._video.pix_fmt = "yuv420p"
         self._audio: Any = None
         if audio_rate is not None:
@@ -199,15 +213,21 @@ class MediaWriter:
     def write_frame(self, image: Image) -> None:
         """Append a frame (H, W, 3) uint8 BGR; all have the size of the first, an odd last row or column is cut off."""
         height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
+        self._write(av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), format="bgr24"))
+
+    def write_i420(self, i420: NDArray[np.uint8]) -> None:
+        """Append a frame as I420 (H * 3 // 2, W) uint8, the planes Y, U, V one below the other."""
+        self._write(av.VideoFrame.from_ndarray(np.ascontiguousarray(i420), format="yuv420p"))
+
+    def _write(self, frame: Any) -> None:
         if self._size is None:
-            self._size = (height, width)
-            self._video.width, self._video.height = width, height
+            self._size = (frame.height, frame.width)
+            self._video.width, self._video.height = frame.width, frame.height
             early, self._early = self._early, []
             for samples in early:
                 self.write_audio(samples)
-        if self._size != (height, width):
-            raise ValueError(f"frame is {width}x{height}, the file {self._size[1]}x{self._size[0]}")
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), format="bgr24")
+        if self._size != (frame.height, frame.width):
+            raise ValueError(f"frame is {frame.width}x{frame.height}, the file {self._size[1]}x{self._size[0]}")
         frame.pts, frame.time_base = self.frames, 1 / self._fps
         self.frames += 1
         self._container.mux(self._video.encode(frame))

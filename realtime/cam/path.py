@@ -220,17 +220,14 @@ class CamPath:
         self._note(kind, now_ms)
         if frame is not None and (frame.image is not self._last or self._stands(now_ms)):
             self._send(frame.image, frame.kind, frame.skew_ms, now_ms)
-        elif frame is None and not engine.pinned and self.card is not None and self._waited(now_ms):
+        elif frame is None and not engine.pinned and self.card is not None and self._stands(now_ms):
             self._send(self.card, FrameKind.REPEATED, 0.0, now_ms)
         self.next_tick_ms = now_ms + self._wait_ms(now_ms)
         self._plan_real(now_ms)
 
     def _stands(self, now_ms: float) -> bool:
         """Say whether a repeated picture is to be sent: none was for so long that somebody could see nothing."""
-        return not self._sent or now_ms - self._sent[-1] >= _REPEAT_MS
-
-    def _waited(self, now_ms: float) -> bool:
-        return now_ms - self._begun_ms >= _CARD_MS and self._stands(now_ms)
+        return now_ms - (self._sent[-1] if self._sent else self._begun_ms + _CARD_MS) >= _REPEAT_MS
 
     def _send(self, image: NDArray[np.uint8], kind: FrameKind, skew_ms: float, now_ms: float) -> None:
         came = next((came for came in self._came if came.image is image), None) if kind is FrameKind.REAL else None

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 
 from realtime.clock import Clock
@@ -33,12 +32,13 @@ class Recorder:
     def __init__(self, path: Path, size: tuple[int, int], fps: float, clock: Clock) -> None:
         """Begin `path`; it appears when it is complete. Raises MediaError where that cannot be."""
         # Frames of it may be synthetic: the file says so from the start.
-        self._writer = MediaWriter(path, fps, AUDIO_RATE, synthetic=True)
+        # The encoder shares two cores with the face: it may not take much.
+        self._writer = MediaWriter(path, fps, AUDIO_RATE, synthetic=True, preset="ultrafast")
         self._clock, self._interval_ms = clock, 1000.0 / fps
         self.size = size
         self.dropped = 0
         self._zero_ms: float | None = None
-        self._last: np.ndarray | None = None  # type: ignore[type-arg]
+        self._last: Pixels | None = None
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(_DEPTH)
         self._error: Exception | None = None
         self._closed = False
@@ -104,16 +104,15 @@ class Recorder:
                     self._error = error
 
     def _write_picture(self, i420: Pixels, at_ms: float) -> None:
-        image = np.asarray(cv2.cvtColor(i420, cv2.COLOR_YUV2BGR_I420), np.uint8)
         off = at_ms / self._interval_ms - self._writer.frames
         if off < -_SNAP:
             return
-        before = image if self._last is None else self._last
+        before = i420 if self._last is None else self._last
         while off > _SNAP:
-            self._writer.write_frame(before)
+            self._writer.write_i420(before)
             off -= 1.0
-        self._writer.write_frame(image)
-        self._last = image
+        self._writer.write_i420(i420)
+        self._last = i420
 
     def _write_sound(self, block: Samples, at_ms: float) -> None:
         missing_ms = at_ms - self._writer.samples * 1000.0 / AUDIO_RATE

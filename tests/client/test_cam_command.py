@@ -2,6 +2,10 @@
 
 import argparse
 import io
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +87,7 @@ def test_help_names_every_mode_and_its_key(capsys: pytest.CaptureFixture[str]) -
     said = capsys.readouterr().out
     for mode in Mode:
         assert f"  {mode.value} " in said
-    assert "t through, p photo, d dub, a away, q quit" in said and "--i-may-use-this" in said
+    assert "t through, p photo, d dub, a away, f next face, q quit" in said and "--i-may-use-this" in said
 
 
 def test_the_status_fits_one_line() -> None:
@@ -127,16 +131,55 @@ def test_a_busy_camera_ends_it_with_one_line(monkeypatch: pytest.MonkeyPatch, tm
     assert not list(tmp_path.iterdir())
 
 
-def test_a_clip_goes_through_to_a_film_with_its_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("client.consent.data_folder", lambda: tmp_path / "data")
-    clip, film = tmp_path / "clip.mp4", tmp_path / "film.mp4"
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
     t = np.arange(2 * 48_000) / 48_000
     tone = (0.3 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)
     frames = [np.full((96, 128, 3), 4 * i, np.uint8) for i in range(50)]
-    write_media(clip, frames, 25, tone)
+    write_media(tmp_path / "clip.mp4", frames, 25, tone)
+    return tmp_path / "clip.mp4"
+
+
+def test_a_clip_goes_through_to_a_film_with_its_sound(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("client.consent.data_folder", lambda: tmp_path / "data")
+    film = tmp_path / "film.mp4"
     options = parse("--camera", str(clip), "--out", str(film), "--seconds", "2", "--i-may-use-this")
     options.run(options)
     seen = probe(film)
     assert (seen.width, seen.height, seen.fps) == (128, 96, 25.0)
     assert np.abs(read_audio(film, 48_000)).max() > 0.2
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_ctrl_c_finishes_the_film(clip: Path, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    command = [
+        sys.executable,
+        "-m",
+        "client.main",
+        "cam",
+        "--camera",
+        str(clip),
+        "--out",
+        str(film),
+        "--i-may-use-this",
+    ]
+    running = subprocess.Popen(
+        command,
+        env={**os.environ, "XDG_DATA_HOME": str(tmp_path / "data")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "| real" in line:
+            break
+    running.send_signal(signal.SIGINT)
+    said, complained = running.communicate(timeout=60)
+    assert running.returncode == 130 and f"wrote {film}" in said
+    assert "Traceback" not in complained
+    assert probe(film).has_video and not list(tmp_path.glob("*.part"))

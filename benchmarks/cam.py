@@ -1,0 +1,207 @@
+"""Measure the local call of `lipline cam`, mode by mode: `python -m benchmarks.cam [--seconds N] [--json FILE]`.
+
+A clip plays in place of camera and microphone, in real time; what leaves is counted and thrown away, so that no encoder
+and no driver is measured. The camera stops and comes back once. Latency is from the camera's thread to the return of
+the sink, skew is the engine's, CPU is that of the whole process, the clip's decoder included.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from models.catalog import open_generator
+from realtime.cam.call import CameraRelay, Devices, LocalCall
+from realtime.cam.filesound import FileSound, video_round_ms
+from realtime.cam.modes import Mode
+from realtime.cam.path import Picture
+from realtime.cam.stage import Stage
+from realtime.clock import MonotonicClock
+from realtime.devices.api import CameraFrame, OnFrame, OnLost, Pixels, Samples
+from realtime.devices.camera import FileCamera
+from realtime.face import MediaPipeTracker
+from realtime.media import FrameKind
+from realtime.media_file import read_video
+from realtime.portrait import load_portrait
+from realtime.stats import freezes
+from realtime.synth import FaceSynth
+from realtime.worker import SynthWorker
+
+CALLER: Final = Path(__file__).resolve().parents[1] / "client" / "assets" / "caller.mp4"
+PLAN: Final = (
+    ("warm up", Mode.THROUGH, True, 0.5),
+    ("through", Mode.THROUGH, True, 2.0),
+    ("through, camera gone", Mode.THROUGH, False, 1.0),
+    ("through, camera back", Mode.THROUGH, True, 1.0),
+    ("photo", Mode.PHOTO, True, 1.0),
+    ("dub", Mode.DUB, True, 1.0),
+    ("away", Mode.AWAY, True, 1.0),
+    ("through again", Mode.THROUGH, True, 1.0),
+)
+"""Name, mode, whether the camera gives pictures, and how long in units of `--seconds`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Hold one phase: rates per second, times in ms, CPU in cores; latency is 0 where nothing real left."""
+
+    phase: str
+    fps: float
+    made: float
+    latency_p50: float
+    latency_p95: float
+    skew_p95: float
+    sound_ms: float
+    freezes: int
+    cpu: float
+
+
+class SlowCamera(FileCamera):
+    """A clip whose pictures come `late_ms` after they were taken, as those of real cameras do; it can be covered."""
+
+    def __init__(self, path: Path, late_ms: float) -> None:
+        super().__init__(path)
+        self.gone, self.given, self._late_ms = False, 0, late_ms
+
+    def start(self, on_frame: OnFrame, on_lost: OnLost) -> None:
+        """Begin."""
+
+        def give(frame: CameraFrame) -> None:
+            if not self.gone:
+                self.given += 1
+                on_frame(CameraFrame(frame.image, frame.i420, frame.captured_ms - self._late_ms))
+
+        super().start(give, on_lost)
+
+
+class Nowhere:
+    """Take pictures and sound, and forget them."""
+
+    latency_ms = 0.0
+
+    def send(self, i420: Pixels) -> None:
+        """Forget a picture."""
+
+    def put(self, block: Samples) -> None:
+        """Forget a block."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class MeasuredCall(LocalCall):
+    """Remember when what left: time in ms, kind, latency in ms or None, skew in ms."""
+
+    def _send(self, picture: Picture) -> None:
+        super()._send(picture)
+        now_ms = self._clock.now_ms()
+        latency_ms = None if picture.arrived_ms is None else now_ms - picture.arrived_ms
+        self.__dict__.setdefault("left", []).append((now_ms, picture.kind, latency_ms, picture.skew_ms))
+
+
+async def measure(seconds: float, size: tuple[int, int] | None, late_ms: float) -> list[Row]:
+    """Run the plan and return its rows."""
+    cv2.setNumThreads(1)
+    sys.setswitchinterval(0.0005)
+    camera = SlowCamera(CALLER, late_ms)
+    size = size or camera.size
+    relay, nowhere = CameraRelay(camera), Nowhere()
+    generator = open_generator("lite", threads=1)
+    stage = Stage(FaceSynth(generator, MediaPipeTracker()), load_portrait(_photo(), size))
+    synth = SynthWorker(stage)
+    microphone, dub = FileSound(CALLER, round_ms=video_round_ms(CALLER)), FileSound(CALLER)
+    devices = Devices(relay, microphone, dub, nowhere, nowhere, size)
+    call = MeasuredCall(devices, generator.window, synth, stage, MonotonicClock(), fps=camera.fps)
+    relay.start()
+    running = asyncio.create_task(call.run())
+    rows = []
+    try:
+        for phase, mode, present, units in PLAN:
+            camera.gone = not present
+            refused = call.choose(mode) if mode is not call.path.mode else None
+            assert refused is None, refused
+            rows.append(await _phase(call, phase, units * seconds))
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        for part in (microphone, dub, relay, synth):
+            await asyncio.to_thread(part.close)
+    missed = 1.0 - sum(row.fps * (1.0 - row.made) for row in rows[1:2]) / camera.fps
+    print(f"missed in through: {100.0 * max(0.0, missed):.1f} %; renderer's faults: {synth.errors} {synth.last_error}")
+    return rows
+
+
+def _photo() -> Path:
+    import tempfile
+
+    path = Path(tempfile.mkdtemp()) / "photo.png"
+    frame = next(frame for index, frame in enumerate(read_video(CALLER)) if index == 30)
+    cv2.imwrite(str(path), frame.image)
+    return path
+
+
+async def _phase(call: LocalCall, phase: str, seconds: float) -> Row:
+    left = call.__dict__.setdefault("left", [])
+    first, cpu, began = len(left), time.process_time(), time.monotonic()
+    await asyncio.sleep(seconds)
+    spent = time.monotonic() - began
+    here = left[first:]
+    latencies = [latency for _, _, latency, _ in here if latency is not None] or [0.0]
+    new = [at for at, kind, _, _ in here if kind is not FrameKind.REPEATED]
+    made = sum(kind is FrameKind.SYNTH for _, kind, _, _ in here) / max(1, len(here))
+    return Row(
+        phase,
+        len(here) / spent,
+        made,
+        float(np.quantile(latencies, 0.5)),
+        float(np.quantile(latencies, 0.95)),
+        float(np.quantile([abs(skew) for *_, skew in here] or [0.0], 0.95)),
+        call.path.sound.lag_ms,
+        freezes(new).freezeCount,
+        (time.process_time() - cpu) / spent,
+    )
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the rows as Markdown."""
+    lines = [
+        "| phase | fps | made | latency p50, p95 ms | skew p95 ms | sound ms | freezes | cores |",
+        "|---" * 8 + "|",
+    ]
+    for row in rows:
+        latency = f"{row.latency_p50:.0f}, {row.latency_p95:.0f}" if row.latency_p95 else ""
+        lines.append(
+            f"| {row.phase} | {row.fps:.1f} | {row.made:.0%} | {latency} | {row.skew_p95:.0f} | {row.sound_ms:.0f} | "
+            f"{row.freezes} | {row.cpu:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=4.0, help="unit of the plan; all of it takes 8.5 of them (4)")
+    parser.add_argument("--size", help="of the pictures, WxH (the clip's)")
+    parser.add_argument(
+        "--late", type=float, default=0.0, metavar="MS", help="pictures come so long after they were taken"
+    )
+    parser.add_argument("--json", type=Path, help="also write the rows here")
+    options = parser.parse_args(argv)
+    width, _, height = (options.size or "0x0").partition("x")
+    size = (int(width), int(height)) if options.size else None
+    rows = asyncio.run(measure(options.seconds, size, options.late))
+    print(table(rows))
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
