@@ -15,8 +15,9 @@ _LOWER: Final = ((33, 7, 163, 144, 145, 153, 154, 155, 133), (362, 382, 381, 380
 _BROW: Final = ((46, 53, 52, 65, 55), (285, 295, 282, 283, 276))
 _REACH: Final = 1.25  # skin above the eye that gives way, in eye heights
 _BROW_ROOM: Final = 0.12  # of the way to the brow that is left alone
-_MEET: Final = 0.98  # how far down the lower lid is where the lids meet
-_RISE: Final = 0.16  # of the lower lid, in eye heights; takes in what the contour leaves out of the eye
+_MEET: Final = 0.96  # how far down the lower lid is where the lids meet
+_RISE: Final = 0.12  # of the lower lid, in eye heights; takes in what the contour leaves out of the eye
+_CLEAR: Final = 0.14  # eye heights above the contour from which skin is taken: the eye must not be drawn down with it
 _LASH_DARK: Final = 0.55
 _SHADE: Final = 0.35
 _HIDDEN: Final = 0.45  # lid darker than this share of the skin beside the nose: sunglasses or hair, not a lid
@@ -137,7 +138,10 @@ def _close(image: Image, eye: _Eye, closed: float) -> Image:
     gap = np.maximum(eye.lower - eye.upper, 0.0)
     edge = eye.upper + np.float32(_MEET * closed) * gap
     # What was between anchor and lid now reaches down to the edge.
-    room, stretched = np.maximum(eye.upper - eye.anchor, 0.5), np.maximum(edge - eye.anchor, 0.5)
+    room, stretched = (
+        np.maximum(eye.upper - _CLEAR * closed * gap - eye.anchor, 0.5),
+        np.maximum(edge - eye.anchor, 0.5),
+    )
     share = np.clip((eye.v - eye.anchor) / stretched, 0.0, 1.0)
     skin = _shifted(image, eye, np.where(eye.v < eye.anchor, eye.v, eye.anchor + share * room))
     below = eye.v - edge

@@ -102,11 +102,12 @@ class StillPortrait:
         """Return the frame for `media_ms`: about 5 ms for 640x480 on one core; the first is the picture itself."""
         pose = self._motion.step(media_ms, self._loudness(media_ms))
         image, landmarks = self._still.image, self._still.landmarks
-        if self._lids is not None and pose.lids > 0.0:
-            image, landmarks = self._lids.draw(image, pose.lids), self._lids.carry(landmarks, pose.lids)
+        lids = pose.lids if self._lids is not None else 0.0
+        if self._lids is not None and lids > 0.0:
+            image, landmarks = self._lids.draw(image, lids), self._lids.carry(landmarks, lids)
         image, landmarks = self._warp.apply(image, landmarks, pose)
         still = self._still
-        opening = self._open * (1.0 - pose.lids)
+        opening = self._open * (1.0 - lids)
         return PastFrame(image, landmarks, media_ms, still.opening, still.sharpness, still.yaw, opening)
 
     def references(self, count: int) -> list[PastFrame]:
@@ -125,7 +126,9 @@ class ClipPortrait:
     def __init__(self, history: History, seed: int = 0) -> None:
         """Take the tracked frames of the clip, at least one."""
         self._history = history
-        self._path = history.path(seed)
+        path = history.path(seed)
+        # The longest unbroken stretch shows its turns least.
+        self._path = history.detour(len(path) + 1, seed) or path
         self.notes: tuple[str, ...] = ()
 
     @property

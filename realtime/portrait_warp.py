@@ -24,9 +24,12 @@ _BREATH_HEAD: Final = 0.4  # of it that lifts the head
 _DEPTH: Final = 0.62  # of the face before its rim, and of the nose before the face
 _NOSE: Final = 0.22
 _NOSE_TIP: Final = 4
+_SHARP_PX: Final = 160_000  # a head of more px is moved with linear interpolation, which takes a third of the time
 _BORDER: Final = 0.6  # eye distances from the picture's edge within which all comes to rest
 
 Field = NDArray[np.float32]
+Box = tuple[slice, slice]
+"""Rows and columns of a picture."""
 
 
 class PortraitWarp:
@@ -59,8 +62,7 @@ class PortraitWarp:
         across, down = (cv2.resize(np.ascontiguousarray(field[..., i]), (width, height)) for i in (0, 1))
         map_x, map_y = cv2.subtract(self._base_x, across), cv2.subtract(self._base_y, down)
         out = image.copy()
-        # Bicubic for the head: with linear interpolation hair turns soft and sharp again as it creeps over the pixels.
-        for box, how in ((self._moving, cv2.INTER_LINEAR), (self._sharp, cv2.INTER_CUBIC)):
+        for box, how in self._parts:
             out[box] = cv2.remap(image, map_x[box], map_y[box], how, borderMode=cv2.BORDER_REPLICATE)
         return out, self._carry(field, landmarks)
 
@@ -80,15 +82,15 @@ class PortraitWarp:
         bulge = _DEPTH * 0.5 * (1.0 + np.cos(np.pi * inner))
         tip = _NOSE * np.exp(-((u - nose[0]) ** 2 + (v - nose[1]) ** 2) / (2.0 * 0.2**2))
         self._depth = (rest * (bulge + tip)).astype(np.float32)
-        self._moving = self._box(np.maximum(np.maximum(head, follow), lifted) > 0.01)
-        self._sharp = self._box(radius < 1.1)
+        self._parts = _parts(self._box(np.maximum(np.maximum(head, follow), lifted) > 0.01), self._box(radius < 1.1))
 
-    def _box(self, nodes: NDArray[np.bool_]) -> tuple[slice, slice]:
-        """Return the rows and columns of the picture that hold all `nodes` (rows, columns) that are True."""
+    def _box(self, nodes: NDArray[np.bool_]) -> Box:
+        """Return the box of the picture that holds all `nodes` (rows, columns) that are True."""
         found = (np.flatnonzero(nodes.any(axis)) for axis in (1, 0))
         sides = zip(found, self._size, self._nodes, strict=True)
         low_high = (
-            (max(int(at[0]) - 1, 0) * side // count, (int(at[-1]) + 2) * side // count) for at, side, count in sides
+            (max(int(at[0]) - 1, 0) * side // count, min((int(at[-1]) + 2) * side // count, side))
+            for at, side, count in sides
         )
         rows, columns = (slice(low, high) for low, high in low_high)
         return rows, columns
@@ -125,6 +127,24 @@ class PortraitWarp:
             moved = cv2.remap(field, xs[:, None], ys[:, None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             at = (landmarks + moved[:, 0]).astype(np.float32)
         return at
+
+
+def _parts(moving: Box, sharp: Box) -> list[tuple[Box, int]]:
+    """Return boxes that share out `moving`, and how each is interpolated.
+
+    Bicubic in `sharp`, the head: with linear interpolation hair turns soft and sharp again as it creeps over pixels.
+    """
+    (rows, columns), (inner_rows, inner_columns) = moving, sharp
+    if (inner_rows.stop - inner_rows.start) * (inner_columns.stop - inner_columns.start) > _SHARP_PX:
+        return [(moving, cv2.INTER_LINEAR)]
+    around = [
+        (slice(rows.start, inner_rows.start), columns),
+        (slice(inner_rows.stop, rows.stop), columns),
+        (inner_rows, slice(columns.start, inner_columns.start)),
+        (inner_rows, slice(inner_columns.stop, columns.stop)),
+    ]
+    kept = [(r, c) for r, c in around if r.stop > r.start and c.stop > c.start]
+    return [(sharp, cv2.INTER_CUBIC), *((box, cv2.INTER_LINEAR) for box in kept)]
 
 
 def _step(low: float | Field, high: float | Field, x: Field) -> Field:
