@@ -21,8 +21,8 @@ import numpy as np
 from models.catalog import open_generator
 from realtime.cam.call import CameraRelay, Devices, LocalCall
 from realtime.cam.filesound import FileSound, video_round_ms
+from realtime.cam.left import Picture
 from realtime.cam.modes import Mode
-from realtime.cam.path import Picture
 from realtime.cam.stage import Stage
 from realtime.clock import MonotonicClock
 from realtime.devices.api import CameraFrame, OnFrame, OnLost, Pixels, Samples

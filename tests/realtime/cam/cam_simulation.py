@@ -13,8 +13,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from synth_fakes import FakeSynthesizer
 
 from models.alignment import MelWindow
+from realtime.cam.left import Picture
 from realtime.cam.modes import Mode, Voice
-from realtime.cam.path import CamConfig, CamPath, Picture
+from realtime.cam.path import CamConfig, CamPath
 from realtime.clock import FakeClock
 from realtime.devices.api import CameraFrame
 from realtime.media import FrameKind
