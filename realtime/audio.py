@@ -12,13 +12,14 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from models.alignment import COLUMN_MS, MelWindow
+from models.alignment import COLUMN_MS, SILENCE, MelWindow
 from realtime.conceal import Block, Concealer
 from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES, AudioBlock
 from realtime.mel import StreamingMel
 from realtime.mel_history import MelHistory
 from realtime.resample import HALF_TAPS, Decimator
 from realtime.speechline import SpeechLine
+from realtime.voice import MouthGate
 
 
 def hold_for(window: MelWindow, frame_interval_ms: float) -> float:
@@ -65,13 +66,21 @@ class SpeechPath:
 
     MARKS = 200
 
-    def __init__(self, window: MelWindow, config: SpeechConfig | None = None, *, start_ms: float = 0.0) -> None:
-        """Begin at media time and output time `start_ms`."""
+    def __init__(
+        self,
+        window: MelWindow,
+        config: SpeechConfig | None = None,
+        *,
+        start_ms: float = 0.0,
+        gate: MouthGate | None = None,
+    ) -> None:
+        """Begin at media time and output time `start_ms`; `gate` says when lips move, else the level does."""
         self.config = config or SpeechConfig()
         self.level_db = -120.0
         self.line = SpeechLine(start_ms)
         self._out_ms = start_ms
         self._window = window
+        self._gate, self._start_ms = gate, start_ms
         self._concealer = Concealer()
         self._decimator = Decimator()
         self._mel = StreamingMel()
@@ -102,7 +111,11 @@ class SpeechPath:
         concealed = samples is None or invented
         block = self._concealer.push(samples, cut=self._is_cut(samples, source_ms) or cut)
         self._mark(block, None if concealed else source_ms, concealed=concealed)
-        self._history.extend(self._mel.push(self._decimator.push(block)))
+        heard = self._decimator.push(block)
+        columns = self._mel.push(heard)
+        self._history.extend(columns)
+        if self._gate is not None:
+            self._gate.push(heard, columns)
         self.line.append(block)
 
     def pull(self, rate: float = 0.0) -> AudioBlock:
@@ -131,9 +144,11 @@ class SpeechPath:
         """Return the model's mel window (80, columns) for a frame at `media_ms`.
 
         While the delay still grows to what the model needs, the last column heard stands for those to come; None while
-        that one lies too far back.
+        that one lies too far back. Where a gate opens the mouth only in part, the window is that far from silence.
         """
-        return self._history.window_so_far(self._window, media_ms)
+        window = self._history.window_so_far(self._window, media_ms)
+        opening = 1.0 if self._gate is None else self._gate.opening(media_ms - self._start_ms)
+        return window if window is None or opening >= 1.0 else _towards_silence(window, opening)
 
     def speech(self, media_ms: float) -> bool:
         """Say whether lips may move at `media_ms`: someone speaks and it is not invented. Past the newest: as there."""
@@ -141,7 +156,8 @@ class SpeechPath:
         if not self._marks or back > len(self._marks):
             return False
         mark = self._marks[-max(back, 1)]
-        return mark.speech and mark.concealed_ms <= self.config.concealed_limit_ms
+        speech = mark.speech if self._gate is None else self._gate.opening(media_ms - self._start_ms) > 0.0
+        return speech and mark.concealed_ms <= self.config.concealed_limit_ms
 
     def _is_cut(self, samples: Block | None, source_ms: float | None) -> bool:
         before, self._source_end = self._source_end, None
@@ -157,3 +173,7 @@ class SpeechPath:
         limit = self.config.close_dbfs if self._quiet_ms < self.config.hangover_ms else self.config.open_dbfs
         self._quiet_ms = 0.0 if level > limit else self._quiet_ms + BLOCK_MS
         self._marks.append(_Mark(self._quiet_ms < self.config.hangover_ms, self._concealed_ms, source_ms))
+
+
+def _towards_silence(window: NDArray[np.float32], opening: float) -> NDArray[np.float32]:
+    return np.asarray(SILENCE + np.float32(opening) * (window - SILENCE), np.float32)

