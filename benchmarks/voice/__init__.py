@@ -1,0 +1,1 @@
+"""How well the mouth rests when nobody speaks: `python -m benchmarks.voice`."""
