@@ -125,7 +125,7 @@ async def _run(options: argparse.Namespace) -> None:
         parts = await put_together(options, stack, clock, line.say)
         call = LocalCall(
             parts.devices, parts.window, parts.synth, parts.stage, clock, fps=parts.fps, mode=options.mode,
-            card=parts.card, say=line.say,
+            card=parts.card, gate=parts.gate, say=line.say,
         )  # fmt: skip
 
         def pressed(key: str) -> None:

@@ -26,6 +26,7 @@ from realtime.cam.stage import Photo, Stage
 from realtime.clock import Clock
 from realtime.devices.api import AudioSink, DeviceError, FrameSink, SoundSource
 from realtime.media_file import MediaError
+from realtime.voice import MouthGate
 from realtime.worker import SynthWorker
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Parts:
     fps: float
     card: Image
     sends_to: str
+    gate: MouthGate | None
     follow_next: Callable[[], None]
 
 
@@ -97,7 +99,8 @@ async def put_together(options: argparse.Namespace, stack: AsyncExitStack, clock
             stack.push_async_callback(asyncio.to_thread, source.close)
     devices = Devices(camera, microphone, dub, pictures, sound, size)
     card = _card(size, "No picture from the camera")
-    return Parts(devices, stage, synth, window, fps, card, sends_to, tracker.follow_next)
+    gate = await asyncio.to_thread(_open_gate, say)
+    return Parts(devices, stage, synth, window, fps, card, sends_to, gate, tracker.follow_next)
 
 
 def _open_camera(options: argparse.Namespace, say: Say) -> CameraRelay | None:
@@ -143,6 +146,18 @@ def _open_stage(model: str, photo: Photo | None) -> "tuple[Stage, MelWindow, Med
 
     generator, tracker = open_generator(model, threads=1), MediaPipeTracker()
     return Stage(FaceSynth(generator, tracker), photo), generator.window, tracker
+
+
+def _open_gate(say: Say) -> MouthGate | None:
+    """Open what tells speech from music and other people; without it loudness moves the lips."""
+    from models.vad import VoiceDetector
+    from realtime.voice import VoiceGate
+
+    try:
+        return VoiceGate(VoiceDetector())
+    except ModelError as error:
+        say(f"{error}; until then any sound moves the lips")
+        return None
 
 
 def _open_microphone(options: argparse.Namespace, say: Say) -> SoundSource | None:

@@ -20,6 +20,7 @@ from realtime.clock import Clock
 from realtime.devices.api import AudioSink, Camera, CameraFrame, DeviceError, FrameSink, Pixels, Samples, SoundSource
 from realtime.media import BLOCK_MS
 from realtime.synth_api import Synthesizer
+from realtime.voice import MouthGate
 
 _CATCH_UP_MS: Final = 500.0
 _LATE: Final = 0.5
@@ -101,13 +102,14 @@ class LocalCall:
         fps: float,
         mode: Mode = Mode.THROUGH,
         card: Image | None = None,
+        gate: MouthGate | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
         self._devices, self._stage, self._clock, self._say = devices, stage, clock, say
         config = CamConfig(fps=fps, hears_us=devices.sound is not None)
         now_ms = clock.now_ms()
         self.path = CamPath(
-            window, synth, stage, on_picture=self._send, on_block=self._put, config=config, start_ms=now_ms
+            window, synth, stage, on_picture=self._send, on_block=self._put, config=config, start_ms=now_ms, gate=gate
         )
         self.path.card = card
         self.path.set_mode(mode, now_ms)

@@ -24,6 +24,7 @@ from realtime.link import LinkMonitor, LinkState
 from realtime.media import FrameKind, VideoFrame
 from realtime.stats import Quantiles
 from realtime.synth_api import Synthesizer
+from realtime.voice import MouthGate
 
 _KEPT = 40
 _RATE_MS = 2000.0
@@ -74,7 +75,8 @@ class CamPath:
     """Run the sound and the picture of a local call. Everything from one thread.
 
     Call `play` every 20 ms and `tick` whenever `next_tick_ms` is past. `on_picture` and `on_block` take what leaves and
-    may not block; `stage` is what `synth` draws with, None where it draws nothing.
+    may not block; `stage` is what `synth` draws with, None where it draws nothing; `gate` tells speech from other
+    sounds.
     """
 
     def __init__(
@@ -87,12 +89,13 @@ class CamPath:
         on_block: Callable[[Block], None],
         config: CamConfig | None = None,
         start_ms: float = 0.0,
+        gate: MouthGate | None = None,
     ) -> None:
         self.config = config or CamConfig()
         ahead_ms = self.config.ahead_ms if self.config.hears_us else float("inf")
         engine = EngineConfig(fps=self.config.fps, real_ahead_ms=ahead_ms)
         self.mode = Mode.THROUGH
-        self.speech = SpeechPath(window)
+        self.speech = SpeechPath(window, gate=gate)
         self.engine = Engine(self.speech, synth, config=engine, link=LinkMonitor())
         self.sound = LocalSound(self.speech, self.config.sound, on_heard=self._heard)
         self.latency = Quantiles()
