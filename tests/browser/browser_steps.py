@@ -9,6 +9,9 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+# Asking a page ten times a second takes a sixth of a core, which browsers and node want.
+POLL_S = 0.3
+
 # The figures of W3C webrtc-stats that the tests are about, read by the page's own getStats().
 RECEIVED = """async () => {
   for (const pc of [...window.seen.connections].reverse()) {
@@ -45,7 +48,7 @@ def until(true: Callable[[], bool], what: str, timeout_s: float = 25.0) -> float
     start = time.monotonic()
     while not true():
         assert time.monotonic() - start < timeout_s, f"not within {timeout_s:g} s: {what}"
-        time.sleep(0.1)
+        time.sleep(POLL_S)
     return time.monotonic() - start
 
 

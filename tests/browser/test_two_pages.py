@@ -29,13 +29,15 @@ Browse = Callable[..., Page]
 GENERATED = ("synth", "still")
 # What is shown when media arrives, on a machine too busy for real video all the time as well.
 ANYTHING = ("real", "synth", "returning", "still")
+# Without a GPU each browser draws its page on the cores that the node wants: half the pixels of a usual window.
+WINDOW = (960, 640)
 # What others leave idle below this, a freeze may be theirs: figures are kept then, and not judged.
 QUIET = 0.8
 
 
 def pair(browse: Browse, served: Served) -> tuple[Page, Page]:
     """Bring Anna and Ben into a call, wait until each sees the other, and let the node take pictures of both."""
-    anna, ben = browse(0), browse(1)
+    anna, ben = browse(0, *WINDOW), browse(1, *WINDOW)
     join(anna, served.link, "Anna")
     join(ben, served.link, "Ben")
     connected(anna)
