@@ -81,6 +81,11 @@ class History:
         self._sequence = None
         self._section += 1
 
+    def retract(self, since_ms: float) -> None:
+        """Take back frames newer than `since_ms`, which showed what they should not; recent ones and gallery alike."""
+        self._frames = deque(frame for frame in self._frames if frame.media_ms <= since_ms)
+        self._gallery = [[frame for frame in bin_ if frame.media_ms <= since_ms] for bin_ in self._gallery]
+
     def add(self, frame: PastFrame, sequence: int = 0) -> None:
         """Keep `frame`, the newest; its `section` and `level` are filled in.
 

@@ -16,10 +16,12 @@ from realtime.face import FaceTracker, TrackedFace
 from realtime.handback import HandBack, head_offset, paced, smoothstep
 from realtime.history import History, natural_motion
 from realtime.morph import melt, move_face
+from realtime.occlusion import BEFORE_MOUTH, BEFORE_MS, TURNED, Fade, OcclusionGuard
 from realtime.pastframe import PastFrame, motion
 from realtime.posepath import PosePath, PoseSource, ReferenceSource
 
 _FACE_AGE_MS: Final = 400.0  # a face unseen for longer when the video stops is not shown talking
+_COVERED_MS: Final = 2000.0  # for so long the clean frames before a hand came stand in for those with it
 _CLOSING: Final = 0.5  # of the way to a closed mouth, per frame
 _OPENING_FRAMES: Final = 3  # over which the last real mouth becomes the generated one
 _STRAY_MS: Final = 400.0  # real frames that came this long ago were strays, not the return
@@ -63,6 +65,7 @@ class FaceSynth:
         self._generator, self._tracker = generator, tracker
         self.history = history if history is not None else History()
         self._compositor, self._badge, self._paused_badge = Compositor(), Badge(), Badge(PAUSED)
+        self._guard, self._fade = OcclusionGuard(), Fade()
         self._source: Image | None = None  # the newest real frame as it was given,
         self._real: Image | None = None  # and in the size of the history
         self._observed_ms: float | None = None
@@ -70,6 +73,7 @@ class FaceSynth:
         self._reason: str | None = "no face was seen yet"
         self._last_raw: Landmarks | None = None  # of the frame kept last
         self._last_face: TrackedFace | None = None
+        self._live: PastFrame | None = None  # the newest real frame, None without a face
         self._outage: _Outage | None = None
         self._overlaid: _Outage | None = None
         self._outages = 0
@@ -130,9 +134,9 @@ class FaceSynth:
         outage.points = self.history.frames[-1].landmarks
         wanted = self._generator.references_wanted
         outage.references = [self._features(frame) for frame in self.history.references(wanted)]
-        if self._overlaid is not None:
+        over, self._overlaid = self._overlaid, None
+        if over is not None and self._fade.weight >= 1.0:
             # The mouth shown last is a generated one: it goes on as it is.
-            over, self._overlaid = self._overlaid, None
             outage.rendered, outage.mel, outage.closed = _OPENING_FRAMES, over.mel, over.closed
             outage.points, outage.references = over.points, over.references
 
@@ -196,18 +200,20 @@ class FaceSynth:
         """Observe a real frame and return it with other words on its lips and the badge.
 
         For dubbing and translation, while the video flows; `start` goes over to past frames when it ends. A frame
-        without a face in view is returned untouched. Outside an outage only.
+        without a face in view is returned untouched; while the head is turned away or something is before the mouth,
+        the picture fades to the real one. Outside an outage only.
         """
         self.observe(real_image, media_ms)
-        pose = self.history.last
-        if pose is None or self._reason is not None:
+        pose, paint = self._live, self._reason is None
+        if not self._fade.step(paint, media_ms, possible=pose is not None and (paint or self._overlaid is not None)):
             return real_image
+        assert pose is not None
         if self._overlaid is None:
             wanted = self._generator.references_wanted
             self._overlaid = _Outage(real_image)
             self._overlaid.references = [self._features(frame) for frame in self.history.references(wanted)]
         image, self._overlaid.points = self._speak(self._overlaid, pose, mel_window, speech)
-        return self._badge.draw(image)
+        return self._badge.draw(self._fade.mix(pose.image, image))
 
     def stop(self) -> None:
         """End the outage or the overlay; observing goes on."""
@@ -230,13 +236,18 @@ class FaceSynth:
     def _remember(self, face: TrackedFace | None, media_ms: float) -> None:
         assert self._real is not None
         self._observed_ms = media_ms
-        if face is None or not face.visible or not face.frontal:
+        self._reason, self._live = self._guard.why_not(self._real, face, media_ms), None
+        if face is not None and face.visible:
+            self._live = frame = PastFrame(
+                self._real, face.smoothed, media_ms, face.opening, face.sharpness, face.yaw, face.eyes
+            )
+        if face is None or self._reason is not None:
             self.history.interrupt()
+            if self._guard.began:
+                self.history.retract(media_ms - BEFORE_MS)
             self._last_raw = None
-            self._reason = "the face is not in view" if face is None or not face.visible else "the head is turned away"
             return
-        self._face_ms, self._reason = media_ms, None
-        frame = PastFrame(self._real, face.smoothed, media_ms, face.opening, face.sharpness, face.yaw, face.eyes)
+        self._face_ms = media_ms
         if self._last_raw is not None:
             frame.moved = motion(self._last_raw, face.landmarks)
         self._last_raw = face.landmarks
@@ -256,9 +267,10 @@ class FaceSynth:
     def _reason_to_pause(self) -> str | None:
         if self._face_ms is None or self._observed_ms is None or not len(self.history):
             return self._reason or "no face was seen yet"
-        if self._reason == "the head is turned away":
+        if self._reason == TURNED:
             return self._reason
-        return self._reason if self._observed_ms - self._face_ms > _FACE_AGE_MS else None
+        limit_ms = _COVERED_MS if self._reason == BEFORE_MOUTH else _FACE_AGE_MS
+        return self._reason if self._observed_ms - self._face_ms > limit_ms else None
 
     def _features(self, frame: PastFrame) -> Any:
         if frame.features is not None:
