@@ -112,6 +112,10 @@ class Engine:
         self._synthetic_shown = False
         self._foreseen = False
         self._flowing_since_ms: float | None = None
+        self.real_skew_ms: float | None = None
+        """How long before its moment the newest real frame would be shown by this tick, shown or not; None when no new
+        one is due."""
+        self._due_ms = float("-inf")
 
     # --- events ------------------------------------------------------------------------------------------------------
 
@@ -203,6 +207,7 @@ class Engine:
         if heard_ms is None:
             return None
         t = heard_ms + self.config.lead_ms
+        self.real_skew_ms = self._due_skew(t)
         frame = self._synthetic(t) if self.pinned else None
         if frame is None and self.shows_real:
             frame = self._real(t, now_ms)
@@ -226,9 +231,18 @@ class Engine:
             self.stats.time_to_return_ms.append(now_ms - self._flowing_since_ms)
             self._flowing_since_ms = None
         self._last_real = due
+        return self._show(due.frame.image, t, self._depicted(due), FrameKind.REAL)
+
+    def _depicted(self, frame: RealFrame) -> float:
         offset = self._playout.offset_ms if self._playout else None
-        depicted = due.media_ms if offset is None else due.source_ms + offset
-        return self._show(due.frame.image, t, depicted, FrameKind.REAL)
+        return frame.media_ms if offset is None else frame.source_ms + offset
+
+    def _due_skew(self, t: float) -> float | None:
+        due = self._frames.due(t + self._real_ahead_ms)
+        if due is None or due.media_ms <= self._due_ms:
+            return None
+        self._due_ms = due.media_ms
+        return self._depicted(due) - t
 
     def _synthetic(self, t: float) -> OutputFrame | None:
         if self._synth is None or self.output is Output.REAL:
@@ -322,8 +336,12 @@ class Engine:
 
     def _plan_return(self, following: float) -> None:
         step = self.config.interval_ms / self.link.config.hand_back_ms
-        fallen = self.pinned or self.link.state is LinkState.SYNTH
-        self._progress += -step if fallen else step
+        if self.pinned or self.link.state is LinkState.SYNTH:
+            # The last real frame would stand, its mouth with it, beside speech that goes on: lips follow that at once.
+            self.output, self._target = Output.SYNTH, None
+            self._request(following)
+            return
+        self._progress += step
         if self._progress >= 1.0 - 1e-9 and not self._settled and self._extra_ms < self.config.hand_back_extra_ms:
             self._progress = 1.0 - step / 2.0
             self._extra_ms += self.config.interval_ms
@@ -331,11 +349,7 @@ class Engine:
             # Real frames follow from the next tick on; the one now due is left in the queue for it.
             self._enter_real()
             return
-        if self._progress <= 1e-9:
-            self.output, self._target = Output.SYNTH, None
-            self._request(following)
-            return
-        due = None if fallen else self._frames.due(following + self.config.interval_ms / 2)
+        due = self._frames.due(following + self.config.interval_ms / 2)
         if due is not None:
             self._target = due.frame
             self._last_real = due

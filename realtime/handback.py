@@ -70,6 +70,8 @@ class HandBack:
         self._limit = limit_px
         self._shown = landmarks
         self._real: Landmarks | None = None
+        self.points: Landmarks | None = None
+        """Where the face is in the frame returned last, lips included; None when there is none."""
         self.remaining_px = 0.0
         """Mean distance of the head from its real place in the frame returned last."""
         self.settled = True
@@ -80,6 +82,7 @@ class HandBack:
         if progress >= 1.0:
             return real
         if self._landmarks is None or self._shown is None or landmarks is None:
+            self.points = None
             return dissolve(self._image, real, smoothstep(progress))
         whole = head_offset(landmarks, self._landmarks)
         own = 0.0 if self._real is None else motion(self._real, landmarks)
@@ -89,7 +92,7 @@ class HandBack:
         self.remaining_px = float(np.linalg.norm(offset, axis=1).mean())
         self.settled = self.remaining_px <= _HOME * step_limit(self._limit, landmarks)
         self._shown = (landmarks + offset).astype(np.float32)
-        at = (landmarks + offset + shape).astype(np.float32)
+        self.points = at = (landmarks + offset + shape).astype(np.float32)
         return melt(self._image, self._landmarks, real, landmarks, at, smoothstep(progress / _PIXELS_BY))
 
 

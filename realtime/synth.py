@@ -13,7 +13,7 @@ from models.landmarks import eye_distance
 from realtime.badge import PAUSED, Badge
 from realtime.compose import Compositor
 from realtime.face import FaceTracker, TrackedFace
-from realtime.handback import HandBack, head_offset, paced, smoothstep
+from realtime.handback import HandBack, dissolve, head_offset, paced, smoothstep
 from realtime.history import History, natural_motion
 from realtime.morph import melt, move_face
 from realtime.occlusion import BEFORE_MOUTH, BEFORE_MS, TURNED, Fade, OcclusionGuard
@@ -29,6 +29,7 @@ _SHORT: Final = 25  # frames: a walk over fewer would be seen to repeat; where t
 _LONG: Final = 40
 _SETTLED: Final = 8  # frames shown before the walk moves to another stretch
 _CROSS: Final = 12  # frames over which one stretch melts into the other
+_FALL: Final = 4  # frames over which a hand-back that came to nothing melts into the outage
 _MEL_BINS: Final = 80
 
 
@@ -49,6 +50,8 @@ class _Outage:
     closed: float = 0.0
     rendered: int = 0
     hand_back: HandBack | None = None
+    back: tuple[Image, Landmarks | None] | None = None  # the frame of a hand-back shown last, while it melts away again
+    fallen: int = 0  # frames since the link fell in mid-return
     real_points: Landmarks | None = None  # where the face of the newest real frame is, once frames come again
     real_ms: float = 0.0
     drifted: bool = False  # whether the head was led away from its pose path
@@ -155,7 +158,10 @@ class FaceSynth:
             RuntimeError: called before `start`.
         """
         outage = self._require()
-        outage.hand_back = None
+        if outage.hand_back is not None:
+            if outage.hand_back.points is not None:
+                outage.points = outage.hand_back.points
+            outage.hand_back = None
         if outage.path is None:
             return self._paused_badge.draw(outage.shown)
         if outage.detour is not None and outage.rendered == _SETTLED and outage.points is not None:
@@ -170,6 +176,7 @@ class FaceSynth:
             weight = smoothstep((outage.rendered - _SETTLED) / (_CROSS + 1.0))
             image = melt(*outage.left, image, points, points, weight)
             outage.left = outage.left if weight < 1.0 else None
+        image = _leave_return(outage, image, points)
         outage.shown, outage.points = image, points
         return self._badge.draw(image)
 
@@ -192,6 +199,7 @@ class FaceSynth:
         if outage.hand_back is None:
             outage.hand_back = HandBack(outage.shown, outage.points, outage.limit_px)
         frame = outage.hand_back.frame(self._real, face.smoothed if face else None, progress)
+        outage.back, outage.fallen = (frame, outage.hand_back.points), 0
         return (self._badge if outage.why_paused is None else self._paused_badge).draw(frame)
 
     def overlay(
@@ -328,6 +336,18 @@ def _lead_head(outage: _Outage, image: Image, points: Landmarks, media_ms: float
     outage.drifted = float(np.abs(offset).max()) > 0.1
     at = (points + offset).astype(np.float32)
     return move_face(image, points, at), at
+
+
+def _leave_return(outage: _Outage, image: Image, points: Landmarks) -> Image:
+    """Melt the frame of a hand-back shown last into the synthetic ones; lips are at `points` from the first on."""
+    if outage.back is None:
+        return image
+    outage.fallen += 1
+    if outage.fallen > _FALL:
+        outage.back = None
+        return image
+    (left, face), weight = outage.back, smoothstep(outage.fallen / (_FALL + 1.0))
+    return dissolve(left, image, weight) if face is None else melt(left, face, image, points, points, weight)
 
 
 def _resize(image: Image, width: int, height: int) -> Image:

@@ -9,7 +9,7 @@ The life of one outage, in media time, as the renderer sees it:
 2. `start(t)`: the first synthetic frame will be for t, about one frame interval after the last observed frame.
 3. `render(window, t, speech)` for rising t, at most one per output frame; frames that came too late are left out.
 4. `hand_back(real, t, progress)` for rising t with progress rising from above 0 to 1: pixels move from the synthetic
-   pose to `real`. When the link falls in mid-return, progress falls back to 0 with the last `real`, then `render`.
+   pose to `real`. When the link falls in mid-return, `render` is next: it leads away from the frame shown last.
 5. `stop()`: the output is real again.
 """
 

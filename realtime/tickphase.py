@@ -55,8 +55,14 @@ class TickPhase:
             return False
         return abs(sum(single) / len(single) - self._interval) <= TOLERANCE * self._interval
 
+    def lost(self) -> None:
+        """Learn that the picture is synthetic and no real one is due: the next real one says anew how far off it is."""
+        self._error = None
+
     def shown(self, skew_ms: float) -> float:
-        """Take in that a new real picture was shown `skew_ms` before its moment (negative: after it).
+        """Take in that a new real picture was due and met this tick `skew_ms` before its moment (negative: after it).
+
+        In an outage pictures that come again need not be shown for that: ticks are with them when the hand-back begins.
 
         Returns:
             By how many ms the next tick is to come later (negative: earlier) than one interval after this one.

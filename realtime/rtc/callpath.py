@@ -183,8 +183,10 @@ class CallPath:
             engine = self.engine
             entry = TimelineEntry(due_ms, engine.link.state, engine.output, frame.kind, frame.skew_ms)
             self.timeline.append(entry)
-            if frame.kind is FrameKind.REAL:
-                next_ms += self._phase.shown(frame.skew_ms)
+        if self.engine.real_skew_ms is not None:
+            next_ms += self._phase.shown(self.engine.real_skew_ms)
+        elif self.engine.output is Output.SYNTH:
+            self._phase.lost()
         self.engine.stats.tick.add(self._clock.now_ms() - began)
         return next_ms
 

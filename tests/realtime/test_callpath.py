@@ -145,6 +145,17 @@ def test_pictures_leave_at_their_moment_and_25_a_second(encode_ms: float) -> Non
     assert np.diff(outs) == pytest.approx(np.diff(ticks)), "stamps tell when pictures left"
 
 
+@pytest.mark.parametrize("encode_ms", [22.0, 29.0, 41.0])
+def test_ticks_go_after_the_pictures_in_the_hand_back_already(encode_ms: float) -> None:
+    call = Call(gone=((9000.0, 12_000.0),), encode_ms=encode_ms, follow=True).run(16)
+    returning = [job for job in call.synth.jobs if job.returning_to is not None]
+    off = [abs(job.returning_to.media_ms - job.media_ms) for job in returning if job.returning_to]
+    assert len(off) >= 10
+    assert off[-1] < 0.5 * off[0] + 2.0
+    real = [abs(f.skew_ms) for at, f in call.shown if f.kind is FrameKind.REAL and at > 12_000.0]
+    assert real[0] < 13.0
+
+
 def test_a_source_of_another_rate_leaves_the_ticks_alone() -> None:
     ticks = [at for at, _ in Call(fps=30.0, follow=True).run(8).shown]
     assert np.diff(ticks) == pytest.approx(40.0)

@@ -147,11 +147,26 @@ def test_a_link_that_falls_again_goes_back_to_synthetic_frames():
     synth = talking(script=[sway(i) for i in range(60, 80)])
     synth.start(2400.0)
     synth.render(LOUD, 2400.0, speech=True)
-    real = draw(sway(60))
-    before = synth.hand_back(real, 2440.0, 0.3)
-    for i, progress in enumerate((0.5, 0.3, 0.1)):
-        frame = synth.hand_back(real, 2480.0 + 40 * i, progress)
-    assert badge_in(before) and badge_in(frame) and badge_in(synth.render(LOUD, 2600.0, speech=True))
+    returned = [synth.hand_back(draw(sway(60 + i)), 2440.0 + 40 * i, 0.2 + 0.1 * i) for i in range(4)]
+    at = synth._outage.hand_back.points
+    frames = [synth.render(LOUD, 2600.0 + 40 * i, speech=True) for i in range(6)]
+    assert all(badge_in(image) for image in returned + frames)
+    shown = [image.astype(int) for image in (returned[-1], *frames)]
+    # Little by little the picture goes over, the head by no more than a step of its own, and lips speak at once.
+    assert np.abs(shown[1] - shown[0]).mean() < np.abs(shown[5] - shown[0]).mean()
+    assert synth._outage.back is None and len(synth._generator.seen) == 7
+    assert motion(at, synth._outage.points) <= 6 * synth._outage.limit_px
+
+
+def test_a_link_that_falls_again_without_a_face_goes_back_too():
+    synth = talking(script=[None] * 4)
+    synth.start(2400.0)
+    synth.render(LOUD, 2400.0, speech=True)
+    real = np.zeros_like(synth.history.last.image)
+    back = synth.hand_back(real, 2440.0, 0.5)
+    frames = [synth.render(LOUD, 2480.0 + 40 * i, speech=True) for i in range(6)]
+    means = [image.mean() for image in (back, *frames)]
+    assert means[:6] == sorted(means[:6]) and means[1] < means[-1] - 1.0
 
 
 @pytest.mark.parametrize(

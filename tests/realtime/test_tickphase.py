@@ -113,6 +113,16 @@ def test_a_source_that_changes_its_rate_or_clock_is_learned_anew() -> None:
     assert phase.shown(-3.0) == pytest.approx(-0.3)
 
 
+def test_after_an_outage_the_first_picture_says_how_far_off_it_is() -> None:
+    phase = TickPhase(INTERVAL)
+    for i in range(60):
+        phase.arrived(i * INTERVAL)
+        phase.shown(0.0)
+    assert phase.shown(8.0) == pytest.approx(0.2)
+    phase.lost()
+    assert phase.shown(8.0) == pytest.approx(0.8)
+
+
 def test_ticks_need_an_interval() -> None:
     with pytest.raises(ValueError, match="interval"):
         TickPhase(0.0)
