@@ -22,6 +22,8 @@ from benchmarks.wire.facts import machine
 
 TARGET_MS = 40.0
 LEAST_EVENTS = 5
+POOLED, POOLED_EVENTS = "RETURNING", 10
+"""A hand-back lasts 480 ms and meets about one event: its verdict is that of all calls together, from this many on."""
 BUSY_SHARE = 0.02
 """Ticks that the node may miss before the figures say more about the machine than about the call."""
 RUNS = (Weather("narrow"), Weather("narrow, jitter 30 ms, loss 2 %", jitter_ms=30.0, loss=0.02))
@@ -36,8 +38,18 @@ def summarize(found: Found) -> list[dict[str, Any]]:
         arrived = quantiles([event.arrived_ms for event in events])
         counted = sum(event.aligned_ms is not None for event in events)
         met = counted >= LEAST_EVENTS and aligned[2] <= TARGET_MS
-        rows.append({"state": state, "events": counted, "alignedMs": aligned, "arrivedMs": arrived, "met": met})
+        mixed = sum(event.mixed for event in events)
+        row = {"state": state, "events": counted, "alignedMs": aligned, "arrivedMs": arrived, "mixed": mixed}
+        rows.append(row if state == POOLED else {**row, "met": met})
     return rows
+
+
+def pool(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the row of all calls' hand-backs together, which the verdict takes for them."""
+    events = [skew for run in runs for _, state, skew, *_ in run["events"] if state == POOLED and skew is not None]
+    aligned = quantiles(events)
+    met = len(events) >= POOLED_EVENTS and aligned[2] <= TARGET_MS
+    return {"state": POOLED, "events": len(events), "alignedMs": aligned, "met": met}
 
 
 def report(run: dict[str, Any]) -> None:
@@ -57,12 +69,13 @@ def report(run: dict[str, Any]) -> None:
         f"{'state':10s} {'events':>6s} | {'by sender reports:':18s} {'median':>7s} {'p50|.|':>7s} {'p95|.|':>7s} |",
         end="",
     )
-    print(f" {'by arrival:':11s} {'median':>7s} {'p50|.|':>7s} {'p95|.|':>7s} |")
+    print(f" {'by arrival:':11s} {'median':>7s} {'p50|.|':>7s} {'p95|.|':>7s} | mixed")
     for row in run["rows"]:
         aligned = " ".join(f"{value:7.1f}" for value in row["alignedMs"])
         arrived = " ".join(f"{value:7.1f}" for value in row["arrivedMs"])
-        verdict = "" if row["met"] else "missed" if row["events"] >= LEAST_EVENTS else "too few"
-        print(f"{row['state']:10s} {row['events']:6d} | {'':18s} {aligned} | {'':11s} {arrived} | {verdict}")
+        verdict = "" if row.get("met", True) else "missed" if row["events"] >= LEAST_EVENTS else "too few"
+        figures = f"{'':18s} {aligned} | {'':11s} {arrived} | {row['mixed']:5d}"
+        print(f"{row['state']:10s} {row['events']:6d} | {figures} {verdict}")
 
 
 def measure_run(weather: Weather, seconds: float, size: tuple[int, int], seed: int) -> dict[str, Any]:
@@ -76,7 +89,7 @@ def measure_run(weather: Weather, seconds: float, size: tuple[int, int], seed: i
     run = {
         "weather": weather.name,
         "rows": summarize(found),
-        "events": [(event.at_ms, event.state, event.aligned_ms, event.arrived_ms) for event in found.events],
+        "events": [(e.at_ms, e.state, e.aligned_ms, e.arrived_ms, e.mixed) for e in found.events],
         "cores": cores,
         "ticksMissed": float(str(called.counters.get("ticksSkipped", 0))) / (seconds * FPS),
         "pauses": called.pauses,
@@ -110,9 +123,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"pictures {args.size}, calls of {args.seconds:g} s; positive: the picture is ahead of the sound")
     chosen = RUNS if args.run is None else RUNS[args.run - 1 : args.run]
     runs = [measure_run(weather, args.seconds, (int(width), int(height)), args.seed) for weather in chosen]
+    pooled = pool(runs)
     if args.json is not None:
-        args.json.write_text(json.dumps({"machine": facts, "targetMs": TARGET_MS, "runs": runs}) + "\n")
-    met = all(row["met"] for run in runs for row in run["rows"])
+        figures = {"machine": facts, "targetMs": TARGET_MS, "runs": runs, "pooled": pooled}
+        args.json.write_text(json.dumps(figures) + "\n")
+    median, _, p95 = pooled["alignedMs"]
+    few = "" if pooled["events"] >= POOLED_EVENTS else f": fewer than {POOLED_EVENTS} say nothing, make calls longer"
+    print(f"\n{POOLED} of all calls: {pooled['events']} events, median {median:.1f}, p95 |.| {p95:.1f} ms{few}")
+    met = pooled["met"] and all(row.get("met", True) for run in runs for row in run["rows"])
     verdict = "met" if met else "MISSED"
     print(f"\ntarget: p95 of |skew by sender reports| at most {TARGET_MS:.0f} ms in each state: {verdict}")
     return 0 if met else 1

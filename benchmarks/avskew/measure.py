@@ -33,15 +33,17 @@ class Event:
 
     Attributes:
         at_ms: arrival of the flash on the viewer's monotonic clock.
-        state: where the pictures of the flash came from.
+        state: where the pictures of the flash came from; of several states that with most of its light.
         aligned_ms: skew when sound and picture are put together by RTP timestamps and sender reports.
         arrived_ms: skew when both are played as they arrive.
+        mixed: whether pictures of more than one state make up the flash.
     """
 
     at_ms: float
     state: str
     aligned_ms: float | None
     arrived_ms: float
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class _Mark:
     arrived_ms: float
     ntp_ms: float | None
     state: str = ""
+    mixed: bool = False
 
 
 def measure(notes: Notes) -> Found:
@@ -74,7 +77,7 @@ def measure(notes: Notes) -> Found:
                 continue
             left.remove(near)
             aligned = None if beep.ntp_ms is None or near.ntp_ms is None else beep.ntp_ms - near.ntp_ms
-            events.append(Event(near.arrived_ms, near.state, aligned, beep.arrived_ms - near.arrived_ms))
+            events.append(Event(near.arrived_ms, near.state, aligned, beep.arrived_ms - near.arrived_ms, near.mixed))
         flashes_alone += len(left)
     return Found(tuple(sorted(events, key=lambda event: event.at_ms)), beeps_alone, flashes_alone)
 
@@ -118,10 +121,13 @@ def _flashes(notes: Notes, tone: int) -> list[_Mark]:
             continue
         arrived = float(np.average(arrivals[first:last], weights=weight))
         centre = float(np.average(stamps[first:last], weights=weight))
-        mark = float(np.average([p[2][2] for p in notes.pictures[first:last]], weights=weight))
+        light_of = dict.fromkeys(STATES, 0.0)
+        for picture, part in zip(notes.pictures[first:last], weight, strict=True):
+            light_of[_state(picture[2][2])] += float(part)
+        state = max(STATES, key=lambda name: light_of[name])
         stamp = notes.pictures[0][1] + centre
         base = ntp_ms(notes.reports["video"], int(stamp) % _WRAP, 90_000, arrived)
-        found.append(_Mark(arrived, base, _state(mark)))
+        found.append(_Mark(arrived, base, state, sum(part > 0.0 for part in light_of.values()) > 1))
     return found
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.avskew.__main__ import pool, summarize
 from benchmarks.avskew.beacon import MARK_RETURNING, MARK_SYNTH, BeaconRenderer
 from benchmarks.avskew.calling import WINDOW
 from benchmarks.avskew.film import BEEP_MS, Film, beep_start_ms, brightness, make_film, paint, tone_of
@@ -51,6 +52,29 @@ def test_a_planted_skew_comes_out(film: Film, ahead_ms: float, late_ms: float, m
     assert aligned == pytest.approx([ahead_ms] * len(aligned), abs=5.0)
     assert np.median([x for x in aligned if x is not None]) == pytest.approx(ahead_ms, abs=2.0)
     assert np.median([e.arrived_ms for e in found.events]) == pytest.approx(ahead_ms - late_ms, abs=2.0)
+
+
+def test_a_flash_of_two_states_counts_for_the_brighter_one_and_is_told(film: Film) -> None:
+    notes = received(film, ahead_ms=10.0)
+    # Real frames up to the middle of a flash, frames of a hand-back from then on: the mean of both marks is SYNTH's.
+    middle_ms = 5_000.0 + beep_start_ms(5) + BEEP_MS / 2 - 10.0
+    notes.pictures = [
+        (at, stamp, (first, second, MARK_RETURNING if at >= middle_ms else 0.0))
+        for at, stamp, (first, second, _) in notes.pictures
+    ]
+    found = measure(notes)
+    assert {event.state for event in found.events} == {"REAL", "RETURNING"}
+    assert [event.mixed for event in found.events].count(True) == 1
+    rows = {row["state"]: row for row in summarize(found)}
+    assert rows["REAL"]["mixed"] + rows["RETURNING"]["mixed"] == 1 and "met" not in rows["RETURNING"]
+
+
+def test_hand_backs_of_all_calls_give_one_verdict() -> None:
+    run = {"events": [(0.0, "RETURNING", 10.0, 8.0, False)] * 5 + [(0.0, "RETURNING", None, 8.0, False)]}
+    assert not pool([run])["met"] and pool([run])["events"] == 5
+    assert pool([run, run])["met"]
+    late = {"events": [(0.0, "RETURNING", -60.0, -60.0, False), (0.0, "REAL", -90.0, -90.0, False)]}
+    assert not pool([run, run, late, late])["met"]
 
 
 def test_a_beep_that_nobody_sees_is_counted(film: Film) -> None:
