@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from signaling.messages import (
     CLOSE_RESUMED,
     MAX_MESSAGE_BYTES,
+    CameraState,
     Error,
     ErrorCode,
     Join,
@@ -124,8 +125,8 @@ class SignalingClient:
         await self._connect()
         return self.peer_id == before
 
-    async def send(self, message: Relayed) -> None:
-        """Send an offer, answer or candidate to the peer in its `to`.
+    async def send(self, message: Relayed | CameraState) -> None:
+        """Send a message to the peer in its `to`, or a camera's state to everybody.
 
         Raises:
             SignalingError: not connected, or the connection broke.

@@ -10,34 +10,21 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, ClassVar
 
+from signaling.fields import ErrorCode as ErrorCode
+from signaling.fields import MessageError as MessageError
+from signaling.fields import check, check_enum, check_text, number
+from signaling.fields import text as _text
+
 VERSION = 1
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_SDP_CHARS = 60 * 1024
 ROOM_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PEER_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,32}")
 SESSION_PATTERN = re.compile(r"[A-Za-z0-9_-]{16,64}")
+CAMERA_MODE_PATTERN = re.compile(r"through|photo|dub|away")
+CAMERA_PICTURE_PATTERN = re.compile(r"real|synth|returning|still|waiting")
 CLOSE_RESUMED = 4001
 """Close code (RFC 6455, 7.4.2: 4000 to 4999 are ours) of a connection whose seat was taken up on another one."""
-
-
-class ErrorCode(Enum):
-    """Say what was wrong with a message; the values are the wire form."""
-
-    BAD_JSON = "bad-json"
-    TOO_LARGE = "too-large"
-    BAD_MESSAGE = "bad-message"
-    UNKNOWN_TYPE = "unknown-type"
-    UNSUPPORTED_VERSION = "unsupported-version"
-    BAD_TOKEN = "bad-token"
-    ROOM_FULL = "room-full"
-    SERVER_FULL = "server-full"
-    ROLE_TAKEN = "role-taken"
-    ALREADY_JOINED = "already-joined"
-    NOT_JOINED = "not-joined"
-    NO_SUCH_PEER = "no-such-peer"
-    RATE_LIMITED = "rate-limited"
-    TIMEOUT = "timeout"
-    SHUTTING_DOWN = "shutting-down"
 
 
 class Role(Enum):
@@ -47,21 +34,8 @@ class Role(Enum):
     VIEWER = "viewer"
     NODE = "node"
     PARTICIPANT = "participant"
-
-
-class MessageError(ValueError):
-    """Tell that a message breaks the schema: `code` and a sentence for people that never quotes the content."""
-
-    def __init__(self, code: ErrorCode, detail: str) -> None:
-        super().__init__(f"{code.value}: {detail}")
-        self.code = code
-        self.detail = detail
-
-
-def _text(
-    limit: int, *, pattern: re.Pattern[str] | None = None, wire: str | None = None, optional: bool = False
-) -> dict[str, Any]:
-    return {"limit": limit, "pattern": pattern, "wire": wire, "optional": optional}
+    CAMERA = "camera"
+    """No part of the call: a `lipline cam` on somebody's machine that can be switched from here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +133,44 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraState:
+    """Tell the room what a camera shows; sent by cameras only, and to who comes later by the server. No `to`.
+
+    `modes` can be chosen now; `state`, `since_ms` and `fps` are as in `realtime.cam.left.CamStatus`; `faces` are in
+    view; `detail` says why the last wish was not met.
+    """
+
+    TYPE: ClassVar[str] = "camera-state"
+    mode: str = field(metadata=_text(16, pattern=CAMERA_MODE_PATTERN))
+    modes: tuple[str, ...] = field(metadata=_text(16, pattern=CAMERA_MODE_PATTERN, most=4))
+    state: str = field(metadata=_text(16, pattern=CAMERA_PICTURE_PATTERN))
+    since_ms: float = field(default=0.0, metadata=number(1e12))
+    fps: float = field(default=0.0, metadata=number(1000.0))
+    faces: float = field(default=0.0, metadata=number(16.0))
+    detail: str = field(default="", metadata=_text(256, optional=True))
+    sender: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, wire="from", optional=True))
+
+
+@dataclass(frozen=True, slots=True)
+class CameraMode:
+    """Ask the camera `to` to go over to `mode`."""
+
+    TYPE: ClassVar[str] = "camera-mode"
+    mode: str = field(metadata=_text(16, pattern=CAMERA_MODE_PATTERN))
+    to: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, optional=True))
+    sender: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, wire="from", optional=True))
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFace:
+    """Ask the camera `to` to follow the next face."""
+
+    TYPE: ClassVar[str] = "camera-face"
+    to: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, optional=True))
+    sender: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, wire="from", optional=True))
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Leave the room; the server closes the connection."""
 
@@ -174,11 +186,15 @@ class Error:
     detail: str = field(default="", metadata=_text(512, optional=True))
 
 
-Message = Join | Joined | PeerJoined | PeerLeft | Offer | Answer | Candidate | Leave | Error
-Relayed = Offer | Answer | Candidate
+Wish = CameraMode | CameraFace
+Relayed = Offer | Answer | Candidate | CameraMode | CameraFace
+Message = Join | Joined | PeerJoined | PeerLeft | Relayed | CameraState | Leave | Error
 _CLASSES: dict[str, type[Any]] = {
-    c.TYPE: c for c in (Join, Joined, PeerJoined, PeerLeft, Offer, Answer, Candidate, Leave, Error)
-}
+    c.TYPE: c
+    for c in (
+        Join, Joined, PeerJoined, PeerLeft, Offer, Answer, Candidate, CameraState, CameraMode, CameraFace, Leave, Error,
+    )
+}  # fmt: skip
 
 
 def encode(message: Message) -> str:
@@ -192,8 +208,8 @@ def encode(message: Message) -> str:
         value = getattr(message, spec.name)
         if spec.metadata.get("optional") and value == "":
             continue
-        if "limit" in spec.metadata:
-            _check_text(value, spec.metadata, spec.name)
+        if spec.metadata:
+            check(value, spec.metadata, spec.name)
         payload[spec.metadata.get("wire") or spec.name] = _to_json(value)
     text = json.dumps(payload, separators=(",", ":"))
     if len(text.encode()) > MAX_MESSAGE_BYTES:
@@ -241,12 +257,12 @@ def _build(cls: type[Any], payload: dict[str, Any]) -> Any:
 
 
 def _from_json(name: str, value: Any, metadata: Any, wire: str) -> Any:
-    if "limit" in metadata:
-        return value if metadata.get("optional") and value == "" else _check_text(value, metadata, wire)
+    if metadata:
+        return value if metadata.get("optional") and value == "" else check(value, metadata, wire)
     if name == "role":
-        return _enum(Role, value, wire)
+        return check_enum(Role, value, wire)
     if name == "code":
-        return _enum(ErrorCode, value, wire)
+        return check_enum(ErrorCode, value, wire)
     if name == "peer":
         return _peer(value)
     if not isinstance(value, list) or len(value) > 256:
@@ -254,33 +270,12 @@ def _from_json(name: str, value: Any, metadata: Any, wire: str) -> Any:
     return tuple(_peer(item) for item in value)
 
 
-def _check_text(value: Any, metadata: Any, wire: str) -> str:
-    if not isinstance(value, str) or len(value) > metadata["limit"]:
-        raise MessageError(
-            ErrorCode.BAD_MESSAGE, f'field "{wire}" must be text of at most {metadata["limit"]} characters'
-        )
-    if any("\ud800" <= c <= "\udfff" for c in value):
-        raise MessageError(ErrorCode.BAD_MESSAGE, f'field "{wire}" holds a lone surrogate')
-    pattern = metadata.get("pattern")
-    if pattern is not None and not pattern.fullmatch(value):
-        raise MessageError(ErrorCode.BAD_MESSAGE, f'field "{wire}" must match {pattern.pattern}')
-    return value
-
-
-def _enum(kind: type[Any], value: Any, wire: str) -> Any:
-    try:
-        return kind(value)
-    except ValueError as error:
-        known = ", ".join(member.value for member in kind)
-        raise MessageError(ErrorCode.BAD_MESSAGE, f'field "{wire}" must be one of {known}') from error
-
-
 def _peer(value: Any) -> PeerInfo:
     if not isinstance(value, dict):
         raise MessageError(ErrorCode.BAD_MESSAGE, "a peer is a JSON object")
-    peer_id = _check_text(value.get("id"), _text(32, pattern=PEER_ID_PATTERN), "id")
-    name = _check_text(value.get("name", ""), _text(64), "name")
-    return PeerInfo(peer_id, _enum(Role, value.get("role"), "role"), name)
+    peer_id = check_text(value.get("id"), _text(32, pattern=PEER_ID_PATTERN), "id")
+    name = check_text(value.get("name", ""), _text(64), "name")
+    return PeerInfo(peer_id, check_enum(Role, value.get("role"), "role"), name)
 
 
 def _to_json(value: Any) -> Any:

@@ -9,12 +9,27 @@ import hmac
 import secrets
 from dataclasses import dataclass, field, replace
 
-from signaling.messages import Error, ErrorCode, Joined, Message, PeerInfo, PeerJoined, PeerLeft, Relayed, Role
+from signaling.messages import (
+    CameraFace,
+    CameraMode,
+    CameraState,
+    Error,
+    ErrorCode,
+    Joined,
+    Message,
+    PeerInfo,
+    PeerJoined,
+    PeerLeft,
+    Relayed,
+    Role,
+)
 
 Delivery = tuple[str, Message]
 SINGLE_ROLES = frozenset({Role.CALLER, Role.NODE})
 SEAT_S = 20.0
 MAX_KEPT = 16
+STATE_GAP_S = 0.1
+"""A camera's states that follow each other faster are not passed on; the newest is told to who comes later."""
 
 
 def room_token(secret: str, room: str) -> str:
@@ -43,6 +58,8 @@ class _Seat:
     session: bytes | None
     away_until_s: float | None = None
     kept: list[Message] = field(default_factory=list)
+    camera: CameraState | None = None
+    told_s: float = float("-inf")
 
 
 @dataclass
@@ -53,6 +70,11 @@ class _Room:
     def others(self, peer_id: str) -> list[str]:
         """Return who hears news about `peer_id`: everybody else who is there. Who is away reads it on return."""
         return [other for other, seat in self.seats.items() if other != peer_id and seat.away_until_s is None]
+
+    def cameras(self, peer_id: str) -> list[CameraState]:
+        """Return what the cameras other than `peer_id` that are there told last."""
+        there = [self.seats[other] for other in self.others(peer_id)]
+        return [seat.camera for seat in there if seat.camera is not None]
 
 
 class Rooms:
@@ -123,9 +145,11 @@ class Rooms:
         entered = self._rooms.setdefault(room, _Room(digest))
         peer = PeerInfo(secrets.token_urlsafe(9), role, name)
         others = tuple(s.peer for s in entered.seats.values())
+        states = entered.cameras(peer.peer_id)
         entered.seats[peer.peer_id] = _Seat(peer, key)
         self._room_of[peer.peer_id] = room
         deliveries: list[Delivery] = [(peer.peer_id, Joined(peer.peer_id, others))]
+        deliveries += [(peer.peer_id, state) for state in states]
         deliveries += [(other, PeerJoined(peer)) for other in entered.others(peer.peer_id)]
         return peer, deliveries
 
@@ -158,9 +182,10 @@ class Rooms:
         return [delivery for peer_id in over for delivery in self.leave(peer_id)]
 
     def relay(self, sender_id: str, message: Relayed) -> list[Delivery]:
-        """Address an offer, answer or candidate to the peer named in `to`, within the sender's room only.
+        """Address a message to the peer named in `to`, within the sender's room only.
 
-        For a peer that is away, the first `MAX_KEPT` messages wait for its return.
+        For a peer that is away, the first `MAX_KEPT` messages wait for its return, but no wishes to a camera: they are
+        for now.
 
         Raises:
             RoomError: not-joined, or no-such-peer (also when too much waits for that peer).
@@ -171,13 +196,35 @@ class Rooms:
         seat = self._rooms[name].seats.get(message.to)
         if message.to == sender_id or seat is None:
             raise RoomError(ErrorCode.NO_SUCH_PEER, 'field "to" names nobody else in this room')
+        wish = isinstance(message, CameraMode | CameraFace)
+        if wish and seat.peer.role is not Role.CAMERA:
+            raise RoomError(ErrorCode.NO_SUCH_PEER, 'field "to" names no camera in this room')
         addressed = replace(message, to="", sender=sender_id)
         if seat.away_until_s is None:
             return [(message.to, addressed)]
-        if len(seat.kept) >= MAX_KEPT:
+        if wish or len(seat.kept) >= MAX_KEPT:
             raise RoomError(ErrorCode.NO_SUCH_PEER, 'the peer in field "to" has lost its connection')
         seat.kept.append(addressed)
         return []
+
+    def tell(self, sender_id: str, state: CameraState, now_s: float) -> list[Delivery]:
+        """Tell the others in the room what a camera shows, at most every `STATE_GAP_S`; who comes later hears it, too.
+
+        Raises:
+            RoomError: not-joined, or bad-message from a peer that is no camera.
+        """
+        name = self._room_of.get(sender_id)
+        if name is None:
+            raise RoomError(ErrorCode.NOT_JOINED, 'send "join" first')
+        room = self._rooms[name]
+        seat = room.seats[sender_id]
+        if seat.peer.role is not Role.CAMERA:
+            raise RoomError(ErrorCode.BAD_MESSAGE, f'"{state.TYPE}" is sent by cameras only')
+        seat.camera = replace(state, sender=sender_id)
+        if now_s - seat.told_s < STATE_GAP_S:
+            return []
+        seat.told_s = now_s
+        return [(other, seat.camera) for other in room.others(sender_id)]
 
     def _resume(self, room: _Room, seat: _Seat) -> tuple[PeerInfo, list[Delivery]]:
         peer_id = seat.peer.peer_id
@@ -185,7 +232,8 @@ class Rooms:
         self._away.pop(peer_id, None)
         waiting, seat.kept = seat.kept, []
         others = tuple(s.peer for s in room.seats.values() if s is not seat)
-        return seat.peer, [(peer_id, message) for message in (Joined(peer_id, others), *waiting)]
+        told = (Joined(peer_id, others), *room.cameras(peer_id), *waiting)
+        return seat.peer, [(peer_id, message) for message in told]
 
     def _check_token(self, room: str, digest: bytes, existing: _Room | None) -> None:
         if self._secret is not None:

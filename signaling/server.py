@@ -20,6 +20,9 @@ from signaling.messages import (
     CLOSE_RESUMED,
     MAX_MESSAGE_BYTES,
     Answer,
+    CameraFace,
+    CameraMode,
+    CameraState,
     Candidate,
     Error,
     ErrorCode,
@@ -249,10 +252,10 @@ class SignalingServer:
                 if connection.peer_id is not None:
                     raise RoomError(ErrorCode.ALREADY_JOINED, "this connection is in a room: open another one")
                 self._join(connection, message)
-            case Offer() | Answer() | Candidate():
-                if connection.peer_id is None:
-                    raise RoomError(ErrorCode.NOT_JOINED, 'send "join" first')
-                self._deliver(self._rooms.relay(connection.peer_id, message))
+            case Offer() | Answer() | Candidate() | CameraMode() | CameraFace():
+                self._deliver(self._rooms.relay(connection.peer_id or "", message))
+            case CameraState():
+                self._deliver(self._rooms.tell(connection.peer_id or "", message, time.monotonic()))
             case Leave():
                 connection.for_good = True
                 return False
@@ -273,7 +276,7 @@ class SignalingServer:
         connection.peer_id = peer.peer_id
         self._by_peer[peer.peer_id] = connection
         self._watch_seats()
-        log.info("a %s joined; %d peers in %d rooms", peer.role.value, *self._counts())
+        log.info("a %s joined; %d peers in %d rooms", peer.role.value, self._rooms.peer_count, self._rooms.room_count)
         self._deliver(deliveries)
 
     def _deliver(self, deliveries: list[Delivery]) -> None:
@@ -295,6 +298,3 @@ class SignalingServer:
         connection.allowance = min(float(self._limits.burst), connection.allowance + earned) - 1.0
         connection.refilled = now
         return connection.allowance >= 0.0
-
-    def _counts(self) -> tuple[int, int]:
-        return self._rooms.peer_count, self._rooms.room_count

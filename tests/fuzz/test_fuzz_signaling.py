@@ -16,6 +16,9 @@ from signaling.client import SignalingClient
 from signaling.messages import (
     MAX_MESSAGE_BYTES,
     Answer,
+    CameraFace,
+    CameraMode,
+    CameraState,
     Candidate,
     Error,
     Join,
@@ -33,7 +36,9 @@ GOOD = [
     encode(message)
     for message in (
         Join("r", "t", Role.PARTICIPANT, "Ann", "s" * 16), Join("r", "t", Role.CALLER), Offer("v=0", to="b", of="c"),
-        Answer("v=0", to="b"), Candidate("candidate:1", "0", to="b"), Leave(),
+        Answer("v=0", to="b"), Candidate("candidate:1", "0", to="b"), Leave(), Join("r", "t", Role.CAMERA),
+        CameraState("through", ("through", "away"), "real", 12.5, 25.0, 2, "why"), CameraMode("photo", to="b"),
+        CameraFace(to="b"),
     )
 ]  # fmt: skip
 ANY_JSON = st.recursive(
@@ -56,7 +61,15 @@ FIELDS = (
     "candidate",
     "mid",
     "peer",
+    "mode",
+    "modes",
+    "state",
+    "since_ms",
+    "fps",
+    "faces",
+    "detail",
 )
+WILD = ("r", "b", "caller", "\ud800", "\x00", "camera", float("inf"), 10**400, ["photo"] * 5)
 
 
 @st.composite
@@ -68,9 +81,7 @@ def messages(draw: st.DrawFn) -> str:
         if draw(st.booleans()):
             payload.pop(name, None)
         else:
-            payload[name] = draw(
-                ANY_JSON | st.just("x" * 70_000) | st.sampled_from(("r", "b", "caller", "\ud800", "\x00"))
-            )
+            payload[name] = draw(ANY_JSON | st.just("x" * 70_000) | st.sampled_from(WILD))
     return json.dumps(payload)
 
 
@@ -96,7 +107,7 @@ def test_any_frame_is_read_or_refused(frame: str | bytes) -> None:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(("join", "join", "leave", "lose", "expire", "relay", "relay")),
+        st.sampled_from(("join", "join", "leave", "lose", "expire", "relay", "relay", "tell", "wish")),
         st.sampled_from("rs"), st.sampled_from(("t", "u")), st.sampled_from(list(Role)),
         st.sampled_from(("", "a" * 16, "b" * 16, "c" * 16)), st.integers(0, 40), st.floats(0, 30),
     ),
@@ -119,6 +130,10 @@ def test_rooms_keep_their_limits_and_forget_everybody(steps: list[tuple[Any, ...
                 ids.append(info.peer_id)
             elif what == "relay":
                 heard = rooms.relay(peer, Offer("v=0", to=other))
+            elif what == "wish":
+                heard = rooms.relay(peer, CameraMode("away", to=other))
+            elif what == "tell":
+                heard = rooms.tell(peer, CameraState("through", (), "real"), now_s)
         if what == "leave":
             heard = rooms.leave(peer)
         elif what == "lose":
