@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from realtime.cam.modes import Mode
 
 if TYPE_CHECKING:
     from client.cam_status import StatusLine
+    from client.cam_switch import Switch
+    from client.preview import Watched
     from realtime.cam.call import LocalCall
 
 DESCRIPTION = """\
@@ -24,7 +27,8 @@ speaking: past frames move the head, your voice moves the lips. Every such frame
   dub       your camera, with lips that speak another sound (--dub): an interpreter, a file
   away      your last seconds again and again, mouth closed, microphone silent
 
-keys: t through, p photo, d dub, a away, f next face, q quit"""
+keys: t through, p photo, d dub, a away, f next face, q quit; the same in the window of --preview, where a
+click on a face (or its number) follows it, and on the page of `lipline serve` with --join"""
 
 EXAMPLES = """\
 examples:
@@ -32,6 +36,8 @@ examples:
   lipline cam --camera "HD Webcam" --size 1280x720 --fps 30
   lipline cam --photo me.jpg --mode photo          no camera: your picture speaks
   lipline cam --dub interpreter.wav                press d, and the lips are the interpreter's
+  lipline cam --preview                            a small window; click the face to follow
+  lipline cam --join ws://127.0.0.1:8765 --token SECRET       switch it from the page of `lipline serve`
   lipline cam --camera me.mp4 --out try.mp4 --seconds 20       try it without any device
 
 In the other program choose the camera "lipline", and the microphone "lipline" too: sound waits there for
@@ -43,7 +49,6 @@ _STATUS_S = 0.5
 # Threads that compute give way this often: with Python's 5 ms a picture that came waits for several of them.
 _SWITCH_S = 0.0005
 _MEDIA = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".wav", ".mp3", ".ogg", ".m4a", ".flac")
-_KEYS = {"t": Mode.THROUGH, "p": Mode.PHOTO, "d": Mode.DUB, "a": Mode.AWAY}
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -66,6 +71,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--seconds", type=float, metavar="N", help="end after so many seconds")
     parser.add_argument("--out", type=Path, metavar="FILE.mp4", help="write a file in place of the virtual devices")
     parser.add_argument("--model", default="lite", metavar="NAME|FILE.onnx", help="what makes the mouths (lite)")
+    parser.add_argument("--preview", action="store_true", help="show what leaves in a small window")
+    parser.add_argument(
+        "--join", metavar="URL", help="let a room of `lipline serve` switch this camera; ws:// or wss://"
+    )
+    parser.add_argument("--token", help="of that room, as `lipline serve` printed it")
+    parser.add_argument("--room", default="lipline", metavar="NAME", help="that room (lipline)")
+    parser.add_argument("--name", default="camera", help="what this camera is called in the room (camera)")
     parser.add_argument("--i-may-use-this", action="store_true", help="say yes to the question whose face it is")
     parser.set_defaults(run=run)
 
@@ -91,6 +103,8 @@ def _check(options: argparse.Namespace) -> None:
     for name in (options.camera, options.microphone, options.dub):
         if name and Path(name).suffix.lower() in _MEDIA and not Path(name).is_file():
             raise UsageError(f"there is no file {name}: check the path")
+    if (options.join is None) != (options.token is None):
+        raise UsageError("--join URL and --token SECRET go together: `lipline serve` prints both")
     out: Path | None = options.out
     if out is not None and out.suffix.lower() != ".mp4":
         raise UsageError(f"{out} does not end in .mp4: name it like {out.stem}.mp4")
@@ -112,10 +126,11 @@ def _size(text: str) -> tuple[int, int]:
 async def _run(options: argparse.Namespace) -> None:
     from client.cam_parts import put_together
     from client.cam_status import StatusLine
+    from client.cam_switch import Switch
     from client.keys import Keys
+    from client.preview import Watched
     from realtime.cam.call import LocalCall
     from realtime.clock import MonotonicClock
-    from realtime.devices.api import DeviceError
 
     line, clock, ended = StatusLine(), MonotonicClock(), asyncio.Event()
     async with AsyncExitStack() as stack:
@@ -123,39 +138,62 @@ async def _run(options: argparse.Namespace) -> None:
         sys.setswitchinterval(_SWITCH_S)
         stack.callback(_tell_file, options.out)
         parts = await put_together(options, stack, clock, line.say)
+        watched = Watched(parts.devices.pictures)
         call = LocalCall(
-            parts.devices, parts.window, parts.synth, parts.stage, clock, fps=parts.fps, mode=options.mode,
-            card=parts.card, gate=parts.gate, say=line.say,
+            replace(parts.devices, pictures=watched), parts.window, parts.synth, parts.stage, clock, fps=parts.fps,
+            mode=options.mode, card=parts.card, gate=parts.gate, say=line.say,
         )  # fmt: skip
-
-        def pressed(key: str) -> None:
-            if key == "q":
-                ended.set()
-            elif key == "f":
-                parts.follow_next()
-            elif key in _KEYS and (refused := call.choose(_KEYS[key])) is not None:
-                line.say(refused)
-
-        keys = await stack.enter_async_context(Keys(pressed))
+        switch = Switch(call, parts.tracker, parts.devices.size, ended, line.say)
+        keys = await stack.enter_async_context(Keys(switch.press))
         hint = "keys t p d a f q" if keys.active else "Ctrl-C ends it"
         line.say(f"sending {parts.devices.size[0]}x{parts.devices.size[1]} to {parts.sends_to}; {hint}")
-        tasks = [
-            asyncio.create_task(call.run()),
-            asyncio.create_task(ended.wait()),
-            asyncio.create_task(_tell(call, line)),
-        ]
-        try:
-            done, _ = await asyncio.wait(tasks, timeout=options.seconds, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        except DeviceError as error:
-            raise UsageError(str(error)) from error
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            line.clear()
-            line.say(_summary(call))
+        await _open_switches(options, stack, switch, call, watched, line)
+        await _until_ended(call, line, ended, options.seconds)
+
+
+async def _open_switches(
+    options: argparse.Namespace,
+    stack: AsyncExitStack,
+    switch: "Switch",
+    call: "LocalCall",
+    watched: "Watched",
+    line: "StatusLine",
+) -> None:
+    """Open the preview window and join the room, where they were asked for."""
+    if options.preview:
+        from client.cam_status import status_text
+        from client.preview import Preview
+
+        preview = Preview(switch, lambda: status_text(call.status()), line.say)
+        watched.look = (await stack.enter_async_context(preview)).look
+    if options.join is not None:
+        from client.cam_room import CamRoom
+
+        room = CamRoom(options.join, options.room, options.token, options.name, switch, line.say)
+        await stack.enter_async_context(room)
+
+
+async def _until_ended(call: "LocalCall", line: "StatusLine", ended: asyncio.Event, seconds: float | None) -> None:
+    """Run the call until q, the end of `seconds` or of a device."""
+    from realtime.devices.api import DeviceError
+
+    tasks = [
+        asyncio.create_task(call.run()),
+        asyncio.create_task(ended.wait()),
+        asyncio.create_task(_tell(call, line)),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    except DeviceError as error:
+        raise UsageError(str(error)) from error
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        line.clear()
+        line.say(_summary(call))
 
 
 def _tell_file(out: Path | None) -> None:

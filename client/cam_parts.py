@@ -41,7 +41,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Hold all that a local call needs; `sends_to` says in words where it goes, `follow_next` goes to the next face."""
+    """Hold all that a local call needs; `sends_to` says in words where it goes, `tracker` follows the face."""
 
     devices: Devices
     stage: Stage
@@ -51,7 +51,7 @@ class Parts:
     card: Image
     sends_to: str
     gate: MouthGate | None
-    follow_next: Callable[[], None]
+    tracker: "MediaPipeTracker"
 
 
 def check_consent(options: argparse.Namespace) -> None:
@@ -100,7 +100,7 @@ async def put_together(options: argparse.Namespace, stack: AsyncExitStack, clock
     devices = Devices(camera, microphone, dub, pictures, sound, size)
     card = _card(size, "No picture from the camera")
     gate = await asyncio.to_thread(_open_gate, say)
-    return Parts(devices, stage, synth, window, fps, card, sends_to, gate, tracker.follow_next)
+    return Parts(devices, stage, synth, window, fps, card, sends_to, gate, tracker)
 
 
 def _open_camera(options: argparse.Namespace, say: Say) -> CameraRelay | None:

@@ -21,7 +21,7 @@ from models.landmarks import (
     yaw_degrees,
 )
 from realtime.oneeuro import OneEuroFilter
-from realtime.people import MOST_FACES, Descriptor, People, Person, SeenFace
+from realtime.people import MOST_FACES, Descriptor, FaceMark, People, Person, SeenFace, moved
 
 YAW_LIMIT: Final = 35.0
 """Degrees of turn beyond which a mouth is not synthesised."""
@@ -169,6 +169,8 @@ class MediaPipeTracker:
         self._smooth = LandmarkSmoother()
         self._people = People()
         self._wishes: deque[Callable[[], Person | None]] = deque(maxlen=8)
+        self.marks: tuple[FaceMark, ...] = ()
+        """All faces as seen when they were looked for last, the followed one as it is now; any thread may read it."""
         self._looked_ms: float | None = None
         self._hidden = False
         self._last: Landmarks | None = None
@@ -198,6 +200,7 @@ class MediaPipeTracker:
             self._sequence += 1
             self._smooth.reset()
         self._last, self._misses = landmarks, 0
+        self.marks = moved(self.marks, landmarks)
         return describe(image, landmarks, self._smooth(landmarks, t_ms), self._sequence)
 
     def close(self) -> None:
@@ -239,6 +242,7 @@ class MediaPipeTracker:
         self._people.update(seen, t_ms)
         while self._wishes:
             self._wishes.popleft()()
+        self.marks = self._people.marks
         shown = self._people.shown
         self._hidden = shown is None and bool(faces)
         if shown is None:

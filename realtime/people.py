@@ -1,7 +1,7 @@
 """Who is who among several faces, and which of them is followed. Pure: NumPy only, times as arguments, bounded."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Final
 
@@ -45,6 +45,15 @@ class SeenFace:
         """Geometric mean of width and height in px, which a turn of the head changes little; at least 1."""
         x0, y0, x1, y1 = self.box
         return max(float(np.sqrt(max(x1 - x0, 0.0) * max(y1 - y0, 0.0))), 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceMark:
+    """Hold what a person who chooses is shown of a face: the `number` of its person, its `box`, if it is `followed`."""
+
+    number: int
+    box: tuple[float, float, float, float]
+    followed: bool
 
 
 @dataclass(slots=True)
@@ -108,6 +117,11 @@ class People:
         """Who is followed and in the newest frame, else None."""
         person = self.followed
         return person if person is not None and person.seen_ms == self._now_ms else None
+
+    @property
+    def marks(self) -> tuple[FaceMark, ...]:
+        """The faces of the newest frame, by number of their people."""
+        return tuple(FaceMark(p.number, p.face.box, p.number == self._followed) for p in self.present)
 
     @property
     def chosen(self) -> bool:
@@ -211,6 +225,13 @@ class People:
                 self._followed, self._challenge = largest.number, None
         elif person.seen_ms == t_ms:
             self._challenge = None
+
+
+def moved(marks: tuple[FaceMark, ...], landmarks: NDArray[np.float32]) -> tuple[FaceMark, ...]:
+    """Return `marks` with the followed face at its newest `landmarks`, (n, 2) px."""
+    (x0, y0), (x1, y1) = landmarks.min(0), landmarks.max(0)
+    box = float(x0), float(y0), float(x1), float(y1)
+    return tuple(replace(mark, box=box) if mark.followed else mark for mark in marks)
 
 
 def _cost(person: Person, face: SeenFace, t_ms: float) -> float:

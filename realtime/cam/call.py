@@ -125,13 +125,14 @@ class LocalCall:
 
     def choose(self, mode: Mode) -> str | None:
         """Go over to `mode`; return in one line why that cannot be, None when it is done."""
-        reason = self._refusal(mode)
+        reason = self.refusal(mode)
         if reason is None and mode is not self.path.mode:
             self.path.set_mode(mode, self._clock.now_ms())
             self._arm()
         return reason
 
-    def _refusal(self, mode: Mode) -> str | None:
+    def refusal(self, mode: Mode) -> str | None:
+        """Return in one line why `mode` cannot be chosen now; None when it can."""
         devices = self._devices
         if mode is Mode.PHOTO:
             return None if self._stage.photo is not None else "there is no photo: start with --photo FILE"
