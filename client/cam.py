@@ -148,7 +148,7 @@ async def _run(options: argparse.Namespace) -> None:
         hint = "keys t p d a f q" if keys.active else "Ctrl-C ends it"
         line.say(f"sending {parts.devices.size[0]}x{parts.devices.size[1]} to {parts.sends_to}; {hint}")
         await _open_switches(options, stack, switch, call, watched, line)
-        await _until_ended(call, line, ended, options.seconds)
+        await _until_ended(call, line, switch, ended, options.seconds)
 
 
 async def _open_switches(
@@ -164,7 +164,7 @@ async def _open_switches(
         from client.cam_status import status_text
         from client.preview import Preview
 
-        preview = Preview(switch, lambda: status_text(call.status()), line.say)
+        preview = Preview(switch, lambda: status_text(call.status(), len(switch.marks)), line.say)
         watched.look = (await stack.enter_async_context(preview)).look
     if options.join is not None:
         from client.cam_room import CamRoom
@@ -173,14 +173,16 @@ async def _open_switches(
         await stack.enter_async_context(room)
 
 
-async def _until_ended(call: "LocalCall", line: "StatusLine", ended: asyncio.Event, seconds: float | None) -> None:
+async def _until_ended(
+    call: "LocalCall", line: "StatusLine", switch: "Switch", ended: asyncio.Event, seconds: float | None
+) -> None:
     """Run the call until q, the end of `seconds` or of a device."""
     from realtime.devices.api import DeviceError
 
     tasks = [
         asyncio.create_task(call.run()),
         asyncio.create_task(ended.wait()),
-        asyncio.create_task(_tell(call, line)),
+        asyncio.create_task(_tell(call, line, switch)),
     ]
     try:
         done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -201,10 +203,10 @@ def _tell_file(out: Path | None) -> None:
         print(f"wrote {out}")
 
 
-async def _tell(call: "LocalCall", line: "StatusLine") -> None:
+async def _tell(call: "LocalCall", line: "StatusLine", switch: "Switch") -> None:
     while True:
         await asyncio.sleep(_STATUS_S)
-        line.show(call.status())
+        line.show(call.status(), len(switch.marks))
 
 
 def _summary(call: "LocalCall") -> str:

@@ -5,6 +5,7 @@ from typing import Final, TextIO
 
 from realtime.cam.left import CamStatus
 from realtime.cam.modes import Mode
+from realtime.occlusion import BEFORE_MOUTH, TURNED
 
 _STATES: Final = {
     "real": "real",
@@ -13,24 +14,43 @@ _STATES: Final = {
     "still": "standing still",
     "waiting": "no picture yet",
 }
+_WHY: Final = {TURNED: "head turned away", BEFORE_MOUTH: "mouth covered"}
 
 
-def status_text(status: CamStatus) -> str:
-    """Return what is shown now in one line of at most 100 characters."""
-    made = status.mode is not Mode.THROUGH
+def status_text(status: CamStatus, faces: int = 1) -> str:
+    """Return what is shown now in one line of at most 100 characters; `faces` is how many are in view."""
     parts = [
         status.mode.value,
         f"{_STATES.get(status.state, status.state)} {_duration(status.since_ms)}",
         f"{status.fps:.0f} fps",
     ]
-    if not made and status.latency_ms:
-        parts.append(f"+{status.latency_ms:.0f} ms")
-    if status.behind_ms:
-        parts.append(f"lips {status.behind_ms:.0f} ms late")
+    if faces > 1:
+        parts.insert(2, f"{faces} faces")
+    if status.why is not None:
+        parts.insert(2, f"{_what_then(status)}: {_WHY.get(status.why, 'no face in view')}")
     else:
-        parts.append(f"lips ±{status.skew_ms:.0f} ms")
-    parts.append(f"sound {status.sound_ms:.0f} ms" if status.heard else "no sound")
+        parts += _timing(status)
+    if not status.heard:
+        parts.append("no sound")
     return " | ".join(parts)
+
+
+def _timing(status: CamStatus) -> list[str]:
+    parts = []
+    if status.mode is Mode.THROUGH and status.latency_ms:
+        parts.append(f"+{status.latency_ms:.0f} ms")
+    late = f"lips {status.behind_ms:.0f} ms late"
+    parts.append(late if status.behind_ms else f"lips ±{status.skew_ms:.0f} ms")
+    if status.heard:
+        parts.append(f"sound {status.sound_ms:.0f} ms")
+    return parts
+
+
+def _what_then(status: CamStatus) -> str:
+    """Say what follows from a face that cannot be worked on."""
+    if status.state == "still":
+        return "paused"
+    return "your own lips" if status.mode is Mode.DUB else "could not step in"
 
 
 def _duration(ms: float) -> str:
@@ -44,20 +64,20 @@ class StatusLine:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
-        self._told: tuple[Mode, str] | None = None
+        self._told: tuple[Mode, str, str | None, int] | None = None
         self._drawn = False
 
-    def show(self, status: CamStatus) -> None:
-        """Show what is shown now."""
+    def show(self, status: CamStatus, faces: int = 1) -> None:
+        """Show what is shown now, and that several people are in view."""
         if self._terminal:
-            self._stream.write(f"\r\x1b[K{status_text(status)}")
+            self._stream.write(f"\r\x1b[K{status_text(status, faces)}")
             self._stream.flush()
             self._drawn = True
             return
-        now = status.mode, status.state
+        now = status.mode, status.state, status.why, faces
         if now != self._told:
             self._told = now
-            self._stream.write(f"lipline cam: {status_text(status)}\n")
+            self._stream.write(f"lipline cam: {status_text(status, faces)}\n")
             self._stream.flush()
 
     def say(self, text: str) -> None:

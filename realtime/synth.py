@@ -79,6 +79,7 @@ class FaceSynth:
         self._live: PastFrame | None = None  # the newest real frame, None without a face
         self._outage: _Outage | None = None
         self._overlaid: _Outage | None = None
+        self._plain: Image | None = None
         self._outages = 0
 
     @property
@@ -90,6 +91,31 @@ class FaceSynth:
     def settled(self) -> bool:
         """Whether a hand-back may end: the head is where the real one is, or none is led there."""
         return self._outage is None or self._outage.hand_back is None or self._outage.hand_back.settled
+
+    @property
+    def reason(self) -> str | None:
+        """Why no mouth may be painted on the real frame observed last; None when it may."""
+        return self._reason
+
+    @property
+    def points(self) -> Landmarks | None:
+        """Where the face is in the frame returned last, lips included, (468, 2) px; None when it shows none."""
+        outage = self._outage
+        if outage is not None:
+            return outage.points if outage.hand_back is None else outage.hand_back.points
+        if self._live is not None and self._overlaid is not None and self._fade.weight > 0.0:
+            return self._overlaid.points
+        return self.real_points
+
+    @property
+    def plain(self) -> Image | None:
+        """The frame returned last, without its badge, to be mixed with another; None before the first."""
+        return self._plain
+
+    @property
+    def real_points(self) -> Landmarks | None:
+        """Where the face is in the real frame observed last, (468, 2) px; None when it has none."""
+        return None if self._live is None else self._live.landmarks
 
     @property
     def remaining_px(self) -> float:
@@ -163,7 +189,8 @@ class FaceSynth:
                 outage.points = outage.hand_back.points
             outage.hand_back = None
         if outage.path is None:
-            return self._paused_badge.draw(outage.shown)
+            self._plain = self._paused_badge.draw(outage.shown)
+            return self._plain
         if outage.detour is not None and outage.rendered == _SETTLED and outage.points is not None:
             outage.path, outage.detour, outage.left = outage.detour, None, (outage.shown, outage.points)
         pose = outage.path.step(media_ms)
@@ -177,7 +204,7 @@ class FaceSynth:
             image = melt(*outage.left, image, points, points, weight)
             outage.left = outage.left if weight < 1.0 else None
         image = _leave_return(outage, image, points)
-        outage.shown, outage.points = image, points
+        outage.shown, outage.points, self._plain = image, points, image
         return self._badge.draw(image)
 
     def hand_back(self, real_image: Image, media_ms: float, progress: float) -> Image:
@@ -199,7 +226,7 @@ class FaceSynth:
         if outage.hand_back is None:
             outage.hand_back = HandBack(outage.shown, outage.points, outage.limit_px)
         frame = outage.hand_back.frame(self._real, face.smoothed if face else None, progress)
-        outage.back, outage.fallen = (frame, outage.hand_back.points), 0
+        outage.back, outage.fallen, self._plain = (frame, outage.hand_back.points), 0, frame
         return (self._badge if outage.why_paused is None else self._paused_badge).draw(frame)
 
     def overlay(
@@ -214,6 +241,7 @@ class FaceSynth:
         self.observe(real_image, media_ms)
         pose, paint = self._live, self._reason is None
         if not self._fade.step(paint, media_ms, possible=pose is not None and (paint or self._overlaid is not None)):
+            self._plain = real_image
             return real_image
         assert pose is not None
         if self._overlaid is None:
@@ -221,7 +249,8 @@ class FaceSynth:
             self._overlaid = _Outage(real_image)
             self._overlaid.references = [self._features(frame) for frame in self.history.references(wanted)]
         image, self._overlaid.points = self._speak(self._overlaid, pose, mel_window, speech)
-        return self._badge.draw(self._fade.mix(pose.image, image))
+        self._plain = self._fade.mix(pose.image, image)
+        return self._badge.draw(self._plain)
 
     def stop(self) -> None:
         """End the outage or the overlay; observing goes on."""

@@ -43,6 +43,7 @@ class CamStatus:
         behind_ms: how much later than their sound made lips are seen by who hears the microphone itself; else 0.
         sound_ms: how long ago the sound that leaves now was spoken.
         heard: whether any sound comes in.
+        why: why the picture stands, or no lips are made or could be, as the stage says it; None while all is well.
     """
 
     mode: Mode
@@ -54,3 +55,4 @@ class CamStatus:
     behind_ms: float
     sound_ms: float
     heard: bool
+    why: str | None = None

@@ -44,6 +44,7 @@ class Staged(Protocol):
     mode: Mode
     camera: NDArray[np.uint8] | None
     level_db: float
+    why: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class CamPath:
         self._needed_ms = hold_for(window, engine.interval_ms)
         self._came: deque[_Came] = deque(maxlen=_KEPT)
         self._sent: deque[float] = deque(maxlen=256)
+        self._shows_camera = False
         self._sink_ms: float | None = None
         self._ticked_ms = self._camera_ms = float("-inf")
         self._begun_ms = start_ms
@@ -119,6 +121,10 @@ class CamPath:
 
     def camera_frame(self, frame: CameraFrame, now_ms: float) -> None:
         """Take a picture of the camera that came at `now_ms`; it may leave before this returns."""
+        if self.mode is Mode.PHOTO and not self._shows_camera:
+            # Who began with the photo is not to be seen, not even until it is drawn.
+            return
+        self._shows_camera = True
         self._camera_ms = now_ms
         self._came.append(_Came(frame.image, frame.i420, now_ms))
         self.engine.on_video(VideoFrame(frame.image, frame.captured_ms), now_ms)
@@ -257,4 +263,5 @@ class CamPath:
             self.sound.lag_ms if made and not self.config.hears_us else 0.0,
             self.sound.lag_ms,
             not self.sound.silent,
+            None if self._stage is None else self._stage.why,
         )

@@ -97,6 +97,31 @@ def test_the_status_fits_one_line() -> None:
     assert len(made) < 80
 
 
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"why": "the face is not in view"}, "through | real 12 s | could not step in: no face in view | 30 fps"),
+        ({"why": "no face was seen yet", "state": "still"}, "through | standing still 12 s | paused: no face in view"),
+        ({"why": "the head is turned away", "mode": Mode.DUB, "state": "synth"}, "your own lips: head turned away"),
+        ({"why": "something is before the mouth", "mode": Mode.DUB}, "your own lips: mouth covered"),
+    ],
+)
+def test_the_status_says_why_in_plain_words(changes: dict, said: str) -> None:
+    text = status_text(status(**changes))
+    assert said in text and len(text) <= 100
+    longest = {"since_ms": 754_000.0, "fps": 60.0, "behind_ms": 300.0, "heard": False}
+    assert len(status_text(status(**{**longest, **changes}), 4)) <= 100
+
+
+def test_several_people_are_told() -> None:
+    assert status_text(status(), 3).startswith("through | real 12 s | 3 faces | 30 fps")
+    stream = io.StringIO()
+    line = StatusLine(stream)
+    for faces, why in ((1, None), (2, None), (2, None), (2, "the head is turned away"), (2, None)):
+        line.show(status(why=why), faces)
+    assert len(stream.getvalue().splitlines()) == 4
+
+
 def test_without_a_terminal_only_changes_are_told() -> None:
     stream = io.StringIO()
     line = StatusLine(stream)

@@ -37,6 +37,7 @@ class StageSlots:
         self.mode = Mode.THROUGH
         self.camera = None
         self.level_db = -120.0
+        self.why = None
 
 
 @dataclass

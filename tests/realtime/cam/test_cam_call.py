@@ -23,7 +23,7 @@ SIZE = (64, 48)
 class Face:
     """Draw grey for past frames, black for lips over the camera."""
 
-    settled, paused = True, None
+    settled, paused, points, real_points, plain, reason = True, None, None, None, None, None
 
     def observe(self, image, media_ms):
         return True

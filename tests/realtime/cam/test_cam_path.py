@@ -175,3 +175,16 @@ def test_no_freeze_whatever_devices_do(seed: int, camera: float, mic: float, out
     call = LocalCallInTime(gone=gone, camera_jitter=camera, mic_jitter=mic, fps=fps, seed=seed).run(11)
     assert call.freeze_count() == 0
     assert np.quantile(call.skews(), 0.9) <= 40.0
+
+
+def test_who_begins_with_the_photo_is_not_seen_until_they_say_so() -> None:
+    call = LocalCallInTime(modes=((0.0, Mode.PHOTO), (4000.0, Mode.THROUGH)), camera_late=12.0).run(8)
+    assert call.kinds(0.0, 4000.0) == {SYNTH}
+    assert call.kinds(5500.0, 8000.0) == {REAL} and call.freeze_count(4000.0) == 0
+
+
+def test_the_status_says_why() -> None:
+    call = LocalCallInTime().run(1)
+    assert call.path.status(call.clock.now_ms()).why is None
+    call.stage.why = "the head is turned away"
+    assert call.path.status(call.clock.now_ms()).why == "the head is turned away"

@@ -13,7 +13,7 @@ from face_fakes import LoudnessMouth, draw, face_at
 from models.landmarks import mouth_opening
 from realtime.badge import Badge
 from realtime.cam.modes import Mode
-from realtime.cam.stage import Stage
+from realtime.cam.stage import Stage, between
 from realtime.face import ScriptedTracker, describe
 from realtime.pastframe import PastFrame
 from realtime.synth import FaceSynth
@@ -23,8 +23,8 @@ LOUD = np.full((80, 16), 4.0, np.float32)
 
 
 class StillPhoto:
-    def __init__(self) -> None:
-        points = face_at(150, 95)
+    def __init__(self, points: np.ndarray | None = None) -> None:
+        points = face_at(150, 95) if points is None else points
         image = draw(points, seed=5)
         face = describe(image, points, points, 1)
         self.frame = PastFrame(image, points, 0.0, face.opening)
@@ -80,7 +80,73 @@ def test_a_photo_needs_no_camera_and_nods_with_the_speech() -> None:
     assert photo.heard[-1] == -120.0
 
 
-def test_the_camera_dissolves_into_the_photo() -> None:
+def skin(image: np.ndarray) -> int:
+    """Return how many px have a drawn face's colour: of two heads that show at once only those that both have."""
+    return int((np.abs(image[60:].astype(int) - (130, 160, 205)).max(axis=2) < 20).sum())
+
+
+def one_head(images: list[np.ndarray], *whole: np.ndarray) -> bool:
+    return min(map(skin, images)) > 0.9 * min(map(skin, whole))
+
+
+def test_one_head_goes_from_the_camera_to_the_photo_and_back() -> None:
+    photo = StillPhoto(face_at(205, 70, eyes=50))
+    drawn = stage(photo=photo)
+    drawn.mode = Mode.PHOTO
+    drawn.start(1600.0)
+    images = [drawn.render(None, 1600.0 + 40 * i, speech=False) for i in range(12)]
+    assert one_head(images, drawn.camera, photo.frame.image)
+    assert np.abs(images[-1][60:].astype(int) - photo.frame.image[60:]).mean() < 2.0
+    drawn.mode = Mode.THROUGH
+    back = [drawn.hand_back(draw(sway(41 + i)), 2080.0 + 40 * i, i / 12) for i in range(1, 12)]
+    assert one_head(back, drawn.camera, photo.frame.image)
+
+
+def test_a_way_back_that_ends_early_leads_to_the_photo_again() -> None:
+    drawn = stage(photo=StillPhoto(face_at(205, 70, eyes=50)))
+    drawn.mode = Mode.PHOTO
+    drawn.start(1600.0)
+    images = [drawn.render(None, 1600.0 + 40 * i, speech=False) for i in range(12)]
+    drawn.mode = Mode.THROUGH
+    images += [drawn.hand_back(draw(sway(41 + i)), 2080.0 + 40 * i, i / 12) for i in range(1, 7)]
+    drawn.mode = Mode.PHOTO
+    images += [drawn.render(None, 2360.0 + 40 * i, speech=False) for i in range(12)]
+    assert one_head(images, drawn.camera, images[11])
+    assert np.abs(images[-1][60:].astype(int) - images[11][60:]).mean() < 2.0
+
+
+def test_a_dub_goes_home_from_past_frames_with_one_head() -> None:
+    tracker = ScriptedTracker([*(sway(i) for i in range(40)), *([face_at(215, 80)] * 40)])
+    drawn = Stage(FaceSynth(LoudnessMouth(), tracker))
+    for i in range(40):
+        drawn.observe(draw(sway(i)), 40.0 * i)
+    drawn.mode = Mode.DUB
+    drawn.start(1600.0)
+    images = [drawn.render(LOUD, 1600.0 + 40 * i, speech=True) for i in range(12)]
+    drawn.camera = draw(face_at(215, 80))
+    images += [drawn.render(LOUD, 2080.0 + 40 * i, speech=True) for i in range(14)]
+    assert one_head(images, drawn.camera, images[0])
+
+
+def test_heads_far_apart_and_pictures_without_a_face_dissolve() -> None:
+    first, second = face_at(60, 60, eyes=24), face_at(260, 60, eyes=24)
+    a, b = draw(first), draw(second)
+    for shown in ((b, second), (b, None)):
+        image, _ = between((a, first), shown, 0.5)
+        assert np.abs(image.astype(int) - (a.astype(int) + b) // 2).max() <= 1
+
+
+def test_who_begins_with_the_photo_is_not_seen() -> None:
+    photo = StillPhoto(face_at(205, 70, eyes=50))
+    drawn = stage(0, photo)
+    drawn.mode = Mode.PHOTO
+    drawn.observe(np.zeros((240, 320, 3), np.uint8), 0.0)
+    drawn.start(40.0)
+    image = drawn.render(None, 40.0, speech=False)
+    assert np.abs(image[60:].astype(int) - photo.frame.image[60:]).mean() < 2.0
+
+
+def test_the_camera_melts_into_the_photo_without_a_jump() -> None:
     drawn = stage(photo=StillPhoto())
     last = drawn.camera
     drawn.mode = Mode.PHOTO
@@ -144,7 +210,8 @@ def test_the_dub_goes_on_when_the_camera_does_not() -> None:
     drawn.start(1600.0)
     images = []
     for i in range(40):
-        drawn.camera = None if 12 <= i < 28 else draw(sway(40 + i))
+        # The tracker's script goes on with each picture that it sees, not with time.
+        drawn.camera = None if 12 <= i < 28 else draw(sway(40 + i - 16 * (i >= 28)))
         images.append(drawn.render(LOUD, 1600.0 + 40 * i, speech=True))
     assert max(steps(images[8:])) < 6.0
     assert all(badge_in(image) for image in images)
@@ -176,3 +243,36 @@ def test_without_a_photo_it_says_so() -> None:
     drawn.mode = Mode.PHOTO
     with pytest.raises(RuntimeError, match="no photo"):
         drawn.start(1600.0)
+
+
+def test_it_says_why_the_picture_stands_or_the_lips_are_real() -> None:
+    turned = face_at()
+    turned[[6, 168, 197, 195, 5]] += (45.0, 0.0)
+    tracker = ScriptedTracker([*(sway(i) for i in range(40)), *([None] * 20), *([turned] * 20), sway(0)])
+    drawn = Stage(FaceSynth(LoudnessMouth(), tracker))
+
+    def look(frames: int, since: int) -> None:
+        for i in range(since, since + frames):
+            drawn.observe(draw(sway(i)), 40.0 * i)
+
+    look(40, 0)
+    assert drawn.why is None
+    look(2, 40)
+    assert drawn.why is None, "one frame that the tracker misses is told"
+    look(18, 42)
+    assert drawn.why == "the face is not in view"
+    drawn.start(2400.0)
+    for i in range(6):
+        drawn.render(LOUD, 2400.0 + 40 * i, speech=True)
+    assert drawn.why == drawn.paused == "the face is not in view"
+    drawn.stop()
+    drawn.mode = Mode.DUB
+    drawn.start(2700.0)
+    for i in range(8):
+        drawn.camera = draw(sway(68 + i))
+        drawn.render(LOUD, 2720.0 + 40 * i, speech=True)
+    assert drawn.why == "the head is turned away"
+    for i in range(14):
+        drawn.camera = draw(sway(76 + i))
+        drawn.render(LOUD, 3040.0 + 40 * i, speech=True)
+    assert drawn.why is None
