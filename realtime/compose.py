@@ -61,9 +61,13 @@ class Compositor:
         place, border = self._place(patch, box)
         mask = np.maximum(_mask([old], box, eyes), _mask([new], box, eyes)) * border
         region = frame[y0:y1, x0:x1].astype(np.float32)
-        place = place + _colour_shift(region, place, mask)
-        blended = region + mask[..., None] * (place - region)
-        out[y0:y1, x0:x1] = np.clip(blended + 0.5, 0, 255).astype(np.uint8)
+        place += _colour_shift(region, place, mask)
+        # In place and without a last axis of three: both are slow in NumPy where pictures are large.
+        place -= region
+        place *= cv2.merge([mask, mask, mask])
+        place += region
+        place += np.float32(0.5)
+        out[y0:y1, x0:x1] = np.clip(place, 0, 255, out=place)
         return out
 
     def _place(self, patch: Patch, box: tuple[int, int, int, int]) -> tuple[NDArray[np.float32], Mask]:
@@ -117,25 +121,35 @@ def _colour_shift(region: NDArray[np.float32], place: NDArray[np.float32], mask:
     reweighted so that beards, shadows and a jaw that has moved do not count.
     """
     height, width = mask.shape
-    rows, columns = np.nonzero((mask > 0.1) & (mask < 0.7))
-    if len(rows) < 32:
+    ring = np.flatnonzero((mask > 0.1) & (mask < 0.7))
+    if len(ring) < 32:
         return np.zeros((1, 1, 3), dtype=np.float32)
-    keep = slice(None, None, max(1, len(rows) // 1500))
-    rows, columns = rows[keep], columns[keep]
-    basis = np.stack([np.ones(len(rows)), columns / width - 0.5, rows / height - 0.5], axis=1)
-    # A little pull towards a constant: a ring says little about slopes when half of it is left out.
-    ridge = np.diag([1e-6, 0.02, 0.02]) * len(rows)
+    ring = ring[:: max(1, len(ring) // 700)]
+    rows, columns = np.divmod(ring, width)
+    wanted = (region.reshape(-1, 3)[ring] - place.reshape(-1, 3)[ring]).T.astype(np.float64)
+    planes = _planes(columns / width - 0.5, rows / height - 0.5, wanted)
     ys, xs = np.arange(height) / height - 0.5, np.arange(width) / width - 0.5
-    shift = np.empty((height, width, 3), dtype=np.float32)
-    for channel in range(3):
-        wanted = (region[rows, columns, channel] - place[rows, columns, channel]).astype(np.float64)
-        plane = np.array([float(np.median(wanted)), 0.0, 0.0])
-        for _ in range(3):
-            error = wanted - basis @ plane
-            spread = max(2.0, 1.5 * float(np.median(np.abs(error))))
-            weight = 1.0 / (1.0 + (error / spread) ** 2)
-            weighted = basis * weight[:, None]
-            plane = np.linalg.solve(basis.T @ weighted + ridge, weighted.T @ wanted)
-        values = plane[0] + plane[1] * xs[None, :] + plane[2] * ys[:, None]
-        shift[..., channel] = np.clip(values, -_COLOUR_LIMIT, _COLOUR_LIMIT)
-    return shift
+    down = (planes[:, 0] + ys[:, None] * planes[:, 2]).astype(np.float32)
+    across = (xs[:, None] * planes[:, 1]).astype(np.float32)
+    # Each column's three values side by side: broadcasting over a last axis of three is slow.
+    shift = np.tile(down, (1, width))
+    shift += across.ravel()
+    np.clip(shift, -_COLOUR_LIMIT, _COLOUR_LIMIT, out=shift)
+    return shift.reshape(height, width, 3)
+
+
+def _planes(x: NDArray[np.float64], y: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return planes a + b x + c y through `wanted` (3, n) over points (n,), (3, 3) with a row per channel."""
+    basis = np.stack([np.ones(len(x)), x, y])
+    products = (basis[:, None] * basis[None]).reshape(9, -1)
+    # A little pull towards a constant: a ring says little about slopes when half of it is left out.
+    ridge = np.diag([1e-6, 0.02, 0.02]) * len(x)
+    planes = np.zeros((3, 3))
+    planes[:, 0] = np.median(wanted, axis=1)
+    for _ in range(3):
+        error = wanted - planes @ basis
+        spread = np.maximum(2.0, 1.5 * np.median(np.abs(error), axis=1))
+        weight = 1.0 / (1.0 + (error / spread[:, None]) ** 2)
+        normal = (weight @ products.T).reshape(3, 3, 3) + ridge
+        planes = np.linalg.solve(normal, ((weight * wanted) @ basis.T)[..., None])[..., 0]
+    return planes

@@ -1,6 +1,6 @@
 """One past frame of the caller, and how far the head moved between two. Pure."""
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -38,11 +38,15 @@ class PastFrame:
     level: float | None = None
     moved: float | None = None
     features: Any = None
+    _counted: tuple[Any, int] = field(default=(None, 0), init=False, repr=False)
 
     @property
     def nbytes(self) -> int:
         """Bytes of pixels, landmarks and features."""
-        return self.image.nbytes + self.landmarks.nbytes + count_bytes(self.features)
+        # Whoever bounds memory asks hundreds of frames for every one that is kept.
+        if self._counted[0] is not self.features:
+            self._counted = self.features, count_bytes(self.features)
+        return self.image.nbytes + self.landmarks.nbytes + self._counted[1]
 
 
 def count_bytes(value: Any) -> int:
@@ -54,7 +58,7 @@ def count_bytes(value: Any) -> int:
     if isinstance(value, (tuple, list)):
         return sum(count_bytes(item) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
-        return sum(count_bytes(getattr(value, field.name)) for field in fields(value))
+        return sum(count_bytes(getattr(value, one.name)) for one in fields(value))
     return 0
 
 

@@ -51,16 +51,18 @@ class PortraitWarp:
         nose = ((landmarks[_NOSE_TIP] - between) @ self._turn.T) / eyes
         self._weigh(u, v, nose, self._rest(grid))
         self._from_pivot = (grid - (between + _NECK_DOWN * eyes * self._turn[1])).astype(np.float32)
-        self._base_x, self._base_y = np.meshgrid(
-            np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-        )
+        self._base = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+        # Where each pixel is taken from. Kept, because touching 7 MB of fresh memory takes as long as filling it.
+        self._places = np.empty((2, height, width), np.float32)
 
     def apply(self, image: Image, landmarks: Landmarks, pose: IdlePose) -> tuple[Image, Landmarks]:
         """Return picture and landmarks as `pose` has them; `image` (H, W, 3) of the shape prepared for."""
         field = self._field(pose)
         height, width = self._size
-        across, down = (cv2.resize(np.ascontiguousarray(field[..., i]), (width, height)) for i in (0, 1))
-        map_x, map_y = cv2.subtract(self._base_x, across), cv2.subtract(self._base_y, down)
+        for i, (base, places) in enumerate(zip(self._base, self._places, strict=True)):
+            cv2.resize(np.ascontiguousarray(field[..., i]), (width, height), dst=places)
+            cv2.subtract(base, places, dst=places)
+        map_x, map_y = self._places
         out = image.copy()
         for box, how in self._parts:
             out[box] = cv2.remap(image, map_x[box], map_y[box], how, borderMode=cv2.BORDER_REPLICATE)
