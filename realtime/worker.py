@@ -84,6 +84,11 @@ class SynthWorker:
             self._results = deque(later, maxlen=self.RESULTS_KEPT)
             return max(ready, key=lambda result: result.media_ms)
 
+    def ready(self, media_ms: float) -> bool:
+        """Say whether `take` would return a frame."""
+        with self._changed:
+            return any(result.media_ms <= media_ms for result in self._results)
+
     def release(self) -> None:
         """End the outage: jobs and results still waiting are dropped."""
         with self._changed:

@@ -36,6 +36,10 @@ _SOON_MS = 1.0
 _SINK_MOST_MS = 40.0
 """Pictures wait for so much of what the virtual microphone itself takes; the rest is the other program's to know."""
 _SINK_FOLLOW = 0.02
+_LOOK_MS = 3.0
+"""While a made frame is late, it is looked for so often."""
+_PATIENCE = 1.5
+"""Intervals that it is waited for; after that the one before stands and a newer one is asked for."""
 
 
 class Staged(Protocol):
@@ -104,7 +108,7 @@ class CamPath:
         self.card: NDArray[np.uint8] | None = None
         """What is shown while no picture has ever come."""
         self.next_tick_ms = start_ms
-        self._stage = stage
+        self._stage, self._synth = stage, synth
         self._on_picture, self._on_block = on_picture, on_block
         self._needed_ms = hold_for(window, engine.interval_ms)
         self._came: deque[_Came] = deque(maxlen=_KEPT)
@@ -112,6 +116,8 @@ class CamPath:
         self._shows_camera = False
         self._sink_ms: float | None = None
         self._ticked_ms = self._camera_ms = float("-inf")
+        self._awaited_ms: float | None = None
+        """Since when a made frame is late; None while none is."""
         self._begun_ms = start_ms
         self._last: NDArray[np.uint8] | None = None
         self._repeated = 0
@@ -174,8 +180,12 @@ class CamPath:
         self.speech.skip(ms)
 
     def tick(self, now_ms: float) -> None:
-        """Let the picture leave that is due at `now_ms`, and ask for the next."""
-        self._ticked_ms = now_ms
+        """Let the picture leave that is due at `now_ms`, and ask for the next. A late made one is waited for."""
+        if self._awaits_made(now_ms):
+            self.next_tick_ms = now_ms + _LOOK_MS
+            return
+        late_ms = 0.0 if self._awaited_ms is None else now_ms - self._awaited_ms
+        self._ticked_ms, self._awaited_ms = now_ms, None
         engine = self.engine
         frame = engine.tick(now_ms)
         if self._stage is not None and engine.link.state is LinkState.SYNTH:
@@ -186,8 +196,22 @@ class CamPath:
             self._send(frame.image, frame.kind, frame.skew_ms, now_ms)
         elif frame is None and not engine.pinned and self.card is not None and self._stands(now_ms):
             self._send(self.card, FrameKind.REPEATED, 0.0, now_ms)
-        self.next_tick_ms = now_ms + self._wait_ms(now_ms)
+        self.next_tick_ms = now_ms + self._wait_ms(now_ms, late_ms)
         self._plan_real(now_ms)
+
+    def _awaits_made(self, now_ms: float) -> bool:
+        """Say whether the made frame that is due is still in work: shown in 5 ms it is better than lost.
+
+        Frames that take longer than an interval so come one after the other, each near its sound, if not at full rate.
+        """
+        t = self.engine.media_ms(now_ms)
+        if self._synth is None or t is None or self.engine.shows_real:
+            return False
+        if self._synth.ready(t + self._interval_ms / 2):
+            return False
+        if self._awaited_ms is None:
+            self._awaited_ms = now_ms
+        return now_ms - self._awaited_ms < _PATIENCE * self._interval_ms
 
     def _stands(self, now_ms: float) -> bool:
         """Say whether a repeated picture is to be sent: none was for so long that somebody could see nothing."""
@@ -211,15 +235,15 @@ class CamPath:
         """Say whether made frames are over real ones and leave in their time."""
         return self.mode is Mode.DUB and self.engine.link.state in (LinkState.REAL, LinkState.SUSPECT)
 
-    def _wait_ms(self, now_ms: float) -> float:
-        """Return how long after this tick the timer brings the next one if the camera does not."""
+    def _wait_ms(self, now_ms: float, late_ms: float) -> float:
+        """Return how long after this tick, itself late, the timer brings the next one if the camera does not."""
         if self.engine.shows_real or self._follows_camera:
             # The tick after that shows the frame asked for then, just when the link is given up.
             link = self.engine.link
             overdue_ms = max(link.synth_gap_ms - self._interval_ms, 1.25 * link.interval_ms)
             if self._camera_ms + overdue_ms > now_ms + 1.0:
                 return self._camera_ms + overdue_ms - now_ms
-        return self._interval_ms
+        return max(self._interval_ms - late_ms, _LOOK_MS)
 
     def _look_for_real(self, now_ms: float) -> None:
         wait_ms = self.engine.real_due_in(now_ms)

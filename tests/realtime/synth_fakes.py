@@ -62,6 +62,10 @@ class FakeSynthesizer:
         level = SYNTH_LEVEL + best.progress * (REAL_LEVEL - SYNTH_LEVEL)
         return SynthResult(picture(round(level)), best.media_ms, self.render_ms, self.paused, self.settled)
 
+    def ready(self, media_ms: float) -> bool:
+        now = self.clock.now_ms()
+        return any(done <= now and job.media_ms <= media_ms for done, job in self._waiting)
+
     def release(self) -> None:
         self._in_outage = False
         self._waiting.clear()
