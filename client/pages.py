@@ -13,6 +13,7 @@ _TYPES = {
 }
 FILES = (
     "call.js",
+    "camera.js",
     "card.js",
     "connection.js",
     "devices.js",

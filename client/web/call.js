@@ -16,7 +16,8 @@ const PUBLISHING = new Set(["caller", "participant"]);
 /** Take part in a room.
  *
  * Events: "line" (see `line`), "came" and "left" ({person}), "you" (`seen` has news),
- * "figures" (once a second), "saving" ({saving}: video rests because the uplink is too narrow), "refused" ({code}). */
+ * "figures" (once a second), "saving" ({saving}: video rests because the uplink is too narrow), "refused" ({code}),
+ * "room" ({peers}: all who are here, on every entry) and "message" ({message}: any other of the room). */
 export class Call extends EventTarget {
   /** @type {Map<string, Person>} */ people = new Map();
   /** How we stand: "connecting", "no-node", "refused", "connected", "reconnecting". */
@@ -89,6 +90,11 @@ export class Call extends EventTarget {
     this.#publisher.tryUplink(kbps);
   }
 
+  /** Send a message to the peer in its `to`; lost while the line is. */
+  ask(message) {
+    this.#signaling.send(message);
+  }
+
   #toNode = (message) => this.#node !== "" && this.#signaling.send({ ...message, to: this.#node });
 
   #mediaChanged = ({ detail }) => {
@@ -105,6 +111,7 @@ export class Call extends EventTarget {
 
   #joined({ peer, peers, same }) {
     this.peer = peer;
+    this.#tell("room", { peers });
     const node = peers.find(({ role }) => role === "node")?.id ?? "";
     // Another seat or another node knows nothing of our connections.
     const anew = !same || node !== this.#node;
@@ -123,6 +130,7 @@ export class Call extends EventTarget {
   }
 
   #take(message) {
+    this.#tell("message", { message });
     switch (message.type) {
       case "peer-joined":
         if (message.peer.role === "node") this.#nodeCame(message.peer.id);

@@ -1,6 +1,7 @@
 // The page: join, take part, leave. This file ties the parts to the document; each part is in a file of its own.
 
 import { Call } from "./call.js";
+import { CameraPanel } from "./camera.js";
 import { DeviceControls } from "./devices.js";
 import { showReceived, showSent } from "./figures.js";
 import { LocalMedia } from "./media.js";
@@ -20,6 +21,7 @@ const LINES = {
 
 const $ = (selector) => document.querySelector(selector);
 const stage = new Stage(announce);
+const cameras = new CameraPanel((message) => call?.ask(message), announce);
 /** @type {LocalMedia|null} */ let media = null;
 /** @type {Call|null} */ let call = null;
 
@@ -100,6 +102,8 @@ function follow(current) {
     $("#saving").hidden = !detail.saving;
     announce(detail.saving ? "The line is too narrow for your video" : "Your video is sent again");
   });
+  current.addEventListener("room", ({ detail }) => cameras.room(detail.peers));
+  current.addEventListener("message", ({ detail }) => cameras.take(detail.message));
   current.addEventListener("refused", ({ detail }) => leave(roomProblem(detail.code)));
 }
 
@@ -125,6 +129,7 @@ function leave(problem = "") {
   call?.close();
   call = null;
   stage.clear();
+  cameras.clear();
   media.rest();
   $("#call").hidden = $("#room-bar").hidden = true;
   $("#setup").hidden = false;
