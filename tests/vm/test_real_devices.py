@@ -6,41 +6,15 @@ The guest (vmrun.sh) is Debian's kernel in qemu without hardware help, 10 to 25 
 time is judged here: only bytes, names, and who said what.
 """
 
-import json
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.vm.guest import guest
+
 pytestmark = pytest.mark.vm
-
-ROOT = Path(__file__).resolve().parents[2]
-NEEDED = {
-    "qemu-system-x86_64": "qemu-system-x86", "apt-get": "apt", "gcc": "gcc", "make": "make",
-}  # fmt: skip
-
-
-def guest(folder: Path, command: str, seconds: int) -> Any:
-    """Run a command in the guest; return the JSON that it wrote."""
-    if os.geteuid() != 0:
-        pytest.skip("the guest is given this machine's files, and needs root for that")
-    missing = [package for tool, package in NEEDED.items() if shutil.which(tool) is None]
-    if missing:
-        pytest.skip(f"apt-get install --no-install-recommends {' '.join(missing)}")
-    environment = {**os.environ, "VM_OUT": str(folder), "VM_TIMEOUT": str(seconds), "VM_CAMERA": "1"}
-    environment |= {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
-    script = f"export PYTHONPATH={ROOT} OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1; {command} $OUT/seen.json"
-    done = subprocess.run(
-        ["nice", "-n", "15", str(ROOT / "tests" / "vm" / "vmrun.sh"), script],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=seconds + 200,
-    )  # fmt: skip
-    print(done.stdout)
-    assert done.returncode == 0, f"the guest ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-    return json.loads((folder / "seen.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +72,7 @@ def test_a_webcam_that_went_away_is_found_again_under_another_number(camera: Any
 
 def test_a_tone_goes_through_alsas_loopback(tmp_path: Path) -> None:
     pytest.importorskip("sounddevice", reason="pip install 'lipline[camera]'; apt-get install libportaudio2")
-    heard = guest(
-        tmp_path, f"modprobe snd-aloop; XDG_RUNTIME_DIR=/run/none {sys.executable} tests/vm/guest_sound.py", 120
-    )
+    heard = guest(tmp_path, f"modprobe snd-aloop; {sys.executable} tests/vm/guest_sound.py", 120)
     print(heard)
     assert not heard["server"] and heard["shape"] == [960]
     assert heard["amplitude"] == pytest.approx(16_000.0, rel=0.02)

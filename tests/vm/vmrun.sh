@@ -4,8 +4,10 @@
 #                       a throw-away tmpfs. The command's output and exit status are passed on.
 # $VM          work folder (default ~/.cache/lipline-vm): the kernel, unpacked once, and the initramfs
 # $VM_OUT      folder that the guest may write to (default a fresh one); the command sees it as $OUT
-# $VM_CAMERA   1: build v4l2loopback for that kernel, once, so that the guest can `modprobe v4l2loopback`
+# $VM_CAMERA   1: build v4l2loopback for that kernel, once, so that the guest can `modprobe v4l2loopback`, and the same
+#              under a second name, `modprobe webcam_loopback`, which can be taken away while the first one is in use
 # $VM_TIMEOUT  seconds until the guest is stopped (300)   $VM_MEM memory (2G)   $VM_CPU qemu's model of the processor
+# $VM_SLOW     how many of our seconds one of the guest's lasts (1): with 16, what runs there seems 16 times as fast
 # Exit status: the command's; 124 when time ran out; 125 when the guest never got as far as the command.
 set -euo pipefail
 VM=${VM:-${XDG_CACHE_HOME:-$HOME/.cache}/lipline-vm}
@@ -98,8 +100,81 @@ build_v4l2loopback() {
   touch "$VM/ready-camera"
 }
 
+build_webcam() {
+  local release modules
+  release=$(cat "$VM/ready")
+  modules=$TREE/lib/modules/$release
+  rm -rf "$VM/webcam"
+  cp -r "$TREE"/usr/src/v4l2loopback-* "$VM/webcam"
+  mv "$VM/webcam/v4l2loopback.c" "$VM/webcam/webcam_loopback.c"
+  sed -i 's/v4l2loopback\.o/webcam_loopback.o/' "$VM/webcam/Makefile"
+  make -s -C "$TREE/usr/src/linux-headers-$release" M="$VM/webcam" modules
+  cp "$VM/webcam/webcam_loopback.ko" "$modules/updates/"
+  "$BUSYBOX" depmod -b "$TREE" "$release"
+  touch "$VM/ready-webcam"
+}
+
+# qemu's timers and the guest's devices run by this clock. The guest counts the processor's own ticks (rdtsc), which go on
+# at their speed: it finds a processor of so many more GHz.
+build_slow_clock() {
+  cat > "$VM/slow.c" <<'C'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static void scaled(struct timespec *t, long multiply, long divide) {
+  long long ns = (t->tv_sec * 1000000000LL + t->tv_nsec) / divide * multiply;
+  t->tv_sec = ns / 1000000000LL;
+  t->tv_nsec = ns % 1000000000LL;
+}
+
+static long slowness(void) {
+  static long value;
+  return value ? value : (value = atol(getenv("VM_SLOW")));
+}
+
+int clock_gettime(clockid_t clock, struct timespec *t) {
+  int rc = syscall(SYS_clock_gettime, clock, t);
+  if (!rc && clock == CLOCK_MONOTONIC) scaled(t, 1, slowness());
+  return rc;
+}
+
+int ppoll(struct pollfd *files, nfds_t count, const struct timespec *wait, const sigset_t *mask) {
+  struct timespec longer;
+  if (wait) {
+    longer = *wait;
+    scaled(&longer, slowness(), 1);
+  }
+  return syscall(SYS_ppoll, files, count, wait ? &longer : NULL, mask, sizeof(long));
+}
+
+int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until) {
+  static int (*real)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+  struct timespec later = *until;
+  if (!real) real = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+  scaled(&later, slowness(), 1);
+  return real(cond, mutex, &later);
+}
+C
+  gcc -O2 -shared -fPIC -o "$VM/slow.so" "$VM/slow.c"
+}
+
 [ -e "$VM/ready" ] || (prepare) >&2
 [ -z "${VM_CAMERA:-}" ] || [ -e "$VM/ready-camera" ] || (build_v4l2loopback) >&2
+[ -z "${VM_CAMERA:-}" ] || [ -e "$VM/ready-webcam" ] || (build_webcam) >&2
+slow=() patient=
+if [ "${VM_SLOW:-1}" != 1 ]; then
+  (build_slow_clock) >&2
+  slow=(env "LD_PRELOAD=$VM/slow.so" "VM_SLOW=$VM_SLOW")
+  # Whether timers work the kernel finds out in a time that it counts in ticks of at most 4 GHz.
+  patient=no_timer_check
+fi
 [ $# -gt 0 ] || exit 0
 release=$(cat "$VM/ready")
 out=${VM_OUT:-$(mktemp -d "$VM/out.XXXX")}
@@ -119,11 +194,11 @@ echo \$? > /mnt/out/.rc
 GUEST
 
 set +e
-timeout -k 5 "${VM_TIMEOUT:-300}" qemu-system-x86_64 -machine pc,vmport=off,hpet=off -accel tcg,thread=multi \
+timeout -k 5 "${VM_TIMEOUT:-300}" "${slow[@]}" qemu-system-x86_64 -machine pc,vmport=off,hpet=off -accel tcg,thread=multi \
   -cpu "${VM_CPU:-Nehalem,+aes,+pclmulqdq,+rdrand}" -smp 2 -m "${VM_MEM:-2G}" \
   -nodefaults -no-user-config -display none -no-reboot -net none \
   -kernel "$VM/vmlinux" -initrd "$VM/initrd.gz" \
-  -append "console=ttyS0 quiet loglevel=4 panic=-1 reboot=t mitigations=off nokaslr no5lvl tsc=reliable audit=0" \
+  -append "console=ttyS0 quiet loglevel=4 panic=-1 reboot=t mitigations=off nokaslr no5lvl tsc=reliable audit=0 $patient" \
   -serial "file:$out/.console" \
   -device virtio-serial-pci -chardev file,id=o,path=/dev/fd/1 -device virtserialport,chardev=o \
   -virtfs local,path=/,mount_tag=hostroot,security_model=passthrough,readonly=on,multidevs=remap \
