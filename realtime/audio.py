@@ -150,6 +150,10 @@ class SpeechPath:
         opening = 1.0 if self._gate is None else self._gate.opening(media_ms - self._start_ms)
         return window if window is None or opening >= 1.0 else _towards_silence(window, opening)
 
+    def complete(self, media_ms: float) -> bool:
+        """Say whether all the sound of the window for `media_ms` is here."""
+        return self._history.ready(self._window, media_ms)
+
     def speech(self, media_ms: float) -> bool:
         """Say whether lips may move at `media_ms`: someone speaks and it is not invented. Past the newest: as there."""
         back = ceil((self.head_ms - media_ms) / BLOCK_MS - 1e-9)

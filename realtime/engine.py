@@ -27,8 +27,15 @@ class Speech(Protocol):
     def window(self, media_ms: float) -> NDArray[np.float32] | None:
         """Return the model's mel window for the frame at `media_ms`; None while its sound is not here."""
 
+    def complete(self, media_ms: float) -> bool:
+        """Say whether all the sound of the window for `media_ms` is here."""
+
     def speech(self, media_ms: float) -> bool:
         """Say whether lips may move at `media_ms`."""
+
+
+_QUICK = 0.35
+"""Share of an interval that rendering may take for a frame to be asked for one block of sound later."""
 
 
 class Output(Enum):
@@ -49,6 +56,7 @@ class EngineConfig:
         frames_first: real frames that must have been shown before the first synthetic one.
         lead_ms: pictures depict a moment so much later (negative: earlier) than the sound stamped alike was said to be
             of, for what codecs add to sound.
+        heard_late_ms: sound is heard here so much later than its stamp says: lips follow what is stamped later by that.
         real_ahead_ms: a real frame may leave so long before its moment; None is half an interval.
     """
 
@@ -56,6 +64,7 @@ class EngineConfig:
     hand_back_extra_ms: float = 240.0
     frames_first: int = 10
     lead_ms: float = 0.0
+    heard_late_ms: float = 0.0
     real_ahead_ms: float | None = None
 
     @property
@@ -109,6 +118,8 @@ class Engine:
         self._progress = 0.0
         self._settled = True
         self._extra_ms = 0.0
+        self._render_ms = float("inf")
+        self._waiting_ms: float | None = None
         self._synthetic_shown = False
         self._foreseen = False
         self._flowing_since_ms: float | None = None
@@ -168,6 +179,8 @@ class Engine:
         if block.source_ms is not None:
             offset = block.media_ms - block.source_ms
         self._playout = _Playout(at_ms, block.media_ms, block.leaves_ms, offset)
+        if self._waiting_ms is not None:
+            self._ask(self._waiting_ms)
 
     def media_ms(self, now_ms: float) -> float | None:
         """Return T at `now_ms`: it runs on with the clock between blocks and without any; None before the first."""
@@ -251,6 +264,7 @@ class Engine:
         if result is None:
             return None
         self.stats.model.add(result.render_ms)
+        self._render_ms = result.render_ms
         self._settled = result.settled
         if not self._synthetic_shown:
             self._synthetic_shown = True
@@ -359,12 +373,23 @@ class Engine:
         self.output = Output.REAL
         self._synthetic_shown = self._foreseen = self._was_pinned = False
         self._target, self._progress = None, 0.0
+        self._waiting_ms = None
         if self._synth is not None:
             self._synth.release()
 
     def _request(self, media_ms: float) -> None:
+        # Sound that queued behind video is played as it comes, so lips hear too little ahead: another block may help.
+        quick = self._render_ms < _QUICK * self.config.interval_ms and self._target is None
+        if quick and not self._speech.complete(media_ms + self.config.heard_late_ms):
+            self._waiting_ms = media_ms
+        else:
+            self._ask(media_ms)
+
+    def _ask(self, media_ms: float) -> None:
+        self._waiting_ms = None
         if self._synth is None:
             return
-        speech = self._speech.speech(media_ms) and self.link.speech
-        window = self._speech.window(media_ms)
+        heard_at_ms = media_ms + self.config.heard_late_ms
+        speech = self._speech.speech(heard_at_ms) and self.link.speech
+        window = self._speech.window(heard_at_ms)
         self._synth.request(SynthJob(media_ms, window, speech and window is not None, self._target, self._progress))

@@ -28,14 +28,12 @@ LINE_MS = 600.0
 
 
 def memory_figures(readings: Sequence[Reading]) -> list[Figure]:
-    """Return how memory went; the growth over what was measured is judged, the slope of a short run says little."""
+    """Return slope and growth; the growth over what was measured is judged, the slope of a short run says little."""
     found = memory(readings)
     return [
-        Figure(f"memory: slope of each minute's least, last {found.hours * 60:.1f} min", found.slope_mb_h, "MiB/h"),
+        Figure(f"memory: slope over the last {found.hours * 60:.1f} min of call", found.slope_mb_h, "MiB/h"),
         Figure("memory: growth in that time", found.growth_mb, "MiB", found.limit_mb),
-        Figure("memory: least of the first of these minutes", found.floors_mb[0], "MiB"),
-        Figure("memory: least of the last", found.floors_mb[-1], "MiB"),
-        Figure("memory: most", found.peak_mb, "MiB"),
+        Figure("memory: at the end", found.last_mb, "MiB"),
     ]
 
 

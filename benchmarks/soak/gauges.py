@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 
 WARM_SHARE = 0.2
-FLOOR_HOURS = 1.0 / 60.0
-"""Of a stretch so long the least reading counts: what stands above it was given back, so it is no leak."""
 SLACK_MB = 8.0
 """What a flat process may still gain: the allocator's arenas and the bounded queues, filled once."""
 MB_PER_HOUR = 10.0
@@ -41,17 +39,13 @@ def open_fds() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Say how memory went after the warm-up: slope of its floor by least squares, growth (slope times length), MiB, h.
-
-    A call's frames come and go in the allocator's arenas, so the resident set swings by a third; a leak lifts what it
-    swings back to. `floors_mb` are the least readings of each minute, `peak_mb` is the most of all.
-    """
+    """Say how memory went after the warm-up: slope by least squares, growth (slope times length), all in MiB and h."""
 
     slope_mb_h: float
     growth_mb: float
     hours: float
-    floors_mb: tuple[float, ...]
-    peak_mb: float
+    first_mb: float
+    last_mb: float
 
     @property
     def limit_mb(self) -> float:
@@ -63,22 +57,16 @@ def memory(readings: Sequence[Reading], warm_share: float = WARM_SHARE) -> Memor
     """Fit the memory of the call after its first part, in which models load and queues fill.
 
     Raises:
-        ValueError: less than three minutes are left.
+        ValueError: fewer than three readings are left.
     """
     warm = readings[int(len(readings) * warm_share) :]
-    floors: dict[int, Reading] = {}
-    for reading in warm:
-        minute = int((reading.hours - warm[0].hours) / FLOOR_HOURS)
-        least = floors.setdefault(minute, reading)
-        floors[minute] = min(least, reading, key=lambda one: one.rss_mb)
-    if len(floors) < 3:
-        raise ValueError("a slope needs at least three minutes of call after the warm-up: let the soak run longer")
-    hours = np.array([minute * FLOOR_HOURS for minute in floors])
-    least_mb = np.array([reading.rss_mb for reading in floors.values()])
-    slope = float(np.polyfit(hours, least_mb, 1)[0])
-    length = float(warm[-1].hours - warm[0].hours)
-    peak = max(reading.rss_mb for reading in warm)
-    return Memory(slope, slope * length, length, tuple(float(value) for value in least_mb), peak)
+    if len(warm) < 3:
+        raise ValueError("a slope needs at least three readings after the warm-up: let the soak run longer")
+    hours = np.array([reading.hours for reading in warm])
+    rss = np.array([reading.rss_mb for reading in warm])
+    slope = float(np.polyfit(hours - hours[0], rss, 1)[0])
+    length = float(hours[-1] - hours[0])
+    return Memory(slope, slope * length, length, float(rss[0]), float(rss[-1]))
 
 
 @dataclass(frozen=True, slots=True)

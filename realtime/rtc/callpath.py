@@ -24,7 +24,10 @@ _TIMELINE = 30_000
 _CATCH_UP_MS = 500.0
 _STILL_FRAMES = 5
 OPUS_DELAY_MS = 13.0
-"""Opus is coded twice on the way, and each time sound comes 6.5 ms (312 samples) later than its stamp."""
+"""Opus is coded twice on the way, and each time sound comes 6.5 ms (312 samples) later than its stamp.
+
+Pictures wait for both; what moves the lips was coded once when it is heard here.
+"""
 _HEARD_SAMPLES = 48_000
 """Sound heard before pictures are judged by it: until then their places are guessed."""
 _SILENT_START_MS = 500.0
@@ -35,7 +38,9 @@ _SILENT_START_MS = 500.0
 class PathConfig:
     """Set one call's parts; `synthesis_ms` (delay while synthesis hears ahead) None takes what the window needs."""
 
-    engine: EngineConfig = field(default_factory=lambda: EngineConfig(lead_ms=-OPUS_DELAY_MS))
+    engine: EngineConfig = field(
+        default_factory=lambda: EngineConfig(lead_ms=-OPUS_DELAY_MS, heard_late_ms=OPUS_DELAY_MS / 2.0)
+    )
     link: LinkConfig = field(default_factory=LinkConfig)
     playout: PlayoutConfig = field(default_factory=PlayoutConfig)
     lipsync: LipSyncConfig = field(default_factory=LipSyncConfig)
@@ -76,7 +81,8 @@ class CallPath:
         self._on_block = on_block
         self._on_frame = on_frame
         synthesis_ms = self.config.synthesis_ms
-        ahead_ms = self.config.engine.interval_ms + self.config.engine.lead_ms
+        engine = self.config.engine
+        ahead_ms = engine.interval_ms + engine.lead_ms + engine.heard_late_ms
         self._synthesis_ms = hold_for(window, ahead_ms) if synthesis_ms is None else synthesis_ms
         self.speech = SpeechPath(window, start_ms=start_ms)
         self.playout = SpeechPlayout(self.speech, OpusDecoder(), self.config.playout, on_heard=self._heard)

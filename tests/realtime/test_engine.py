@@ -20,7 +20,7 @@ from realtime.engine import Engine, EngineConfig, Output
 from realtime.link import LinkMonitor, LinkSignal, LinkState
 from realtime.media import FrameKind, OutputFrame, VideoFrame
 from realtime.stats import freezes
-from realtime.synth_api import SynthResult
+from realtime.synth_api import SynthJob, SynthResult
 
 WINDOW = MelWindow.for_lookahead(80.0)
 R, S, REP = FrameKind.REAL, FrameKind.SYNTH, FrameKind.REPEATED
@@ -42,6 +42,7 @@ class Call:
     video_delay_ms: float = 20.0
     jitter_ms: float = 0.0
     phase_ms: float = 7.0
+    hold_ms: float = HOLD_MS
     seed: int = 0
     synthesize: bool = True
     signals: tuple[tuple[float, LinkSignal], ...] = ()
@@ -93,7 +94,7 @@ class Call:
         at_head = self.path.head_ms
         self.path.push(samples, source_ms)
         self.engine.on_heard(at_head, source_ms, self.path.level_db)
-        if self.path.line.fill_ms > HOLD_MS:
+        if self.path.line.fill_ms > self.hold_ms:
             self.engine.on_playout(self.path.pull(), at)
 
     def _signal(self, at: float, index: float) -> None:
@@ -301,3 +302,28 @@ def test_no_weather_freezes_the_picture(seed: int, phase: float, jitter: float, 
     assert call.kinds()[-1] in (R, REP)
     skew = sorted(abs(frame.skew_ms) for at, frame in call.out if at >= 500)
     assert skew[int(0.95 * len(skew))] <= 40
+
+
+def heard_ahead(render_ms: float, hold_ms: float) -> tuple[list[float], list[FrameKind]]:
+    """Return how much sound after its frame each job of an outage had, and the kinds of frames shown in it."""
+    call = Call(render_ms, video_gone=((2000.0, 4000.0),), hold_ms=hold_ms)
+    ahead: list[float] = []
+    request = FakeSynthesizer.request
+
+    def note(synth: FakeSynthesizer, job: SynthJob) -> None:
+        if job.returning_to is None:
+            ahead.append(call.path.head_ms - job.media_ms)
+        request(synth, job)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeSynthesizer, "request", note)
+        call.run(3.9)
+    return ahead[5:], [frame.kind for at, frame in call.out if at > 2400.0]
+
+
+def test_lips_wait_for_another_block_where_sound_is_short_and_rendering_quick() -> None:
+    slow, kinds_slow = heard_ahead(20.0, 60.0)
+    quick, kinds = heard_ahead(10.0, 60.0)
+    assert min(quick) == min(slow) + 20.0, "20 ms more of the speech moves them"
+    assert len(quick) == len(slow) and set(kinds) == set(kinds_slow) == {S}, "and no frame is missing for that"
+    assert heard_ahead(10.0, HOLD_MS) == heard_ahead(20.0, HOLD_MS), "what is all here is asked for at once"
