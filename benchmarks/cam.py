@@ -1,5 +1,7 @@
 """Measure the local call of `lipline cam`, mode by mode: `python -m benchmarks.cam [--seconds N] [--json FILE]`.
 
+With `--minutes N` it runs that long instead (benchmarks/cam_soak.py): drift, growth, missed pictures.
+
 A clip plays in place of camera and microphone, in real time; what leaves is counted and thrown away, so that no encoder
 and no driver is measured. The camera stops and comes back once. Latency is from the camera's thread to the return of
 the sink, skew is the engine's, CPU is that of the whole process, the clip's decoder included.
@@ -10,14 +12,17 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import cv2
 import numpy as np
 
+from benchmarks.cam_soak import PPM, OffClockSound, Watch, figures, watch
+from benchmarks.soak.gauges import Before, Figure
 from models.catalog import open_generator
 from realtime.cam.call import CameraRelay, Devices, LocalCall
 from realtime.cam.filesound import FileSound, video_round_ms
@@ -36,6 +41,7 @@ from realtime.synth import FaceSynth
 from realtime.worker import SynthWorker
 
 CALLER: Final = Path(__file__).resolve().parents[1] / "client" / "assets" / "caller.mp4"
+Call = TypeVar("Call", bound=LocalCall)
 PLAN: Final = (
     ("warm up", Mode.THROUGH, True, 0.5),
     ("through", Mode.THROUGH, True, 2.0),
@@ -107,8 +113,22 @@ class MeasuredCall(LocalCall):
         self.__dict__.setdefault("left", []).append((now_ms, picture.kind, latency_ms, picture.skew_ms))
 
 
-async def measure(seconds: float, size: tuple[int, int] | None, late_ms: float) -> list[Row]:
-    """Run the plan and return its rows."""
+class WatchedCall(LocalCall):
+    """Tell `watch` what leaves, once it is set."""
+
+    watch: Watch | None = None
+
+    def _send(self, picture: Picture) -> None:
+        super()._send(picture)
+        if self.watch is not None:
+            self.watch.see(picture)
+
+
+@asynccontextmanager
+async def running(
+    kind: type[Call], size: tuple[int, int] | None, late_ms: float, ppm: float = 0.0
+) -> AsyncIterator[tuple[Call, SlowCamera, SynthWorker]]:
+    """Run a local call of the bundled caller, from files to nowhere; the microphone's clock is `ppm` fast."""
     cv2.setNumThreads(1)
     sys.setswitchinterval(0.0005)
     camera = SlowCamera(CALLER, late_ms)
@@ -117,26 +137,46 @@ async def measure(seconds: float, size: tuple[int, int] | None, late_ms: float) 
     generator = open_generator("lite", threads=1)
     stage = Stage(FaceSynth(generator, MediaPipeTracker()), load_portrait(_photo(), size))
     synth = SynthWorker(stage)
-    microphone, dub = FileSound(CALLER, round_ms=video_round_ms(CALLER)), FileSound(CALLER)
+    microphone, dub = OffClockSound(CALLER, ppm, video_round_ms(CALLER)), FileSound(CALLER)
     devices = Devices(relay, microphone, dub, nowhere, nowhere, size)
-    call = MeasuredCall(devices, generator.window, synth, stage, MonotonicClock(), fps=camera.fps)
+    call = kind(devices, generator.window, synth, stage, MonotonicClock(), fps=camera.fps)
     relay.start()
-    running = asyncio.create_task(call.run())
-    rows = []
+    task = asyncio.create_task(call.run())
     try:
+        yield call, camera, synth
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        for part in (microphone, dub, relay, synth):
+            await asyncio.to_thread(part.close)
+
+
+async def measure(seconds: float, size: tuple[int, int] | None, late_ms: float) -> list[Row]:
+    """Run the plan and return its rows."""
+    rows = []
+    async with running(MeasuredCall, size, late_ms) as (call, camera, synth):
         for phase, mode, present, units in PLAN:
             camera.gone = not present
             refused = call.choose(mode) if mode is not call.path.mode else None
             assert refused is None, refused
             rows.append(await _phase(call, phase, units * seconds))
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        for part in (microphone, dub, relay, synth):
-            await asyncio.to_thread(part.close)
     missed = 1.0 - sum(row.fps * (1.0 - row.made) for row in rows[1:2]) / camera.fps
     print(f"missed in through: {100.0 * max(0.0, missed):.1f} %; renderer's faults: {synth.errors} {synth.last_error}")
     return rows
+
+
+async def soak(minutes: float, size: tuple[int, int] | None, late_ms: float) -> list[Figure]:
+    """Run the call for `minutes` after one that loads what stays loaded; return what came of it."""
+    async with running(WatchedCall, size, late_ms):
+        await asyncio.sleep(3.0)
+    before, seen = Before(), Watch()
+    async with running(WatchedCall, size, late_ms, PPM) as (call, camera, synth):
+        await asyncio.sleep(2.0)
+        call.watch = seen
+        await watch(call, camera, minutes * 60.0, seen)
+        call.watch = None
+    print(synth.last_error)
+    return figures(seen, before, synth.errors)
 
 
 def _photo() -> Path:
@@ -185,10 +225,11 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Measure and print."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print; 1 when a long run missed a limit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="unit of the plan; all of it takes 8.5 of them (4)")
+    parser.add_argument("--minutes", type=float, help="run for so long instead, and judge it")
     parser.add_argument("--size", help="of the pictures, WxH (the clip's)")
     parser.add_argument(
         "--late", type=float, default=0.0, metavar="MS", help="pictures come so long after they were taken"
@@ -197,11 +238,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     width, _, height = (options.size or "0x0").partition("x")
     size = (int(width), int(height)) if options.size else None
+    if options.minutes:
+        found = asyncio.run(soak(options.minutes, size, options.late))
+        print("\n".join(figure.line() for figure in found))
+        if options.json:
+            options.json.write_text(json.dumps([{**asdict(figure), "met": figure.met} for figure in found]) + "\n")
+        return 0 if all(figure.met for figure in found) else 1
     rows = asyncio.run(measure(options.seconds, size, options.late))
     print(table(rows))
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,6 +1,7 @@
-"""Show frames of a mode side by side: `python -m benchmarks.strips photo OUT.png [PICTURE ...]`.
+"""Show frames of a mode side by side: `python -m benchmarks.strips photo|cam OUT.png [PICTURE ...]`.
 
-Without pictures, a frame of the bundled caller (rendered) and a drawing go through the whole of `photo`: read from a
+`cam` shows all modes of a local call (benchmarks/cam_strip.py), with the first picture as the photo. `photo`: without
+pictures, a frame of the bundled caller (rendered) and a drawing go through the whole of `photo`: read from a
 file, placed, spoken with the bundled model, moved. The words are the bundled caller's.
 """
 
@@ -81,14 +82,14 @@ def photo_rows(path: Path, generator: Generator) -> list[Image]:
     words += [f"eyes {eyes[i]:.2f}" for i in wanted[3:6]] + ["silent"]
     tiles = [portrait.frame.image, *(frames[i] for i in wanted)]
     faces = [rest, *(seen[i] for i in wanted)]
-    row = np.hstack([_labelled(tile, word)
+    row = np.hstack([labelled(tile, word)
                      for tile, word in zip(tiles, words, strict=True)])  # fmt: skip
-    near = np.hstack([_close_up(tile, rest if face is None else face, index >= 4)
+    near = np.hstack([close_up(tile, rest if face is None else face, index >= 4)
                       for index, (tile, face) in enumerate(zip(tiles, faces, strict=True))])  # fmt: skip
     return [row, near]
 
 
-def _close_up(image: Image, face: NDArray[np.float32], eyes: bool) -> Image:
+def close_up(image: Image, face: NDArray[np.float32], eyes: bool) -> Image:
     """Cut out mouth or eyes and enlarge them."""
     middle = (face[33] + face[263]) / 2.0 if eyes else face[[13, 14]].mean(0)
     wide = (1.6 if eyes else 1.3) * eye_distance(face)
@@ -99,7 +100,8 @@ def _close_up(image: Image, face: NDArray[np.float32], eyes: bool) -> Image:
     return np.asarray(cv2.warpAffine(image, matrix, CLOSE_UP, flags=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
-def _labelled(image: Image, text: str) -> Image:
+def labelled(image: Image, text: str) -> Image:
+    """Return `image` as a tile with `text` on it."""
     tile = cv2.resize(image, TILE, interpolation=cv2.INTER_AREA)
     out = np.array(tile, dtype=np.uint8)
     cv2.rectangle(out, (0, tile.shape[0] - 22), (10 + 8 * len(text), tile.shape[0]), (0, 0, 0), -1)
@@ -122,11 +124,16 @@ def photo(out: Path, pictures: Sequence[Path]) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.strips", description=(__doc__ or "").split(":")[0])
-    parser.add_argument("mode", choices=["photo"])
+    parser.add_argument("mode", choices=["photo", "cam"])
     parser.add_argument("out", type=Path, metavar="OUT.png")
     parser.add_argument("pictures", type=Path, nargs="*", metavar="PICTURE")
     args = parser.parse_args()
-    photo(args.out, args.pictures)
+    if args.mode == "cam":
+        from benchmarks.cam_strip import cam
+
+        cam(args.out, args.pictures[0] if args.pictures else None)
+    else:
+        photo(args.out, args.pictures)
 
 
 if __name__ == "__main__":

@@ -275,7 +275,7 @@ def between(first: _Shown, second: _Shown, weight: float) -> _Shown:
     if old is None or new is None or not _near(old, new):
         return dissolve(before, after, weight), new
     at = (old + np.float32(weight) * (new - old)).astype(np.float32)
-    return melt(before, old, after, new, at, weight), at
+    return melt(before, old, after, new, at, weight, quick=True), at
 
 
 def _near(old: Landmarks, new: Landmarks) -> bool:
