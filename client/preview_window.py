@@ -62,7 +62,9 @@ class Window:
         self._canvas = tk.Canvas(self._root, width=400, height=300, highlightthickness=0, background=_SHADE)
         self._canvas.pack()
         # Two lines high whatever it says, so that the picture stays where it is.
-        self._caption = tk.Label(self._root, anchor="nw", justify="left", height=2, text="waiting for a picture")
+        self._caption = tk.Label(
+            self._root, anchor="nw", justify="left", height=2, wraplength=388, text="waiting for a picture"
+        )
         self._caption.pack(fill="x", padx=6, pady=(4, 0))
         tk.Label(self._root, anchor="w", justify="left", font="TkSmallCaptionFont", text=HINT).pack(
             fill="x", padx=6, pady=4

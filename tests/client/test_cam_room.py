@@ -1,11 +1,13 @@
 """A camera in a room over a real server: it tells its state, does what is asked, and comes back with the server."""
 
+import argparse
 import asyncio
 from collections.abc import Callable
 
 import pytest
 from cam_desk import Desk, until
 
+from client import cam
 from client.cam_room import CamRoom
 from client.errors import UsageError
 from realtime.cam.modes import Mode
@@ -86,3 +88,12 @@ async def test_a_wrong_token_and_a_missing_server_are_told_at_once() -> None:
         with pytest.raises(UsageError, match="cannot reach"):
             async with CamRoom(url, "r", "t", "desk", desk.switch, print):
                 pass
+
+
+@pytest.mark.parametrize("given", [["--join", "ws://127.0.0.1:1"], ["--token", "t"]])
+def test_a_room_is_asked_for_with_its_token(given: list[str]) -> None:
+    parser = argparse.ArgumentParser()
+    cam.add_parser(parser.add_subparsers())
+    options = parser.parse_args(["cam", *given])
+    with pytest.raises(UsageError, match="go together"):
+        options.run(options)
