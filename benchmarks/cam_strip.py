@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.cam import CALLER, Nowhere, SlowCamera
 from benchmarks.drawing import drawn_face
-from benchmarks.strips import close_up, labelled
+from benchmarks.tiles import close_up, labelled
 from models.catalog import open_generator
 from models.facemesh import FaceMesh
 from models.generator import Image

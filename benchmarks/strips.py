@@ -14,11 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.cam_strip import cam
 from benchmarks.drawing import drawn_face
+from benchmarks.tiles import close_up, labelled
 from models.catalog import open_generator
 from models.facemesh import FaceMesh
 from models.generator import Generator, Image
-from models.landmarks import eye_distance, mouth_opening
+from models.landmarks import mouth_opening
 from models.mel import SAMPLE_RATE
 from realtime.face import ScriptedTracker, eye_opening
 from realtime.media_file import read_audio_blocks, read_video
@@ -30,8 +32,6 @@ from realtime.synth import FaceSynth
 CALLER = Path(__file__).resolve().parents[1] / "client" / "assets" / "caller.mp4"
 INTERVAL_MS = 40.0
 SPEAKING_MS, RESTING_MS = 8000.0, 7000.0
-TILE = (240, 180)
-CLOSE_UP = (240, 150)
 
 
 def windows(generator: Generator, until_ms: float) -> Iterator[NDArray[np.float32]]:
@@ -89,26 +89,6 @@ def photo_rows(path: Path, generator: Generator) -> list[Image]:
     return [row, near]
 
 
-def close_up(image: Image, face: NDArray[np.float32], eyes: bool) -> Image:
-    """Cut out mouth or eyes and enlarge them."""
-    middle = (face[33] + face[263]) / 2.0 if eyes else face[[13, 14]].mean(0)
-    wide = (1.6 if eyes else 1.3) * eye_distance(face)
-    scale = CLOSE_UP[0] / wide
-    matrix = np.array(
-        [[scale, 0, CLOSE_UP[0] / 2 - scale * middle[0]], [0, scale, CLOSE_UP[1] / 2 - scale * middle[1]]]
-    )
-    return np.asarray(cv2.warpAffine(image, matrix, CLOSE_UP, flags=cv2.INTER_CUBIC), dtype=np.uint8)
-
-
-def labelled(image: Image, text: str) -> Image:
-    """Return `image` as a tile with `text` on it."""
-    tile = cv2.resize(image, TILE, interpolation=cv2.INTER_AREA)
-    out = np.array(tile, dtype=np.uint8)
-    cv2.rectangle(out, (0, tile.shape[0] - 22), (10 + 8 * len(text), tile.shape[0]), (0, 0, 0), -1)
-    cv2.putText(out, text, (6, tile.shape[0] - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
-    return out
-
-
 def photo(out: Path, pictures: Sequence[Path]) -> None:
     """Write the strip of the `photo` mode."""
     generator = open_generator("lite")
@@ -129,8 +109,6 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, nargs="*", metavar="PICTURE")
     args = parser.parse_args()
     if args.mode == "cam":
-        from benchmarks.cam_strip import cam
-
         cam(args.out, args.pictures[0] if args.pictures else None)
     else:
         photo(args.out, args.pictures)
