@@ -16,6 +16,10 @@ MAX_GAP_MS = 300.0
 GAP_ROUND_TRIPS = 4.0
 GAP_EXTRA_MS = 20.0
 GIVE_UP_MS = 1_000.0
+MISORDER = 100
+"""Packets that come so many places late at most are late (RFC 3550, A.1)."""
+RESTART = 16
+"""So many in a row from further back, and nothing else between them, are a sender that counts anew."""
 
 
 class Packet(Protocol):
@@ -96,6 +100,8 @@ class FrameAssembler:
         self._next = 0
         self._need_keyframe = True
         self._overdue = False
+        self._behind: int | None = None
+        self._behind_run = 0
 
     @property
     def gap_ms(self) -> float:
@@ -140,7 +146,11 @@ class FrameAssembler:
             self._pli_ms = now_ms  # a stream begins with a keyframe: give it time before asking for one
         sequence = self._unwrap(packet.sequence)
         if sequence < self._next and not self._need_keyframe:
-            return []
+            if not self._counts_anew(sequence):
+                return []
+            self._reset()
+            sequence = self._unwrap(packet.sequence)
+        self._behind_run = 0
         self._packets.setdefault(sequence, (packet, now_ms))
         if len(self._packets) > self._capacity:
             self._forget_before(max(self._packets) - self._capacity // 2)
@@ -163,6 +173,13 @@ class FrameAssembler:
         unwrapped = self._highest + (sequence - self._highest + WRAP // 2) % WRAP - WRAP // 2
         self._highest = max(self._highest, unwrapped)
         return unwrapped
+
+    def _counts_anew(self, sequence: int) -> bool:
+        """Take in a packet from before what is waited for; tell whether its sender counts from there now."""
+        follows = self._behind_run > 0 and self._behind is not None and sequence == self._behind + 1
+        self._behind_run = 0 if self._next - sequence <= MISORDER else self._behind_run + 1 if follows else 1
+        self._behind = sequence
+        return self._behind_run >= RESTART
 
     def _take_complete(self) -> list[EncodedFrame]:
         frames: list[EncodedFrame] = []

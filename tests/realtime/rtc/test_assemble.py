@@ -196,3 +196,22 @@ def test_no_lag_lasts_after_any_loss_jitter_and_reordering(seed: int, loss: floa
     settled = range(30 + 15, 99)  # the last disturbance, a gap's waiting and a PLI's interval later
     assert all(shown.get(frame) == ready[frame] for frame in settled)
     assert len(assembler._packets) <= 4
+
+
+@settings(deadline=None)
+@given(st.integers(150, 30_000), st.integers(0, 65535))
+def test_one_packet_of_a_wild_number_does_not_shut_the_stream_out(ahead: int, first: int) -> None:
+    assembler = FrameAssembler()
+    wild = stream([1], {0}, (first + ahead) % 65536)
+    packets = stream([2] * 40, {0, 15}, first)
+    found = play(assembler, packets[:2] + wild + packets[2:])
+    assert [frame.timestamp for frame in found][-25:] == [3000 * i for i in range(15, 40)], "back with a keyframe"
+
+
+def test_old_packets_that_are_sent_again_beside_new_ones_begin_nothing_anew() -> None:
+    assembler = FrameAssembler()
+    packets = stream([2] * 150, {0})
+    found = play(assembler, packets[:250])
+    again = [packet for pair in zip(packets[:40], packets[250:290], strict=True) for packet in pair]
+    found += play(assembler, again)
+    assert [frame.timestamp for frame in found] == [3000 * i for i in range(145)] and not assembler.needs_keyframe
