@@ -2,7 +2,7 @@
 
 import { cameraOffCard } from "./card.js";
 
-const CAMERA = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30, max: 30 } };
+const CAMERA = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 25, max: 30 } };
 const MICROPHONE = { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 };
 
 /** Hold the tracks that we would send: always one of sound and one of pictures. Without a microphone it is silence,
