@@ -24,6 +24,8 @@ _COARSE: Final = 3
 _QUIET: Final = 100.0
 """RMS in int16 steps (-50 dBFS) below which nobody hears a seam."""
 _PREFER: Final = 0.95
+_AT_EDGE: Final = 0.99
+"""Share of the best likeness that is enough at the longest lag: a hill whose top lies beyond it is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,17 @@ def find_lag(samples: Samples, most: int = MAX_LAG) -> Lag | None:
     best = float(likeness.max())
     good = np.flatnonzero(likeness >= (_PREFER * best if best > 0.0 else best))
     # The last hill of good lags, at its top: more is gained with one seam.
-    hill = good[good > good[-1] - MIN_LAG // (2 * _COARSE)]
+    hill = _last_hill(good)
+    if hill[np.argmax(likeness[hill])] == likeness.size - 1 and likeness[-1] < _AT_EDGE * best and hill[0] > good[0]:
+        hill = _last_hill(good[good < hill[0]])
     near = MIN_LAG + int(hill[np.argmax(likeness[hill])]) * _COARSE
     least = max(MIN_LAG, near - _COARSE)
     exact = _likeness(head, least, min(most, near + _COARSE), MAX_LAG)
     return Lag(least + int(exact.argmax()), float(exact.max()))
+
+
+def _last_hill(good: NDArray[np.intp]) -> NDArray[np.intp]:
+    return good[good > good[-1] - MIN_LAG // (2 * _COARSE)]
 
 
 def shorten(samples: Samples, lag: int) -> Samples:

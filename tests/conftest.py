@@ -10,7 +10,12 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import hypothesis  # noqa: E402
 import pytest  # noqa: E402
+
+# What passed once passes again: every run tries the same examples. `--hypothesis-profile=default` tries new ones.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.load_profile("same")
 
 ASSETS = Path(__file__).resolve().parents[1] / "client" / "assets"
 

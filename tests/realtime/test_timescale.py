@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -26,6 +26,8 @@ def pitch(samples: NDArray[np.floating]) -> float:
 
 
 @settings(max_examples=30, deadline=None)
+@example(238.5)
+@example(159.0)
 @given(st.floats(85, 380))
 def test_the_lag_is_whole_periods_and_the_longest_that_fits(hz: float) -> None:
     found = find_lag(voice(hz, NEEDED))
