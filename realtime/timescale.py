@@ -67,7 +67,8 @@ def find_lag(samples: Samples, most: int = MAX_LAG) -> Lag | None:
 
 
 def _last_hill(good: NDArray[np.intp]) -> NDArray[np.intp]:
-    return good[good > good[-1] - MIN_LAG // (2 * _COARSE)]
+    last: NDArray[np.intp] = good[good > good[-1] - MIN_LAG // (2 * _COARSE)]
+    return last
 
 
 def shorten(samples: Samples, lag: int) -> Samples:
