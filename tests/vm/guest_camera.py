@@ -83,8 +83,11 @@ def large() -> str:
 def through(size: tuple[int, int], fps: float) -> str:
     sender = Sender("lipline", size, fps)
     assert sender.first == "sending lipline", sender.first
-    seen = read_by_another("/dev/video0", 12)
-    return f"{seen}; {sender.end()}; then {caps('/dev/video0')}"
+    try:
+        seen = read_by_another("/dev/video0", 12)
+    finally:
+        sent = sender.end()
+    return f"{seen}; {sent}; then {caps('/dev/video0')}"
 
 
 def reopened() -> Any:
