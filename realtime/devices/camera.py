@@ -1,13 +1,13 @@
 """The webcam of a local call, and a clip that plays in its place."""
 
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from realtime.devices.api import CameraFrame, DeviceError, Fault, OnFrame, OnLost
-from realtime.devices.watch import Handover, Watch, WatchConfig
+from realtime.devices.watch import WatchConfig
+from realtime.devices.watching import Watching
 
 
 class FrameReading(Protocol):
@@ -44,60 +44,31 @@ class WatchedCamera:
     ) -> None:
         self.name, self.size, self.fps = name, size, fps
         self._open, self._config = open_reading, config
-        self._handover: Handover[CameraFrame] = Handover()
-        self._watch: Watch[CameraFrame] | None = None
-        self._closed = threading.Event()
-        self._threads: list[threading.Thread] = []
+        # Opening may take its 5 s.
+        self._watching: Watching[CameraFrame] = Watching(patience_s=6.0)
 
     @property
     def dropped(self) -> int:
         """Return how many pictures were left out because a newer one was there."""
-        return self._handover.dropped
+        return self._watching.dropped
 
     @property
     def outages(self) -> int:
         """Return how often pictures stopped coming."""
-        return self._watch.outages if self._watch is not None else 0
+        return self._watching.outages
 
     def start(self, on_frame: OnFrame, on_lost: OnLost) -> None:
         """Open the camera and begin; raises DeviceError when it cannot be opened."""
-        if self._threads:
+        if self._watching.started:
             raise RuntimeError("a camera is started once")
         reading = self._open()
         self.name, self.size, self.fps = reading.name, reading.size, reading.fps or self.fps
-        put = self._handover.put
-        now_ms = time.monotonic() * 1000.0
-        self._watch = Watch(reading, self._open, put, put, name=self.name, now_ms=now_ms, config=self._config)
-        self._threads = [
-            threading.Thread(target=self._read, name=f"camera {self.name}", daemon=True),
-            threading.Thread(target=self._give, args=(on_frame, on_lost), name="camera pictures", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        names = (f"camera {self.name}", "camera pictures")
+        self._watching.start(reading, self._open, on_frame, on_lost, name=self.name, threads=names, config=self._config)
 
     def close(self) -> None:
         """Stop and let go of the camera. Idempotent."""
-        self._closed.set()
-        self._handover.close()
-        for thread in self._threads:
-            # Opening may take its 5 s; a thread that gives may be the one that closes.
-            if thread is not threading.current_thread():
-                thread.join(timeout=6.0)
-
-    def _read(self) -> None:
-        assert self._watch is not None
-        while not self._closed.is_set():
-            wait_ms = self._watch.step(time.monotonic() * 1000.0)
-            if wait_ms > 0.0:
-                self._closed.wait(wait_ms / 1000.0)
-        self._watch.close()
-
-    def _give(self, on_frame: OnFrame, on_lost: OnLost) -> None:
-        while (given := self._handover.take()) is not None:
-            if isinstance(given, DeviceError):
-                on_lost(given)
-            else:
-                on_frame(given)
+        self._watching.close()
 
 
 class Webcam(WatchedCamera):

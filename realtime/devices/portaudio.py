@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -115,7 +116,7 @@ def _pcm_nodes() -> list[Any]:
     return sorted(Path("/dev/snd").glob("pcm*")) if sys.platform.startswith("linux") else []
 
 
-class _Stream:
+class _Stream(ABC):
     """What reading and writing have in common."""
 
     def __init__(self, wanted: str, kind: str) -> None:
@@ -151,8 +152,9 @@ class _Stream:
                     raise
         raise ValueError("Invalid device: it has no channels")
 
+    @abstractmethod
     def _called(self, data: Any, frames: int, times: Any, status: Any) -> None:
-        raise NotImplementedError
+        """Take or give one block, on PortAudio's own thread."""
 
     def _check(self) -> None:
         if self._interrupted:

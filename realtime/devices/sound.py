@@ -2,7 +2,6 @@
 
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -10,7 +9,8 @@ from typing import Protocol
 from realtime.devices.api import DeviceError, Fault, OnBlock, OnLost, Samples
 from realtime.devices.memory import check_block
 from realtime.devices.soundqueue import QueueConfig, SoundQueue
-from realtime.devices.watch import Handover, Reading, Restarted, Watch, WatchConfig
+from realtime.devices.watch import Reading, Restarted, WatchConfig
+from realtime.devices.watching import Watching
 
 Heard = tuple[Samples, float]
 
@@ -48,57 +48,35 @@ class Microphone:
         self.name = name
         self._open = open_reading or (lambda: open_reading_of(name))
         self._config = config
-        self._handover: Handover[Heard] = Handover(self.DEPTH)
-        self._watch: Watch[Heard] | None = None
-        self._closed = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._watching: Watching[Heard] = Watching(self.DEPTH, patience_s=2.0)
 
     @property
     def overruns(self) -> int:
         """Return how many blocks were left out because the listener was slow."""
-        return self._handover.dropped
+        return self._watching.dropped
 
     @property
     def outages(self) -> int:
         """Return how often sound stopped coming."""
-        return self._watch.outages if self._watch is not None else 0
+        return self._watching.outages
 
     def start(self, on_block: OnBlock, on_lost: OnLost | None = None) -> None:
         """Open the microphone and begin; raises DeviceError when it cannot be opened."""
-        if self._threads:
+        if self._watching.started:
             raise RuntimeError("a microphone is started once")
-        put, name = self._handover.put, self.name or "the microphone"
-        now_ms = time.monotonic() * 1000.0
-        self._watch = Watch(self._open(), self._open, put, put, name=name, now_ms=now_ms, config=self._config)
-        self._threads = [
-            threading.Thread(target=self._read, name="microphone", daemon=True),
-            threading.Thread(target=self._give, args=(on_block, on_lost), name="microphone blocks", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._watching.start(
+            self._open(),
+            self._open,
+            lambda heard: on_block(*heard),
+            on_lost,
+            name=self.name or "the microphone",
+            threads=("microphone", "microphone blocks"),
+            config=self._config,
+        )
 
     def close(self) -> None:
         """Stop and let go of the microphone. Idempotent."""
-        self._closed.set()
-        self._handover.close()
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(timeout=2.0)
-
-    def _read(self) -> None:
-        assert self._watch is not None
-        while not self._closed.is_set():
-            wait_ms = self._watch.step(time.monotonic() * 1000.0)
-            if wait_ms > 0.0:
-                self._closed.wait(wait_ms / 1000.0)
-        self._watch.close()
-
-    def _give(self, on_block: OnBlock, on_lost: OnLost | None) -> None:
-        while (given := self._handover.take()) is not None:
-            if not isinstance(given, DeviceError):
-                on_block(*given)
-            elif on_lost is not None:
-                on_lost(given)
+        self._watching.close()
 
 
 class Loudspeaker:
