@@ -148,9 +148,7 @@ def picture(path: Path, clip: Path, kind: str = "hand") -> None:
     rows = [[pictures[i] for i in at]]
     for blind in (True, False):
         generator = open_generator("lite")
-        synth = FaceSynth(generator, MediaPipeTracker())
-        if blind:
-            synth._guard = _Blind()
+        synth = FaceSynth(generator, MediaPipeTracker(), guard=_Blind() if blind else None)
         shown = []
         for i, image in enumerate(pictures):
             # The sound of half a second later: lips that differ from the real ones.

@@ -144,7 +144,8 @@ def test_frames_that_arrive_during_the_outage_draw_the_head_near_before_the_retu
 
 
 def test_a_link_that_falls_again_goes_back_to_synthetic_frames():
-    synth = talking(script=[sway(i) for i in range(60, 80)])
+    generator = LoudnessMouth()
+    synth = talking(script=[sway(i) for i in range(60, 80)], generator=generator)
     synth.start(2400.0)
     synth.render(LOUD, 2400.0, speech=True)
     returned = [synth.hand_back(draw(sway(60 + i)), 2440.0 + 40 * i, 0.2 + 0.1 * i) for i in range(4)]
@@ -154,7 +155,7 @@ def test_a_link_that_falls_again_goes_back_to_synthetic_frames():
     shown = [image.astype(int) for image in (returned[-1], *frames)]
     # Little by little the picture goes over, the head by no more than a step of its own, and lips speak at once.
     assert np.abs(shown[1] - shown[0]).mean() < np.abs(shown[5] - shown[0]).mean()
-    assert synth._outage.back is None and len(synth._generator.seen) == 7
+    assert synth._outage.back is None and len(generator.seen) == 7
     assert motion(at, synth._outage.points) <= 6 * synth._outage.limit_px
 
 
