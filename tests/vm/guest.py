@@ -15,7 +15,7 @@ NEEDED = {
 }  # fmt: skip
 
 
-def guest(folder: Path, command: str, seconds: int, *, slow: int = 1, cpu: str = "") -> Any:
+def guest(folder: Path, command: str, seconds: int, *, slow: int = 1, cpu: str = "", memory: str = "") -> Any:
     """Run a command in the guest, whose seconds last `slow` of ours each; return the JSON that it wrote."""
     if os.geteuid() != 0:
         pytest.skip("the guest is given this machine's files, and needs root for that")
@@ -23,7 +23,7 @@ def guest(folder: Path, command: str, seconds: int, *, slow: int = 1, cpu: str =
     if missing:
         pytest.skip(f"apt-get install --no-install-recommends {' '.join(missing)}")
     environment = {**os.environ, "VM_OUT": str(folder), "VM_TIMEOUT": str(seconds), "VM_CAMERA": "1"}
-    environment |= {"VM_SLOW": str(slow)} | ({"VM_CPU": cpu} if cpu else {})
+    environment |= {"VM_SLOW": str(slow)} | ({"VM_CPU": cpu} if cpu else {}) | ({"VM_MEM": memory} if memory else {})
     quiet = (
         "OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 GLOG_minloglevel=2 TF_CPP_MIN_LOG_LEVEL=2"
     )

@@ -6,6 +6,7 @@
 # $VM_OUT      folder that the guest may write to (default a fresh one); the command sees it as $OUT
 # $VM_CAMERA   1: build v4l2loopback for that kernel, once, so that the guest can `modprobe v4l2loopback`, and the same
 #              under a second name, `modprobe webcam_loopback`, which can be taken away while the first one is in use
+# $VM_LOOPBACK the release of Debian whose v4l2loopback that is, as bookworm-backports, trixie or sid (this machine's own)
 # $VM_TIMEOUT  seconds until the guest is stopped (300)   $VM_MEM memory (2G)   $VM_CPU qemu's model of the processor
 # $VM_SLOW     how many of our seconds one of the guest's lasts (1): with 16, what runs there seems 16 times as fast
 # Exit status: the command's; 124 when time ran out; 125 when the guest never got as far as the command.
@@ -78,40 +79,57 @@ prepare() {
   echo "$release" > "$VM/ready"
 }
 
-# The module comes as source: it is built against the guest kernel's own headers, which are unpacked, not installed.
-build_v4l2loopback() {
-  local release headers modules package
-  release=$(cat "$VM/ready")
-  mkdir -p "$VM/debs-camera"
-  cd "$VM/debs-camera"
-  apt-get download -q "linux-headers-$release" "linux-headers-${release%-amd64}-common" \
-    "linux-kbuild-$(echo "$release" | cut -d. -f1-2)" v4l2loopback-dkms
-  for package in *.deb; do dpkg -x "$package" "$TREE"; done
-  headers=$TREE/usr/src/linux-headers-$release
-  modules=$TREE/lib/modules/$release
-  # The headers name each other by where they would be installed.
-  sed -i "s#include /usr/src#include $TREE/usr/src#" "$headers/Makefile"
-  rm -rf "$VM/v4l2loopback"
-  cp -r "$TREE"/usr/src/v4l2loopback-* "$VM/v4l2loopback"
-  make -s -C "$headers" M="$VM/v4l2loopback" modules
-  mkdir -p "$modules/updates"
-  cp "$VM/v4l2loopback/v4l2loopback.ko" "$modules/updates/"
-  "$BUSYBOX" depmod -b "$TREE" "$release"
-  touch "$VM/ready-camera"
+# apt with a list of its own, so that this machine's is left as it is.
+apt_of_release() {  # RELEASE COMMAND...
+  local lists=$VM/apt-$1
+  mkdir -p "$lists/lists/partial" "$lists/cache/archives/partial"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $1 main" \
+    > "$lists/sources.list"
+  apt-get -q -o Dir::Etc::sourcelist="$lists/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$lists/lists" \
+    -o Dir::Cache="$lists/cache" -o Acquire::Languages=none -t "$1" "${@:2}"
 }
 
-build_webcam() {
-  local release modules
+# The guest kernel's own headers are unpacked, not installed: they name each other by where they would be.
+unpack_headers() {
+  local release package
+  release=$(cat "$VM/ready")
+  mkdir -p "$VM/debs-headers"
+  cd "$VM/debs-headers"
+  apt-get download -q "linux-headers-$release" "linux-headers-${release%-amd64}-common" \
+    "linux-kbuild-$(echo "$release" | cut -d. -f1-2)"
+  for package in *.deb; do dpkg -x "$package" "$TREE"; done
+  sed -i "s#include /usr/src#include $TREE/usr/src#" "$TREE/usr/src/linux-headers-$release/Makefile"
+  touch "$VM/ready-headers"
+}
+
+# The module comes as source. It is built twice, the second time as webcam_loopback.
+build_loopback() {  # FOLDER
+  local release modules name
   release=$(cat "$VM/ready")
   modules=$TREE/lib/modules/$release
-  rm -rf "$VM/webcam"
-  cp -r "$TREE"/usr/src/v4l2loopback-* "$VM/webcam"
-  mv "$VM/webcam/v4l2loopback.c" "$VM/webcam/webcam_loopback.c"
-  sed -i 's/v4l2loopback\.o/webcam_loopback.o/' "$VM/webcam/Makefile"
-  make -s -C "$TREE/usr/src/linux-headers-$release" M="$VM/webcam" modules
-  cp "$VM/webcam/webcam_loopback.ko" "$modules/updates/"
-  "$BUSYBOX" depmod -b "$TREE" "$release"
-  touch "$VM/ready-webcam"
+  rm -rf "$1"
+  mkdir -p "$1"
+  cd "$1"
+  if [ -n "${VM_LOOPBACK:-}" ]; then
+    apt_of_release "$VM_LOOPBACK" update
+    apt_of_release "$VM_LOOPBACK" download v4l2loopback-dkms
+  else
+    apt-get download -q v4l2loopback-dkms
+  fi
+  dpkg -x v4l2loopback-dkms_*.deb source
+  for name in v4l2loopback webcam_loopback; do
+    cp -r source/usr/src/v4l2loopback-* "$name"
+    [ -e "$name/$name.c" ] || mv "$name/v4l2loopback.c" "$name/$name.c"
+    sed -i "s/v4l2loopback\.o/$name.o/" "$name"/{Makefile,Kbuild} 2>/dev/null || true
+    make -s -C "$TREE/usr/src/linux-headers-$release" M="$1/$name" modules
+  done
+  # modprobe finds them under these names; the guest puts those that it is to have in their place.
+  if [ ! -e "$modules/updates/webcam_loopback.ko" ]; then
+    mkdir -p "$modules/updates"
+    cp v4l2loopback/v4l2loopback.ko webcam_loopback/webcam_loopback.ko "$modules/updates/"
+    "$BUSYBOX" depmod -b "$TREE" "$release"
+  fi
+  touch ready
 }
 
 # qemu's timers and the guest's devices run by this clock. The guest counts the processor's own ticks (rdtsc), which go on
@@ -156,9 +174,14 @@ int ppoll(struct pollfd *files, nfds_t count, const struct timespec *wait, const
 
 int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until) {
   static int (*real)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
-  struct timespec later = *until;
+  struct timespec later = *until, now = {0, 0};
+  /* Only the monotonic clock is slow: of a time of day (a date past 2001) what is left of it is stretched. */
+  if (until->tv_sec > 1000000000) syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
+  long long left = (until->tv_sec - now.tv_sec) * 1000000000LL + until->tv_nsec - now.tv_nsec;
+  long long at = now.tv_nsec + (left > 0 ? left * slowness() : 0);
+  later.tv_sec = now.tv_sec + at / 1000000000LL;
+  later.tv_nsec = at % 1000000000LL;
   if (!real) real = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
-  scaled(&later, slowness(), 1);
   return real(cond, mutex, &later);
 }
 C
@@ -166,8 +189,12 @@ C
 }
 
 [ -e "$VM/ready" ] || (prepare) >&2
-[ -z "${VM_CAMERA:-}" ] || [ -e "$VM/ready-camera" ] || (build_v4l2loopback) >&2
-[ -z "${VM_CAMERA:-}" ] || [ -e "$VM/ready-webcam" ] || (build_webcam) >&2
+loopback=
+if [ -n "${VM_CAMERA:-}" ]; then
+  loopback=$VM/loopback${VM_LOOPBACK:+-$VM_LOOPBACK}
+  [ -e "$VM/ready-headers" ] || (unpack_headers) >&2
+  [ -e "$loopback/ready" ] || (build_loopback "$loopback") >&2
+fi
 slow=() patient=
 if [ "${VM_SLOW:-1}" != 1 ]; then
   (build_slow_clock) >&2
@@ -183,6 +210,7 @@ rm -f "$out/.rc"
 printf '%s\n' "$*" > "$out/.command"
 cat > "$out/.guest" <<GUEST
 ln -sfn $TREE/lib/modules/$release /lib/modules/$release
+[ -z "$loopback" ] || cp $loopback/*/*.ko $TREE/lib/modules/$release/updates/
 for t in modprobe rmmod lsmod; do [ -e /sbin/\$t ] || ln -s /run/busybox /sbin/\$t; done
 /run/busybox ip link set lo up
 export OUT=/mnt/out HOME=/root PATH=$PATH
