@@ -164,7 +164,7 @@ async def _open_switches(
         from client.cam_status import status_text
         from client.preview import Preview
 
-        preview = Preview(switch, lambda: status_text(call.status(), len(switch.marks)), line.say)
+        preview = Preview(switch, lambda: status_text(call.status(), len(switch.marks), switch.followed), line.say)
         watched.look = (await stack.enter_async_context(preview)).look
     if options.join is not None:
         from client.cam_room import CamRoom
@@ -206,7 +206,7 @@ def _tell_file(out: Path | None) -> None:
 async def _tell(call: "LocalCall", line: "StatusLine", switch: "Switch") -> None:
     while True:
         await asyncio.sleep(_STATUS_S)
-        line.show(call.status(), len(switch.marks))
+        line.show(call.status(), len(switch.marks), switch.followed)
 
 
 def _summary(call: "LocalCall") -> str:

@@ -17,15 +17,18 @@ _STATES: Final = {
 _WHY: Final = {TURNED: "head turned away", BEFORE_MOUTH: "mouth covered"}
 
 
-def status_text(status: CamStatus, faces: int = 1) -> str:
-    """Return what is shown now in one line of at most 100 characters; `faces` is how many are in view."""
+def status_text(status: CamStatus, faces: int = 1, followed: int = 0) -> str:
+    """Return what is shown now in one line of at most 100 characters.
+
+    `faces` is how many are in view; `followed` which of them is followed, counted from the left, 0 for none.
+    """
     parts = [
         status.mode.value,
         f"{_STATES.get(status.state, status.state)} {_duration(status.since_ms)}",
         f"{status.fps:.0f} fps",
     ]
     if faces > 1:
-        parts.insert(2, f"{faces} faces")
+        parts.insert(2, f"{_place(followed)}{faces} faces")
     if status.why is not None:
         parts.insert(2, f"{_what_then(status)}: {_WHY.get(status.why, 'no face in view')}")
     else:
@@ -53,6 +56,10 @@ def _what_then(status: CamStatus) -> str:
     return "your own lips" if status.mode is Mode.DUB else "could not step in"
 
 
+def _place(number: int) -> str:
+    return f"{number}{('st', 'nd', 'rd')[number - 1] if number <= 3 else 'th'} of " if number else ""
+
+
 def _duration(ms: float) -> str:
     seconds = int(ms / 1000.0)
     return f"{seconds} s" if seconds < 60 else f"{seconds // 60}:{seconds % 60:02d} min"
@@ -64,20 +71,20 @@ class StatusLine:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
-        self._told: tuple[Mode, str, str | None, int] | None = None
+        self._told: tuple[Mode, str, str | None, int, int] | None = None
         self._drawn = False
 
-    def show(self, status: CamStatus, faces: int = 1) -> None:
-        """Show what is shown now, and that several people are in view."""
+    def show(self, status: CamStatus, faces: int = 1, followed: int = 0) -> None:
+        """Show what is shown now, and whom of several people it follows; see `status_text`."""
         if self._terminal:
-            self._stream.write(f"\r\x1b[K{status_text(status, faces)}")
+            self._stream.write(f"\r\x1b[K{status_text(status, faces, followed)}")
             self._stream.flush()
             self._drawn = True
             return
-        now = status.mode, status.state, status.why, faces
+        now = status.mode, status.state, status.why, faces, followed
         if now != self._told:
             self._told = now
-            self._stream.write(f"lipline cam: {status_text(status, faces)}\n")
+            self._stream.write(f"lipline cam: {status_text(status, faces, followed)}\n")
             self._stream.flush()
 
     def say(self, text: str) -> None:

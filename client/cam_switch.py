@@ -102,11 +102,17 @@ class Switch:
         seen = status.mode in _FACES_SHOWN and (status.mode is Mode.DUB or status.state in ("real", "returning"))
         return self._faces.marks if seen else ()
 
+    @property
+    def followed(self) -> int:
+        """Which of the faces is followed, counted from the left of the picture; 0 for none of them."""
+        row = sorted(self.marks, key=lambda mark: mark.box[0] + mark.box[2])
+        return next((place for place, mark in enumerate(row, 1) if mark.followed), 0)
+
     def state(self) -> CameraState:
         """Return what a room is told."""
         status = self._call.status()
         modes = tuple(mode.value for mode in Mode if self._call.refusal(mode) is None)
         return CameraState(
             status.mode.value, modes, status.state, max(0.0, status.since_ms), max(0.0, min(status.fps, 1000.0)),
-            float(len(self.marks)), self._detail[:256],
+            float(len(self.marks)), float(self.followed), self._detail[:256],
         )  # fmt: skip

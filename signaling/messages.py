@@ -137,7 +137,8 @@ class CameraState:
     """Tell the room what a camera shows; sent by cameras only, and to who comes later by the server. No `to`.
 
     `modes` can be chosen now; `state`, `since_ms` and `fps` are as in `realtime.cam.left.CamStatus`; `faces` are in
-    view; `detail` says why the last wish was not met.
+    view, and the one that is `followed` is counted from the left of the picture, 0 for none of them; `detail` says why
+    the last wish was not met.
     """
 
     TYPE: ClassVar[str] = "camera-state"
@@ -147,6 +148,7 @@ class CameraState:
     since_ms: float = field(default=0.0, metadata=number(1e12))
     fps: float = field(default=0.0, metadata=number(1000.0))
     faces: float = field(default=0.0, metadata=number(16.0))
+    followed: float = field(default=0.0, metadata=number(16.0))
     detail: str = field(default="", metadata=_text(256, optional=True))
     sender: str = field(default="", metadata=_text(32, pattern=PEER_ID_PATTERN, wire="from", optional=True))
 

@@ -29,6 +29,7 @@ export function readState(message) {
     sinceMs: number(message.since_ms),
     fps: number(message.fps),
     faces: number(message.faces),
+    followed: number(message.followed),
     detail: typeof message.detail === "string" ? message.detail.slice(0, 256) : "",
   };
 }
@@ -41,6 +42,14 @@ export function cameraWords(state, ageMs) {
   const since = state.state === "waiting" ? "" : ` since ${duration(state.sinceMs + ageMs)}`;
   const rate = state.fps >= 0.5 ? `, ${Math.round(state.fps)} fps` : "";
   return { sign: state.state, words: `${SHOWN[state.state]}${since}${rate}` };
+}
+
+/** Say which of several faces is followed; "" while there is one, or none of them is. Arguments as above. */
+export function followedWords(state, ageMs) {
+  if (state === null || ageMs > SILENT_MS) return "";
+  const { faces, followed } = state;
+  if (faces < 2 || followed < 1 || followed > faces) return "";
+  return `follows the ${followed}${["st", "nd", "rd"][followed - 1] ?? "th"} of ${faces} faces from the left`;
 }
 
 /** Tell which buttons can be pressed: modes that are possible, "face" while there are several faces to choose from. */
@@ -96,7 +105,7 @@ export class CameraPanel {
     title.id = `camera-${id}`;
     setText(title, name || "camera");
     element.setAttribute("aria-labelledby", title.id);
-    const camera = { id, name: name || "camera", element, state: null, at: 0 };
+    const camera = { id, name: name || "camera", element, state: null, at: 0, asked: false };
     const buttons = [...element.querySelectorAll("button")];
     for (const button of buttons) button.onclick = () => this.#press(camera, button.value);
     this.#cameras.set(id, camera);
@@ -125,6 +134,7 @@ export class CameraPanel {
     // Kept in the order of keys while it cannot be pressed, so that the focus is not lost with it.
     if (button.getAttribute("aria-disabled") === "true") return;
     const to = camera.id;
+    camera.asked = what === "face";
     this.#ask(what === "face" ? { type: "camera-face", to } : { type: "camera-mode", mode: what, to });
   }
 
@@ -134,6 +144,11 @@ export class CameraPanel {
     Object.assign(camera, { state, at: performance.now() });
     this.#refresh(camera);
     if (before && before.mode !== state.mode) this.#announce(`${camera.name}: ${state.mode}`);
+    const whom = followedWords(state, 0);
+    if (camera.asked && whom && state.followed !== before?.followed) {
+      camera.asked = false;
+      this.#announce(`${camera.name}: ${whom}`);
+    }
     if (state.detail && state.detail !== before?.detail) this.#announce(`${camera.name}: ${state.detail}`);
   }
 
@@ -146,6 +161,7 @@ export class CameraPanel {
       shown.querySelector("use").setAttribute("href", `#s-${sign}`);
     }
     setText(shown.querySelector(".state-words"), words);
+    setText(element.querySelector(".followed"), followedWords(state, ageMs));
     setText(element.querySelector(".problem"), state?.detail ?? "");
     const can = possible(state, ageMs);
     for (const button of element.querySelectorAll("button")) {

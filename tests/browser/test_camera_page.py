@@ -89,6 +89,11 @@ def test_what_a_page_says_of_a_camera(browse: Browse, port: int) -> None:
 
     words = "(m, [s, age]) => m.cameraWords(m.readState(s), age).words"
     assert run(words, [STATE, 1000]) == "real since 5 s, 25 fps"
+    whom = "(m, [s, age]) => m.followedWords(m.readState(s), age)"
+    assert run(whom, [STATE | {"faces": 3, "followed": 2}, 0]) == "follows the 2nd of 3 faces from the left"
+    for none in ({}, {"faces": 1, "followed": 1}, {"faces": 2, "followed": 5}, {"followed": "x"}):
+        assert run(whom, [STATE | none, 0]) == ""
+    assert run(whom, [STATE | {"followed": 1}, 8000]) == ""
     assert run(words, [STATE | {"state": "waiting", "fps": 0}, 0]) == "no picture yet"
     assert run(words, [STATE, 8000]) == "does not answer"
     can = "(m, [s, age]) => [...m.possible(m.readState(s), age)].sort()"

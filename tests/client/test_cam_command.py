@@ -110,16 +110,22 @@ def test_the_status_says_why_in_plain_words(changes: dict, said: str) -> None:
     text = status_text(status(**changes))
     assert said in text and len(text) <= 100
     longest = {"since_ms": 754_000.0, "fps": 60.0, "behind_ms": 300.0, "heard": False}
-    assert len(status_text(status(**{**longest, **changes}), 4)) <= 100
+    assert len(status_text(status(**{**longest, **changes}), 4, 4)) <= 100
+    assert len(status_text(status(**{**longest, "state": "returning", "heard": True}), 4, 4)) <= 100
 
 
 def test_several_people_are_told() -> None:
     assert status_text(status(), 3).startswith("through | real 12 s | 3 faces | 30 fps")
+    assert status_text(status(), 3, 2).startswith("through | real 12 s | 2nd of 3 faces | 30 fps")
+    assert "faces" not in status_text(status(), 1, 1)
     stream = io.StringIO()
     line = StatusLine(stream)
     for faces, why in ((1, None), (2, None), (2, None), (2, "the head is turned away"), (2, None)):
         line.show(status(why=why), faces)
     assert len(stream.getvalue().splitlines()) == 4
+    for followed in (1, 1, 2, 0):
+        line.show(status(), 2, followed)
+    assert len(stream.getvalue().splitlines()) == 7
 
 
 def test_without_a_terminal_only_changes_are_told() -> None:

@@ -1,6 +1,7 @@
 """Keys, clicks and wishes of a room do the same, within limits, and what cannot be is said."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from cam_desk import Desk
@@ -47,7 +48,15 @@ def test_a_room_is_told_what_is_shown(desk: Desk) -> None:
     state = desk.switch.state()
     assert (state.mode, state.modes, state.state) == ("through", ("through", "dub", "away"), "real")
     assert (state.since_ms, state.fps, state.faces) == (1234.0, 25.0, 2.0)
-    assert decode(encode(state)) == state
+    assert state.followed == 1.0 and decode(encode(state)) == state
+
+
+def test_who_is_followed_is_counted_from_the_left(desk: Desk) -> None:
+    left, right = desk.faces.marks
+    for marks, place in (((right, left), 1), ((replace(left, followed=False), right), 0), ((), 0),
+                         ((replace(left, followed=False), replace(right, followed=True)), 2)):  # fmt: skip
+        desk.faces.marks = marks
+        assert desk.switch.followed == desk.switch.state().followed == place
 
 
 def test_wishes_come_in_at_a_bounded_rate(desk: Desk) -> None:

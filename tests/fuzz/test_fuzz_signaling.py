@@ -37,7 +37,7 @@ GOOD = [
     for message in (
         Join("r", "t", Role.PARTICIPANT, "Ann", "s" * 16), Join("r", "t", Role.CALLER), Offer("v=0", to="b", of="c"),
         Answer("v=0", to="b"), Candidate("candidate:1", "0", to="b"), Leave(), Join("r", "t", Role.CAMERA),
-        CameraState("through", ("through", "away"), "real", 12.5, 25.0, 2, "why"), CameraMode("photo", to="b"),
+        CameraState("through", ("through", "away"), "real", 12.5, 25.0, 2, 1, "why"), CameraMode("photo", to="b"),
         CameraFace(to="b"),
     )
 ]  # fmt: skip
@@ -67,6 +67,7 @@ FIELDS = (
     "since_ms",
     "fps",
     "faces",
+    "followed",
     "detail",
 )
 WILD = ("r", "b", "caller", "\ud800", "\x00", "camera", float("inf"), 10**400, ["photo"] * 5)

@@ -59,7 +59,7 @@ def test_every_message_is_read_as_it_was_written(message) -> None:
     [("mode", "party"), ("mode", None), ("mode", ["photo"]), ("modes", "photo"), ("modes", ["photo"] * 5),
      ("modes", ["photo", 1]), ("modes", ["x"]), ("modes", None), ("state", "<b>"), ("since_ms", -1), ("since_ms", True),
      ("since_ms", "1"), ("since_ms", float("nan")), ("since_ms", float("inf")), ("since_ms", 10**400), ("fps", 1e9),
-     ("faces", 17), ("detail", "x" * 257), ("detail", "\ud800"), ("from", "no id")],
+     ("faces", 17), ("followed", -1), ("detail", "x" * 257), ("detail", "\ud800"), ("from", "no id")],
 )  # fmt: skip
 def test_a_field_out_of_its_limits_is_refused(field: str, value: object) -> None:
     payload = json.loads(encode(STATE)) | {field: value}
