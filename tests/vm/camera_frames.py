@@ -54,6 +54,8 @@ def read(path: str, count: int) -> None:
             assert frame.format.name == "yuv420p", frame.format.name
             assert np.array_equal(i420, picture(number_of(i420), size)), f"picture {number_of(i420)} came changed"
             numbers.append(number_of(i420))
+            if len(numbers) == 1:
+                print("reading", flush=True)
             if len(numbers) == count:
                 break
         rate = float(stream.average_rate or 0)

@@ -22,11 +22,13 @@ from camera_frames import number_of, picture  # noqa: E402
 from realtime.devices.api import CameraFrame, DeviceError  # noqa: E402
 from realtime.devices.camera import Webcam  # noqa: E402
 from realtime.devices.names import list_video  # noqa: E402
-from realtime.devices.v4l2 import CAPTURE, OUTPUT, capabilities, fixed_format  # noqa: E402
+from realtime.devices.v4l2 import CAPTURE, OUTPUT, capabilities, fixed_format, free_output  # noqa: E402
 from realtime.devices.virtual_camera import VirtualCamera  # noqa: E402
 
 FRAMES = str(Path(__file__).parent / "camera_frames.py")
 RUN = Path("/run/lipline-test")
+STAYS = 80
+"""Pictures for the reader that stays: more than the first sender has time for."""
 results: dict[str, Any] = {}
 
 
@@ -65,7 +67,13 @@ def read_by_another(path: str, count: int) -> str:
         [sys.executable, FRAMES, "read", path, str(count)], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
+    return done.stdout.strip().splitlines()[-1]
+
+
+def version() -> str:
+    """Return the module's release; 0.12 does not say."""
+    file = Path("/sys/module/v4l2loopback/version")
+    return file.read_text().strip() if file.exists() else "0.12"
 
 
 def names() -> Any:
@@ -146,6 +154,32 @@ def held_by_a_reader() -> str:
     return "opened in another size"
 
 
+def freed_for_nothing() -> Any:
+    """The remedy for a camera that has lost OUTPUT, where nothing was lost."""
+    free_output("/dev/video0")
+    idle = caps("/dev/video0")
+    seen = through((640, 480), 25.0)
+    return [idle, seen]
+
+
+def reader_stays() -> Any:
+    """One sender ends, another begins; a program reads all the while. The camera never loses what it must offer."""
+    first = Sender("lipline", (640, 480), 15.0)
+    command = [sys.executable, FRAMES, "read", "/dev/video0", str(STAYS)]
+    reader = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert reader.stdout is not None
+    begun = reader.stdout.readline().strip()
+    sent = first.end()
+    between = caps("/dev/video0")
+    second = Sender("lipline", (640, 480), 15.0)
+    try:
+        out = reader.communicate(timeout=40)[0].strip()
+    finally:
+        reader.kill()
+        second.end()
+    return {"begun": begun, "sent": sent, "between": between, "second": second.first, "read": out, "wanted": STAYS}
+
+
 def webcam_returns() -> Any:
     """Our webcam class reads "webcam"; what feeds it dies, the devices get other numbers, and it comes back."""
     seen: list[tuple[float, bool]] = []
@@ -206,8 +240,8 @@ if __name__ == "__main__":
     RUN.mkdir(exist_ok=True)
     load("0,1", "lipline,webcam")
     for work in (
-        names, small, large, reopened, mended_after_a_crash, busy, held_by_a_reader, never_our_own,
-        webcam_returns,
+        version, names, small, large, reopened, mended_after_a_crash, busy, held_by_a_reader, freed_for_nothing,
+        reader_stays, never_our_own, webcam_returns,
     ):  # fmt: skip
         step(work)
         Path(sys.argv[1]).write_text(json.dumps(results))

@@ -2,8 +2,8 @@
 
     .venv/bin/python -m pytest -q -s -m vm tests/vm
 
-The guest (vmrun.sh) is Debian's kernel in qemu without hardware help, 10 to 25 times slower than its host, so that no
-time is judged here: only bytes, names, and who said what.
+The guest (vmrun.sh) is Debian's kernel in qemu without hardware help, 10 to 25 times slower than its host: its clock is
+slowed as much. No time is judged here: only bytes, names, and who said what.
 """
 
 import sys
@@ -16,12 +16,19 @@ from tests.vm.guest import guest
 
 pytestmark = pytest.mark.vm
 
+SLOW = 12
+
 
 @pytest.fixture(scope="module")
 def camera(tmp_path_factory: pytest.TempPathFactory) -> Any:
     pytest.importorskip("pyvirtualcam", reason="pip install 'lipline[camera]'")
     # The module keeps two pictures: without time to spare a reader may see the next one come into the one it looks at.
-    return guest(tmp_path_factory.mktemp("camera"), f"{sys.executable} tests/vm/guest_camera.py", 280, slow=6)
+    return guest(tmp_path_factory.mktemp("camera"), f"{sys.executable} tests/vm/guest_camera.py", 480, slow=SLOW)
+
+
+def new(camera: Any) -> bool:
+    """Say whether the module counts who sends and who reads, as 0.15 does: VM_LOOPBACK=sid chooses that."""
+    return bool(tuple(int(part) for part in camera["version"].split(".")[:2]) >= (0, 13))
 
 
 def test_devices_are_known_by_their_labels(camera: Any) -> None:
@@ -44,7 +51,8 @@ def test_the_camera_opens_again_and_again_in_any_size(camera: Any) -> None:
 
 
 def test_what_a_killed_sender_leaves_behind_is_mended(camera: Any) -> None:
-    assert camera["mended_after_a_crash"] == "left with [], then [output]"
+    left = "output" if new(camera) else ""
+    assert camera["mended_after_a_crash"] == f"left with [{left}], then [output]"
 
 
 def test_a_camera_that_another_sends_to_is_left_alone(camera: Any) -> None:
@@ -54,8 +62,25 @@ def test_a_camera_that_another_sends_to_is_left_alone(camera: Any) -> None:
 
 def test_a_reader_that_came_first_is_named(camera: Any) -> None:
     told = camera["held_by_a_reader"]
+    if new(camera):  # Who only opened it binds it to nothing.
+        assert told == "opened in another size"
+        return
     assert told.startswith("same size opened again; wrong format: lipline is held in YU12:640x480 by sleep ")
     assert "close that" in told
+
+
+def test_the_remedy_for_a_lost_camera_harms_none_that_is_well(camera: Any) -> None:
+    idle, seen = camera["freed_for_nothing"]
+    assert idle == "output"
+    assert seen.startswith("read 12 of 640x480 at 25/s") and seen.endswith("then output")
+
+
+def test_a_reader_stays_while_senders_come_and_go(camera: Any) -> None:
+    stays = camera["reader_stays"]
+    assert "failed" not in stays, stays["failed"]
+    assert stays["begun"] == "reading" and stays["second"] == "sending lipline"
+    assert int(stays["sent"].split()[1]) < stays["wanted"], "the first sender had time for all of them"
+    assert stays["read"].startswith(f"read {stays['wanted']} of 640x480")
 
 
 def test_our_own_camera_is_never_the_input(camera: Any) -> None:
@@ -73,10 +98,10 @@ def test_a_webcam_that_went_away_is_found_again_under_another_number(camera: Any
 
 def test_a_tone_goes_through_alsas_loopback(tmp_path: Path) -> None:
     pytest.importorskip("sounddevice", reason="pip install 'lipline[camera]'; apt-get install libportaudio2")
-    heard = guest(tmp_path, f"modprobe snd-aloop; {sys.executable} tests/vm/guest_sound.py", 120)
+    heard = guest(tmp_path, f"modprobe snd-aloop; {sys.executable} tests/vm/guest_sound.py", 300, slow=SLOW)
     print(heard)
     assert not heard["server"] and heard["shape"] == [960]
     assert heard["amplitude"] == pytest.approx(16_000.0, rel=0.02)
-    # The guest has no time to lose: it may miss a block.
+    # The guest has little time to spare: it may miss a block.
     assert heard["clean"] >= 0.6
     assert heard["step_ms"] == pytest.approx(20.0, abs=2.0)
