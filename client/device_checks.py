@@ -5,19 +5,20 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from realtime.devices import virtual_camera
+from realtime.devices import set_up, virtual_camera
 from realtime.devices.api import OUR_NAME, DeviceError
 from realtime.devices.holders import who_holds
 from realtime.devices.names import VideoDevice, list_video
-from realtime.devices.virtual_microphone import SINK, SOURCE, cable
+from realtime.devices.virtual_microphone import SINK, SOURCE, cable, take_away
 
 Finding = tuple[str, bool, str, str]
 
-GROUP = "sudo usermod -aG video $USER, then log out and in again"
 AT_BOOT = (
     "to have it after each start of the machine: echo v4l2loopback | sudo tee /etc/modules-load.d/lipline.conf; "
     "echo 'options v4l2loopback exclusive_caps=1 card_label=lipline' | sudo tee /etc/modprobe.d/lipline.conf"
 )
+NO_WEBCAM = "plug one in and switch on its shutter or key, or give a video in its place: lipline cam --camera FILE"
+NO_MICROPHONE = "plug in a microphone, or do without: lipline cam --microphone none"
 
 
 def cameras() -> Iterator[Finding]:
@@ -32,24 +33,29 @@ def linux_cameras(devices: Sequence[VideoDevice]) -> Iterator[Finding]:
     """Check the webcams among `devices`."""
     real = [device for device in devices if not device.loopback and device.node == 0]
     if not real:
-        yield "webcam", False, "none", "plug one in and switch on its shutter or key, or use --clip FILE"
+        yield "webcam", False, "none", NO_WEBCAM
     for device in real:
         found = f"{device.name} ({device.path})"
         if not os.access(device.path, os.R_OK | os.W_OK):
-            yield "webcam", False, f"{found}: no permission", GROUP
+            yield "webcam", False, f"{found}: no permission", set_up.VIDEO_GROUP
         elif holders := _others(device):
-            yield "webcam", False, f"{found}: open in {holders}", "close that, or choose another camera"
+            remedy = "close that program, or take another camera: lipline cam --camera NAME"
+            yield "webcam", False, f"{found}: open in {holders}", remedy
         else:
             yield "webcam", True, found, ""
 
 
 def _named_cameras() -> Iterator[Finding]:
-    import av
+    from realtime.devices.avcamera import list_named
 
-    system = "avfoundation" if sys.platform == "darwin" else "dshow"
-    names = [device.description or device.name for device in av.enumerate_input_devices(system)]
-    remedy = "plug one in, and allow the terminal to use it in the system's privacy settings"
-    yield "webcam", bool(names), ", ".join(names) or "none", remedy
+    yield from named_cameras(list_named("avfoundation" if sys.platform == "darwin" else "dshow"), sys.platform)
+
+
+def named_cameras(names: Sequence[str], platform: str) -> Iterator[Finding]:
+    """Check the cameras of macOS or Windows, which are known by name only."""
+    real = [name for name in names if "OBS Virtual" not in name]
+    allow = set_up.MAC_CAMERA if platform == "darwin" else set_up.WINDOWS_CAMERA
+    yield "webcam", bool(real), ", ".join(real) or "none", f"{NO_WEBCAM}; if it is there, {allow}"
 
 
 def our_camera() -> Iterator[Finding]:
@@ -57,13 +63,13 @@ def our_camera() -> Iterator[Finding]:
     try:
         import pyvirtualcam  # noqa: F401
     except ImportError:
-        yield "pyvirtualcam", False, "missing: no virtual camera", virtual_camera.EXTRA
+        yield "pyvirtualcam", False, "missing: no virtual camera", set_up.EXTRA
     if sys.platform.startswith("linux"):
         yield from linux_virtual_camera(list_video())
     else:
         place = Path("/Applications/OBS.app") if sys.platform == "darwin" else Path("C:/Program Files/obs-studio")
         there = place.exists()
-        yield "virtual camera", there, "OBS Virtual Camera" if there else f"no OBS in {place}", virtual_camera.OBS
+        yield "virtual camera", there, "OBS Virtual Camera" if there else f"no OBS in {place}", set_up.OBS
 
 
 def linux_virtual_camera(devices: Sequence[VideoDevice]) -> Iterator[Finding]:
@@ -79,21 +85,21 @@ def linux_virtual_camera(devices: Sequence[VideoDevice]) -> Iterator[Finding]:
         return
     found = f"{device.name} ({device.path})"
     if not os.access(device.path, os.R_OK | os.W_OK):
-        yield name, False, f"{found}: no permission", GROUP
+        yield name, False, f"{found}: no permission", set_up.VIDEO_GROUP
     elif v4l2.sender_active(device.path):
-        yield name, False, f"{found}: {_others(device) or 'another program'} sends to it", "close that program"
+        remedy = "close that program, unless it is your own lipline cam"
+        yield name, False, f"{found}: {_others(device) or _unseen(device)} sends to it", remedy
     elif bound := v4l2.fixed_format(device.path):
-        who = _others(device) or "another program"
-        remedy = f"close it, or send {bound.split('@')[0].rsplit(':', 1)[-1]}"
+        who = _others(device) or _unseen(device)
+        remedy = f"close that program, start lipline, then that program again{virtual_camera.same_size(bound)}"
         yield name, False, f"{found}: {who} opened it before lipline and keeps it in {bound}", remedy
     elif device.name != OUR_NAME:
-        remedy = f"sudo rmmod v4l2loopback && {virtual_camera.LOAD}"
-        yield name, True, f'{found}: usable; programs call it "{device.name}", not "lipline": {remedy}', ""
+        rename = f'choose "{device.name}" in the other program; to have it called "lipline", {set_up.RELOAD}'
+        yield name, True, f"{found}: {rename}", ""
     else:
         yield name, True, found, ""
     if not _exclusive():
-        remedy = f"sudo rmmod v4l2loopback && {virtual_camera.LOAD}"
-        yield "exclusive_caps", False, "off: Chrome and Zoom do not list such a camera", remedy
+        yield "exclusive_caps", False, "off: Chrome and Zoom do not list such a camera", set_up.RELOAD
 
 
 def _exclusive(parameter: Path = Path("/sys/module/v4l2loopback/parameters/exclusive_caps")) -> bool:
@@ -105,6 +111,11 @@ def _exclusive(parameter: Path = Path("/sys/module/v4l2loopback/parameters/exclu
 
 def _others(device: VideoDevice) -> str:
     return ", ".join(str(holder) for holder in who_holds([device.path]) if holder.pid != os.getpid())
+
+
+def _unseen(device: VideoDevice) -> str:
+    """Say how to find a holder that only root may see."""
+    return f"a program of another user (sudo fuser -v {device.path} names it)"
 
 
 def sound() -> Iterator[Finding]:
@@ -119,15 +130,12 @@ def sound() -> Iterator[Finding]:
 
         listed = [dict(device) for device in sounddevice.query_devices()]
     except (ImportError, OSError) as error:
-        yield "microphone", False, f"no sound server, no PortAudio ({error})", _no_sound()
+        remedy = set_up.portaudio()
+        if sys.platform.startswith("linux"):
+            remedy = f"{set_up.sound_server()}; or without a sound server: {remedy}"
+        yield "microphone", False, f"no sound server, no PortAudio ({error})", remedy
         return
     yield from portaudio_sound(listed, sys.platform)
-
-
-def _no_sound() -> str:
-    from realtime.devices.portaudio import EXTRA
-
-    return f"sudo apt install pulseaudio-utils pipewire-pulse; or {EXTRA}" if sys.platform == "linux" else EXTRA
 
 
 def portaudio_sound(listed: Sequence[dict[str, object]], platform: str) -> Iterator[Finding]:
@@ -136,8 +144,7 @@ def portaudio_sound(listed: Sequence[dict[str, object]], platform: str) -> Itera
 
     played = cable(platform)[1]
     inputs = [str(device["name"]) for device in listed if device["max_input_channels"]]
-    plug = "plug in a microphone, or use --clip FILE"
-    yield "microphone", bool(inputs), ", ".join(inputs) or "none", plug
+    yield "microphone", bool(inputs), ", ".join(inputs) or "none", _no_microphone(platform)
     chosen, _, remedy = cable(platform)
     try:
         find_sound(listed, played, "output")
@@ -146,18 +153,28 @@ def portaudio_sound(listed: Sequence[dict[str, object]], platform: str) -> Itera
         yield "virtual microphone", False, "none", remedy
 
 
+def _no_microphone(platform: str, sound: Path = Path("/dev/snd")) -> str:
+    if platform == "darwin":
+        return f"{NO_MICROPHONE}; if it is there, {set_up.MAC_CAMERA.replace('Camera', 'Microphone')}"
+    if platform == "win32":
+        return f"{NO_MICROPHONE}; if it is there, {set_up.WINDOWS_CAMERA.replace('Camera', 'Microphone')}"
+    if any(not os.access(node, os.R_OK | os.W_OK) for node in sound.glob("pcm*c")):
+        return f"you may not open it: {set_up.AUDIO_GROUP}"
+    return NO_MICROPHONE
+
+
 def _server_sound() -> Iterator[Finding]:
     from realtime.devices.pactl import sinks, sources
     from realtime.devices.virtual_microphone import alive
 
     known = sources()
     real = [node.description for node in known if not node.monitor and not node.owner]
-    yield "microphone", bool(real), ", ".join(real) or "none", "plug in a microphone, or use --clip FILE"
+    yield "microphone", bool(real), ", ".join(real) or "none", NO_MICROPHONE
     ours = [node for node in (*known, *sinks()) if node.name in (SINK, SOURCE)]
     foreign = [node for node in ours if not node.owner]
     if foreign:
-        remedy = f"pactl unload-module {foreign[0].module}"
-        yield "virtual microphone", False, f"another program made a device called {foreign[0].name}", remedy
+        made = f"another program made a device called {foreign[0].name}"
+        yield "virtual microphone", False, made, take_away(foreign[0])
     elif any(alive(node.owner) for node in ours):
         yield "virtual microphone", True, "in use by a lipline that runs", ""
     elif ours:

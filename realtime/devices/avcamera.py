@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from realtime.devices.api import OUR_NAME, CameraFrame, DeviceError, Fault
 from realtime.devices.holders import held_by
 from realtime.devices.names import VideoDevice, find_camera, list_video
+from realtime.devices.set_up import MAC_CAMERA, VIDEO_GROUP, WINDOWS_CAMERA
 
 if TYPE_CHECKING:
     from realtime.devices.v4l2 import Mode
@@ -175,8 +176,7 @@ def open_fault(device: VideoDevice, error: Exception) -> DeviceError:
         who = held_by([device.path])
         return DeviceError(Fault.BUSY, f"{device.name} is in use by {who}: close it, or choose another camera")
     if number in (errno.EACCES, errno.EPERM):
-        remedy = "sudo usermod -aG video $USER, then log out and in again"
-        return DeviceError(Fault.DENIED, f"no permission to open {device.name} ({device.path}): {remedy}")
+        return DeviceError(Fault.DENIED, f"no permission to open {device.name} ({device.path}): {VIDEO_GROUP}")
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
         return DeviceError(Fault.MISSING, f"{device.name} is not there any more: plug it in again")
     if number == errno.EINVAL:
@@ -189,7 +189,7 @@ def _open_named(wanted: str, size: tuple[int, int], fps: float) -> AvReader:
     system = _SYSTEMS.get(sys.platform)
     if system is None:
         raise DeviceError(Fault.NOT_SET_UP, f"lipline knows no cameras on {sys.platform}: use a clip")
-    name = choose_named(_named(system), wanted)
+    name = choose_named(list_named(system), wanted)
     options = {"video_size": f"{size[0]}x{size[1]}", "framerate": f"{fps:g}"}
     try:
         reader = AvReader(_av_open(f"video={name}" if system == "dshow" else name, system, options), name)
@@ -198,13 +198,20 @@ def _open_named(wanted: str, size: tuple[int, int], fps: float) -> AvReader:
     return reader
 
 
-def _named(system: str) -> list[str]:
+def list_named(system: str) -> list[str]:
+    """Return the names of the cameras of macOS ("avfoundation") or Windows ("dshow"); [] when it does not tell."""
     import av
 
     try:
-        return [device.description or device.name for device in av.enumerate_input_devices(system)]
+        devices = av.enumerate_input_devices(system)
     except (OSError, ValueError):
         return []
+    # Microphones are in the same list, and FFmpeg's "Capture screen 0" is no camera.
+    return [
+        device.description or device.name
+        for device in devices
+        if "video" in (device.media_types or ["video"]) and not device.description.startswith("Capture screen")
+    ]
 
 
 def choose_named(names: Sequence[str], wanted: str) -> str:
@@ -220,17 +227,16 @@ def choose_named(names: Sequence[str], wanted: str) -> str:
         return named[0]
     if not names and wanted:  # a system that does not list its cameras may still open one
         return wanted
-    there = ", ".join(names) or "none"
-    raise DeviceError(Fault.MISSING, f"there is no camera {wanted!r}: plug one in, or choose of: {there}")
+    meant = f"camera {wanted!r}" if wanted else "camera"
+    choice = f", or choose of: {', '.join(names)}" if names else ""
+    raise DeviceError(Fault.MISSING, f"there is no {meant}: plug one in and switch on its shutter or key{choice}")
 
 
 def named_fault(system: str, name: str, size: tuple[int, int], error: Exception) -> DeviceError:
     """Return in one line why a camera of macOS or Windows could not be opened, and the remedy."""
     if system == "avfoundation":
-        remedy = "allow it in System Settings, Privacy & Security, Camera, for the terminal that runs lipline"
-        fault = Fault.DENIED
+        remedy, fault = MAC_CAMERA, Fault.DENIED
     else:
-        remedy = "close the program that uses it, and allow it in Settings, Privacy & security, Camera"
-        fault = Fault.BUSY
+        remedy, fault = f"close the program that uses it, and {WINDOWS_CAMERA}", Fault.BUSY
     text = f"{name} cannot be opened at {size[0]}x{size[1]} ({error}): {remedy}; or choose another size"
     return DeviceError(fault, text)

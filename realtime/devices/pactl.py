@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from realtime.devices.api import DeviceError, Fault
+from realtime.devices.set_up import install
 
 Run = Callable[[Sequence[str]], str]
 """Run pactl with arguments and return what it printed; raises DeviceError."""
 
-NO_MODULE = 0xFFFF_FFFF
+NO_INDEX = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Node:
         module: number of the module that made it; -1 when none did.
         owner: our mark (`lipline.owner`), "" where another made it.
         monitor: whether it is what a sink plays.
+        index: the server's number for it, by which streams name it; -1 when it gives none.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Node:
     module: int = -1
     owner: str = ""
     monitor: bool = False
+    index: int = -1
 
 
 def parse_nodes(text: str) -> list[Node]:
@@ -49,13 +52,14 @@ def parse_nodes(text: str) -> list[Node]:
 
 def _node(entry: dict[str, Any]) -> Node:
     properties = entry.get("properties") or {}
-    module = int(entry.get("owner_module", NO_MODULE))
+    module = int(entry.get("owner_module", NO_INDEX))
     return Node(
         name=str(entry["name"]),
         description=str(entry.get("description") or properties.get("device.description") or entry["name"]),
-        module=-1 if module == NO_MODULE else module,
+        module=-1 if module == NO_INDEX else module,
         owner=str(properties.get("lipline.owner", "")),
         monitor=str(properties.get("device.class", "")) == "monitor" or str(entry["name"]).endswith(".monitor"),
+        index=int(entry.get("index", -1)),
     )
 
 
@@ -66,7 +70,7 @@ def run_pactl(arguments: Sequence[str]) -> str:
         DeviceError: it is not installed, no server answers, or it refused.
     """
     if shutil.which("pactl") is None:
-        raise DeviceError(Fault.NOT_SET_UP, "pactl is not installed: sudo apt install pulseaudio-utils")
+        raise DeviceError(Fault.NOT_SET_UP, f"pactl is not installed: {install('pulseaudio-utils')}")
     try:
         done = subprocess.run(
             ["pactl", *arguments], capture_output=True, text=True, timeout=10.0, check=False, stdin=subprocess.DEVNULL
@@ -89,6 +93,27 @@ def sinks(run: Run = run_pactl) -> list[Node]:
 def sources(run: Run = run_pactl) -> list[Node]:
     """Return the sources of the sound server."""
     return parse_nodes(run(["-f", "json", "list", "sources"]))
+
+
+def connected_to(stream: str, pid: int, *, recording: bool, run: Run = run_pactl) -> int:
+    """Return the index of the source that a process's stream of this name records, or of the sink that it plays to.
+
+    -1 while it is connected to nothing. Indexes are not used again for other devices.
+
+    Raises:
+        DeviceError: no server answers.
+    """
+    streams, end = ("source-outputs", "source") if recording else ("sink-inputs", "sink")
+    try:
+        entries = json.loads(run(["-f", "json", "list", streams]) or "[]")
+        ours = [int(entry[end]) for entry in entries if _is_of(entry.get("properties") or {}, stream, pid)]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DeviceError(Fault.FAILED, f"pactl gave no JSON ({error}): it must be release 16 or newer") from error
+    return ours[0] if ours and ours[0] != NO_INDEX else -1
+
+
+def _is_of(properties: dict[str, Any], stream: str, pid: int) -> bool:
+    return (properties.get("media.name"), str(properties.get("application.process.id"))) == (stream, str(pid))
 
 
 def find_node(nodes: Sequence[Node], wanted: str, what: str) -> Node:

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from realtime.devices import set_up
 from realtime.devices.api import DeviceError, Fault, Samples
 from realtime.devices.holders import held_by
 from realtime.devices.watch import Restarted
 from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES
 
-EXTRA: Final = "pip install 'lipline[camera]', and on Linux: sudo apt install libportaudio2"
 _WAITING: Final = 10
 """Blocks that may wait between PortAudio's thread and ours: 200 ms."""
 _RESTART_S: Final = 5.0
@@ -34,7 +34,7 @@ def _sounddevice() -> Any:
     try:
         import sounddevice
     except (ModuleNotFoundError, OSError) as error:
-        raise DeviceError(Fault.NOT_SET_UP, f"sounddevice or PortAudio is missing: {EXTRA}") from error
+        raise DeviceError(Fault.NOT_SET_UP, f"sounddevice or PortAudio is missing: {set_up.portaudio()}") from error
     return sounddevice
 
 

@@ -6,6 +6,7 @@ PortAudio as Linux packages it sees ALSA only: it cannot name the server's devic
 
 import ctypes
 import ctypes.util
+import itertools
 import os
 import threading
 import time
@@ -15,6 +16,8 @@ from typing import Any, Final
 import numpy as np
 
 from realtime.devices.api import OUR_NAME, DeviceError, Fault, Samples
+from realtime.devices.pactl import Node, connected_to, sinks, sources
+from realtime.devices.set_up import install
 from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES
 
 _PLAYBACK: Final = 1
@@ -22,8 +25,12 @@ _RECORD: Final = 2
 _S16LE: Final = 3
 _BLOCK_BYTES: Final = 2 * BLOCK_SAMPLES
 _ANY: Final = 0xFFFF_FFFF
-_REASONS: Final = {1: Fault.DENIED, 5: Fault.MISSING, 6: Fault.NOT_SET_UP, 11: Fault.NOT_SET_UP}
+_LOOK_S: Final = 1.0
+"""How often it is looked where the server has connected a stream: it tells nobody when it moves one."""
+_NO_ENTITY: Final = 5
+_REASONS: Final = {1: Fault.DENIED, _NO_ENTITY: Fault.MISSING, 6: Fault.NOT_SET_UP, 11: Fault.NOT_SET_UP}
 """PA_ERR_ACCESS, PA_ERR_NOENTITY, PA_ERR_CONNECTIONREFUSED, PA_ERR_CONNECTIONTERMINATED."""
+_numbers = itertools.count(1)
 
 
 class _Spec(ctypes.Structure):
@@ -71,21 +78,91 @@ def available() -> bool:
     return True
 
 
-class _Stream:
-    """One connection to the sound server, used by one thread; `close` may come from another."""
+def substitute(device: str, label: str, given: Node, *, recording: bool) -> DeviceError | None:
+    """Return what to say when the server connected a stream to another device than is meant; None when it did not.
 
-    def __init__(self, direction: int, device: str, what: str, attributes: _Attributes) -> None:
+    Args:
+        device: the name that was asked for, "" the default one, which may be any real one.
+        label: what people call it.
+        given: what the stream is connected to.
+        recording: whether it records.
+    """
+    if not device:
+        if recording and (given.owner or given.monitor):
+            return DeviceError(Fault.MISSING, "there is no microphone any more: plug one in; until then none is heard")
+        return None
+    if given.name == device:
+        return None
+    if device == OUR_NAME:
+        return DeviceError(Fault.MISSING, "its device in the sound server was taken away: it is made again")
+    does = "does not listen to" if recording else "does not play to"
+    real = recording and not given.owner and not given.monitor
+    choose = f'--microphone "{given.description}"' if real else "another one"
+    return DeviceError(
+        Fault.MISSING,
+        f"{label} is not there; the sound server gave {given.description} in its place, which lipline {does}: "
+        f"plug {label} in again, or choose {choose}",
+    )
+
+
+class _Stream:
+    """One connection to the sound server, used by one thread; `close` may come from another.
+
+    PulseAudio and PipeWire move a stream whose device goes away to another device, a microphone even to what a
+    loudspeaker plays; PipeWire begins so where the device was never there. Such a stream is an error here.
+    """
+
+    def __init__(self, direction: int, device: str, label: str, what: str, attributes: _Attributes) -> None:
         error = ctypes.c_int()
         spec = _Spec(_S16LE, AUDIO_RATE, 1)
+        self._device, self._name = device, label or device or "the default sound device"
+        self._recording = direction == _RECORD
+        self._title = f"{what} {next(_numbers)}"
         handle = _library().pa_simple_new(
-            None, OUR_NAME.encode(), direction, device.encode() or None, what.encode(),
+            None, OUR_NAME.encode(), direction, device.encode() or None, self._title.encode(),
             ctypes.byref(spec), None, ctypes.byref(attributes), ctypes.byref(error),
         )  # fmt: skip
         if not handle:
-            raise self._fault(error.value, device or "the default sound device")
+            # PipeWire says "Input/Output error" where it has no device to give in place of one that is not there.
+            raise self._fault(_NO_ENTITY if self._absent() else error.value, self._name)
         self._handle: int | None = handle
-        self._name = device or "the default sound device"
         self._busy = threading.Lock()
+        self._closed = threading.Event()
+        self._right = -1
+        self._moved = self._look()
+        if self._moved is not None:
+            self.close()
+            raise self._moved
+        threading.Thread(target=self._keep_looking, name=f"place of {self._title}", daemon=True).start()
+
+    def _absent(self) -> bool:
+        known = [node.name for node in self._nodes()]
+        return self._device != "" and bool(known) and self._device not in known
+
+    def _nodes(self) -> list[Node]:
+        try:
+            return sources() if self._recording else sinks()
+        except DeviceError:  # the stream itself will say so
+            return []
+
+    def _look(self) -> DeviceError | None:
+        try:
+            index = connected_to(self._title, os.getpid(), recording=self._recording)
+            if index in (-1, self._right):
+                return None
+        except DeviceError:
+            return None
+        given = next((node for node in self._nodes() if node.index == index), None)
+        if given is None:
+            return None
+        wrong = substitute(self._device, self._name, given, recording=self._recording)
+        if wrong is None:
+            self._right = index
+        return wrong
+
+    def _keep_looking(self) -> None:
+        while self._moved is None and not self._closed.wait(_LOOK_S):
+            self._moved = self._look()
 
     @staticmethod
     def _fault(number: int, name: str) -> DeviceError:
@@ -105,6 +182,8 @@ class _Stream:
             failed = call(self._handle, data, _BLOCK_BYTES, ctypes.byref(error)) < 0
         if failed:
             raise self._fault(error.value, self._name)
+        if self._moved is not None:
+            raise self._moved
 
     def latency_ms(self) -> float:
         """Return the server's figure for the way between it and us, 0 when it has none."""
@@ -117,6 +196,7 @@ class _Stream:
 
     def close(self) -> None:
         """End the connection once the call in progress has returned. Idempotent."""
+        self._closed.set()
         if self._busy.acquire(timeout=2.0):
             try:
                 if self._handle is not None:
@@ -129,10 +209,10 @@ class _Stream:
 class PulseReading(_Stream):
     """Record from a source of the sound server: its name as pactl shows it, "" the default one."""
 
-    def __init__(self, device: str = "") -> None:
-        """Connect; raises DeviceError when there is no such source or no server."""
+    def __init__(self, device: str = "", label: str = "") -> None:
+        """Connect; raises DeviceError when there is no such source or no server. `label` is what people call it."""
         _ready()
-        super().__init__(_RECORD, device, "microphone", _Attributes(_ANY, _ANY, _ANY, _ANY, _BLOCK_BYTES))
+        super().__init__(_RECORD, device, label, "microphone", _Attributes(_ANY, _ANY, _ANY, _ANY, _BLOCK_BYTES))
         self.name = device or "default"
 
     def read(self) -> tuple[Samples, float] | None:
@@ -150,11 +230,12 @@ class PulseWriting(_Stream):
 
     BUFFER_MS: Final = 40.0
 
-    def __init__(self, device: str = "") -> None:
-        """Connect; raises DeviceError when there is no such sink or no server."""
+    def __init__(self, device: str = "", label: str = "") -> None:
+        """Connect; raises DeviceError when there is no such sink or no server. `label` is what people call it."""
         _ready()
         target = int(self.BUFFER_MS / BLOCK_MS) * _BLOCK_BYTES
-        super().__init__(_PLAYBACK, device, "speech", _Attributes(2 * target, target, target, _BLOCK_BYTES, _ANY))
+        attributes = _Attributes(2 * target, target, target, _BLOCK_BYTES, _ANY)
+        super().__init__(_PLAYBACK, device, label, "speech", attributes)
         self.name = device or "default"
 
     def write(self, block: Samples) -> None:
@@ -164,6 +245,6 @@ class PulseWriting(_Stream):
 
 def _ready() -> None:
     if not available():
-        raise DeviceError(Fault.NOT_SET_UP, "libpulse-simple is missing: sudo apt install libpulse0")
+        raise DeviceError(Fault.NOT_SET_UP, f"libpulse-simple is missing: {install('libpulse0')}")
     # A server is never started behind somebody's back.
     os.environ.setdefault("PULSE_NO_SPAWN", "1")

@@ -180,7 +180,10 @@ def open_reading_of(name: str) -> Reading[Heard]:
         from realtime.devices.pactl import find_node, sources
         from realtime.devices.pulse import PulseReading
 
-        return PulseReading(find_node(sources(), name, "microphone").name if name else _default_source())
+        if not name:
+            return PulseReading(_default_source())
+        node = find_node(sources(), name, "microphone")
+        return PulseReading(node.name, node.description)
     from realtime.devices.portaudio import PortAudioReading
 
     return PortAudioReading(name)
@@ -206,7 +209,10 @@ def open_writing_of(name: str) -> Writing:
         from realtime.devices.pactl import find_node, sinks
         from realtime.devices.pulse import PulseWriting
 
-        return PulseWriting(find_node(sinks(), name, "loudspeaker").name if name else "")
+        if not name:
+            return PulseWriting()
+        node = find_node(sinks(), name, "loudspeaker")
+        return PulseWriting(node.name, node.description)
     from realtime.devices.portaudio import PortAudioWriting
 
     return PortAudioWriting(name)

@@ -1,6 +1,5 @@
 """The camera that other programs see: v4l2loopback on Linux, that of OBS on macOS and Windows, by pyvirtualcam."""
 
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,12 +10,9 @@ import numpy as np
 from realtime.devices.api import OUR_NAME, DeviceError, Fault, Pixels
 from realtime.devices.holders import held_by
 from realtime.devices.names import VideoDevice, list_video
+from realtime.devices.set_up import EXTRA, OBS, RELOAD, VIDEO_GROUP, load_module
 
 SIZES: Final = ((640, 480), (1280, 720))
-LOAD: Final = 'sudo modprobe v4l2loopback exclusive_caps=1 card_label="lipline"'
-INSTALL: Final = f"sudo apt install v4l2loopback-dkms && {LOAD}"
-OBS: Final = "install OBS Studio (obsproject.com), press Start Virtual Camera in it once, then Stop, and close OBS"
-EXTRA: Final = "pip install 'lipline[camera]'"
 
 
 class VirtualCamera:
@@ -93,18 +89,8 @@ def choose_loopback(devices: Sequence[VideoDevice], label: str = OUR_NAME) -> Vi
     """
     virtual = [device for device in devices if device.loopback]
     if not virtual:
-        raise DeviceError(Fault.NOT_SET_UP, f"there is no virtual camera: the module is not loaded. {_how_to_load()}")
+        raise DeviceError(Fault.NOT_SET_UP, f"there is no virtual camera: the module is not loaded. {load_module()}")
     return next((device for device in virtual if device.name == label), virtual[0])
-
-
-def _how_to_load() -> str:
-    release = os.uname().release
-    built = any(
-        os.path.exists(f"/lib/modules/{release}/{folder}/v4l2loopback.ko{packed}")
-        for folder in ("updates", "updates/dkms", "extra", "kernel/v4l2loopback")
-        for packed in ("", ".xz", ".zst", ".gz")
-    )
-    return LOAD if built else INSTALL
 
 
 def prepare(device: VideoDevice, size: tuple[int, int]) -> None:
@@ -121,12 +107,10 @@ def prepare(device: VideoDevice, size: tuple[int, int]) -> None:
         if not v4l2.capabilities(device.path) & v4l2.OUTPUT:
             v4l2.free_output(device.path)
         if not v4l2.capabilities(device.path) & v4l2.OUTPUT:
-            raise DeviceError(
-                Fault.FAILED, f"{device.name} takes no pictures any more: sudo rmmod v4l2loopback && {LOAD}"
-            )
+            raise DeviceError(Fault.FAILED, f"{device.name} takes no pictures any more: {RELOAD}")
     except PermissionError as error:
-        remedy = "sudo usermod -aG video $USER, then log out and in again"
-        raise DeviceError(Fault.DENIED, f"no permission to open {device.name} ({device.path}): {remedy}") from error
+        what = f"{device.name} ({device.path})"
+        raise DeviceError(Fault.DENIED, f"no permission to open {what}: {VIDEO_GROUP}") from error
     except DeviceError:
         raise
     except OSError as error:
@@ -145,9 +129,15 @@ def _bound(device: VideoDevice, size: tuple[int, int]) -> DeviceError:
     """Say that whoever opened the device before us keeps its format."""
     from realtime.devices import v4l2
 
-    bound = v4l2.fixed_format(device.path).split("@")[0] or "another format"
-    text = f"{device.name} is held in {bound} by {held_by([device.path])}, which opened it before lipline sent"
-    return DeviceError(Fault.FORMAT, f"{text} {size[0]}x{size[1]}: close that, start lipline first, or send that size")
+    bound = v4l2.fixed_format(device.path).split("@")[0]
+    text = f"{device.name} is held in {bound or 'another format'} by {held_by([device.path])}, which opened it before"
+    remedy = f"close that program, start lipline, then that program again{same_size(bound)}"
+    return DeviceError(Fault.FORMAT, f"{text} lipline sent {size[0]}x{size[1]}: {remedy}")
+
+
+def same_size(bound: str) -> str:
+    """Return how to send what readers are bound to, "" where that is not I420."""
+    return f"; or keep it and give lipline --size {bound[5:]}" if bound.startswith("YU12:") else ""
 
 
 def _free_if_lost(path: str) -> None:

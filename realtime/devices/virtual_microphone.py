@@ -11,10 +11,14 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from realtime.devices.api import OUR_NAME, DeviceError, Fault, OnLost, Samples
 from realtime.devices.pactl import Node, Run, run_pactl, sinks, sources
+from realtime.devices.set_up import sound_server
+
+if TYPE_CHECKING:
+    from realtime.devices.sound import Writing
 
 SINK: Final = OUR_NAME
 SOURCE: Final = f"{OUR_NAME}_microphone"
@@ -38,7 +42,18 @@ class PulseMicrophone:
         self._run, self._owner = run, owner or owner_mark(os.getpid(), proc)
         self._open = True
         remove_abandoned(run, proc)
-        _refuse_taken(run)
+        self._make()
+        atexit.register(self.close)
+
+    def restore(self) -> None:
+        """Make again what a server that began anew, or a person, took away; raises DeviceError."""
+        left = [node for node in _marked(self._run) if node.owner == self._owner]
+        if self._open and {SINK, SOURCE} - {node.name for node in left}:
+            _unload(left, self._run)
+            self._make()
+
+    def _make(self) -> None:
+        _refuse_taken(self._run)
         try:
             self._load(
                 "module-null-sink", f"sink_name={SINK}", "rate=48000", "channels=1",
@@ -49,17 +64,19 @@ class PulseMicrophone:
                 f'source_properties="device.description={OUR_NAME} lipline.owner={self._owner}"',
             )  # fmt: skip
         except DeviceError:
-            self.close()
+            self._remove()
             raise
-        atexit.register(self.close)
 
     def close(self) -> None:
         """Take both away. Idempotent; a server that is gone took them with it."""
         if self._open:
             self._open = False
             atexit.unregister(self.close)
-            with suppress(DeviceError):
-                _unload([node for node in _marked(self._run) if node.owner == self._owner], self._run)
+            self._remove()
+
+    def _remove(self) -> None:
+        with suppress(DeviceError):
+            _unload([node for node in _marked(self._run) if node.owner == self._owner], self._run)
 
     def _load(self, *arguments: str) -> None:
         self._run(["load-module", *arguments])
@@ -110,8 +127,12 @@ def _refuse_taken(run: Run) -> None:
         if node.owner:
             pid = node.owner.partition(".")[0]
             raise DeviceError(Fault.BUSY, f"another lipline (process {pid}) has the microphone: end it first")
-        remedy = f"pactl unload-module {node.module}" if node.module >= 0 else "rename it"
-        raise DeviceError(Fault.BUSY, f"another program made a sound device called {node.name}: {remedy}")
+        raise DeviceError(Fault.BUSY, f"another program made a sound device called {node.name}: {take_away(node)}")
+
+
+def take_away(node: Node) -> str:
+    """Return how to take away another program's device that has our name."""
+    return f"pactl unload-module {node.module}" if node.module >= 0 else "close that program, or rename its device"
 
 
 class VirtualMicrophone:
@@ -131,12 +152,10 @@ class VirtualMicrophone:
 
         self._made: PulseMicrophone | None = None
         if has_sound_server():
-            from realtime.devices.pulse import PulseWriting
-
             made = PulseMicrophone()
             self._made, self.name = made, made.name
             try:
-                self._out = Loudspeaker(made.sink, open_writing=lambda: PulseWriting(made.sink), on_lost=on_lost)
+                self._out = Loudspeaker(made.sink, open_writing=lambda: _play_to(made), on_lost=on_lost)
             except DeviceError:
                 made.close()
                 raise
@@ -172,6 +191,14 @@ class VirtualMicrophone:
             self._made.close()
 
 
+def _play_to(made: PulseMicrophone) -> "Writing":
+    """Open our sink. Where it is gone, PipeWire would play to the loudspeaker."""
+    from realtime.devices.pulse import PulseWriting
+
+    made.restore()
+    return PulseWriting(made.sink)
+
+
 def cable(platform: str) -> tuple[str, str, str]:
     """Return what to choose as microphone, what to play to, and how to set it up, where no sound server is ours."""
     if platform == "darwin":
@@ -179,5 +206,5 @@ def cable(platform: str) -> tuple[str, str, str]:
     if platform == "win32":
         remedy = "install VB-CABLE (vb-audio.com/Cable) and restart Windows"
         return "CABLE Output (VB-Audio Virtual Cable)", "CABLE Input", remedy
-    remedy = "sudo apt install pulseaudio-utils, and pipewire-pulse or pulseaudio; or: sudo modprobe snd-aloop"
+    remedy = f"{sound_server()}; or without a sound server: sudo modprobe snd-aloop"
     return "Loopback: PCM (hw:Loopback,1)", "Loopback: PCM (hw:*,0)", remedy

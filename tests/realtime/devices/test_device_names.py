@@ -2,12 +2,13 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from device_trees import process, video
 
 from realtime.devices.api import DeviceError, Fault
-from realtime.devices.avcamera import choose_mode, choose_named, open_fault
+from realtime.devices.avcamera import choose_mode, choose_named, list_named, open_fault
 from realtime.devices.holders import Holder, held_by, who_holds
 from realtime.devices.names import VideoDevice, find_camera, list_video
 from realtime.devices.v4l2 import Mode
@@ -123,3 +124,17 @@ def test_elsewhere_cameras_are_chosen_by_name_and_obs_is_left_out() -> None:
     assert choose_named(names, "desk") == "Desk View"
     with pytest.raises(DeviceError, match="choose of"):
         choose_named(names, "OBS")
+
+
+def test_microphones_and_screens_are_no_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg lists them with the cameras of macOS and Windows."""
+    av = pytest.importorskip("av")
+    listed = [
+        ("HD Webcam", ["video"]), ("Microphone (Realtek)", ["audio"]), ("Capture screen 0", ["video"]), ("Odd one", []),
+    ]  # fmt: skip
+    devices = [SimpleNamespace(name=f"id{index}", description=name, media_types=types)
+               for index, (name, types) in enumerate(listed)]  # fmt: skip
+    monkeypatch.setattr(av, "enumerate_input_devices", lambda system: devices)
+    assert list_named("dshow") == ["HD Webcam", "Odd one"]
+    with pytest.raises(DeviceError, match="there is no camera: plug one in and switch on"):
+        choose_named([], "")

@@ -166,11 +166,87 @@ def test_names_that_another_program_has_are_left_to_it(server: Server) -> None:
     assert "lipline" in [node.name for node in sinks()]
 
 
+def plug_in(name: str) -> str:
+    """Add a microphone that hears what is played to its own sink; return its module's number."""
+    if f"{name}_room" not in names():
+        run_pactl(["load-module", "module-null-sink", f"sink_name={name}_room"])
+    arguments = [f"source_name={name}", f"master={name}_room.monitor", f"source_properties=device.description={name}"]
+    return run_pactl(["load-module", "module-remap-source", *arguments]).strip()
+
+
+def test_an_unplugged_microphone_is_told_and_no_other_one_is_heard_in_its_place(server: Server) -> None:
+    """Both servers go on with another microphone, or with what a loudspeaker plays."""
+    yeti, _ = plug_in("Yeti"), plug_in("Webcam")
+    run_pactl(["set-default-source", "Webcam"])
+    heard: list[Samples] = []
+    lost: list[DeviceError] = []
+    microphone = Microphone("Yeti")
+    microphone.start(lambda block, captured_ms: heard.append(block), lost.append)
+    try:
+        wait_for(lambda: len(heard) > 5)
+        run_pactl(["unload-module", yeti])
+        wait_for(lambda: bool(lost))
+        told = str(lost[0])
+        assert lost[0].fault is Fault.MISSING
+        assert "Yeti is not there" in told and "gave Webcam" in told and '--microphone "Webcam"' in told
+        time.sleep(0.1)
+        count = len(heard)
+        time.sleep(2.5)
+        assert len(heard) == count, "another microphone was heard"
+        plug_in("Yeti")
+        wait_for(lambda: len(heard) > count + 5)
+        assert len(lost) == 1
+    finally:
+        microphone.close()
+
+
+def test_without_a_name_the_servers_choice_is_heard_but_never_a_loudspeaker(server: Server) -> None:
+    yeti, webcam = plug_in("Yeti"), plug_in("Webcam")
+    run_pactl(["set-default-source", "Yeti"])
+    heard: list[Samples] = []
+    lost: list[DeviceError] = []
+    microphone = Microphone()
+    microphone.start(lambda block, captured_ms: heard.append(block), lost.append)
+    try:
+        wait_for(lambda: len(heard) > 5)
+        run_pactl(["unload-module", yeti])
+        time.sleep(2.5)
+        count = len(heard)
+        wait_for(lambda: len(heard) > count + 5)
+        assert not lost
+        run_pactl(["unload-module", webcam])
+        wait_for(lambda: bool(lost))
+        assert "there is no microphone any more" in str(lost[0])
+        time.sleep(0.1)
+        count = len(heard)
+        time.sleep(2.5)
+        assert len(heard) == count, "a loudspeaker was heard"
+    finally:
+        microphone.close()
+
+
+def test_our_microphone_is_made_again_when_somebody_takes_it_away(server: Server) -> None:
+    lost: list[DeviceError] = []
+    speaker = VirtualMicrophone(on_lost=lost.append)
+    try:
+        play_tone(speaker, 5)
+        for node in (*sources(), *sinks()):
+            if node.name in (SINK, SOURCE) and node.owner:
+                run_pactl(["unload-module", str(node.module)])
+        wait_for(lambda: bool(lost))
+        assert "made again" in str(lost[0]) or "closed" in str(lost[0]) or "terminated" in str(lost[0]), str(lost[0])
+        wait_for(lambda: {SINK, SOURCE} <= names())
+        play_tone(speaker, 5)
+    finally:
+        speaker.close()
+    assert "speaker" in names() and not names() & {SINK, SOURCE}
+
+
 def test_a_missing_device_and_a_dead_server_are_told(server: Server) -> None:
-    # PipeWire gives another device without a word: names are looked up before.
-    if server.kind == "pulseaudio":
-        with pytest.raises(DeviceError) as missing:
-            pulse.PulseReading("nowhere")
+    # PipeWire itself gives another device without a word.
+    for open_one in (pulse.PulseReading, pulse.PulseWriting):
+        with pytest.raises(DeviceError, match="nowhere") as missing:
+            open_one("nowhere")
         assert missing.value.fault is Fault.MISSING
     with pytest.raises(DeviceError, match="no microphone 'Yeti'"):
         Microphone("Yeti").start(lambda block, captured_ms: None)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtime.devices import portaudio, virtual_camera
+from realtime.devices import portaudio, pulse, virtual_camera
 from realtime.devices.api import DeviceError, Fault
 from realtime.devices.names import VideoDevice
-from realtime.devices.pactl import Node, find_node, parse_nodes
+from realtime.devices.pactl import Node, connected_to, find_node, parse_nodes
 from realtime.devices.virtual_microphone import (
     SINK,
     SOURCE,
@@ -134,6 +134,67 @@ def test_half_a_microphone_is_taken_away_again(tmp_path: Path) -> None:
     assert server.modules == {}
 
 
+def test_a_microphone_that_a_new_server_does_not_know_is_made_again(tmp_path: Path) -> None:
+    server = Server()
+    made = PulseMicrophone(server, owner="5.22", proc=processes(tmp_path, 5))
+    made.restore()
+    before = dict(server.modules)
+    assert len(before) == 2
+    for gone in (tuple(before), tuple(before)[:1]):
+        for number in gone:
+            server.modules.pop(number, None)
+        made.restore()
+        assert {(kind, name) for kind, name, _, _ in server.modules.values()} == {("sink", SINK), ("source", SOURCE)}
+    made.close()
+    made.restore()
+    assert server.modules == {}
+
+
+YETI = Node("alsa_input.yeti", "Yeti", index=51)
+BUILT_IN = Node("alsa_input.pci", "Built-in", index=52)
+MONITOR = Node("alsa_output.pci.monitor", "Monitor of Built-in", monitor=True, index=53)
+
+
+def test_a_stream_that_the_server_moved_is_told_with_the_choice() -> None:
+    assert pulse.substitute("alsa_input.yeti", "Yeti", YETI, recording=True) is None
+    told = str(pulse.substitute("alsa_input.yeti", "Yeti", BUILT_IN, recording=True))
+    assert "Yeti is not there; the sound server gave Built-in" in told
+    assert "plug Yeti in again" in told and '--microphone "Built-in"' in told
+    # What a loudspeaker plays is no choice.
+    assert "--microphone" not in str(pulse.substitute("alsa_input.yeti", "Yeti", MONITOR, recording=True))
+    assert "does not play to" in str(pulse.substitute("alsa_output.usb", "Headset", BUILT_IN, recording=False))
+
+
+def test_without_a_name_any_real_microphone_will_do() -> None:
+    ours = Node(SOURCE, "lipline", owner="5.22")
+    assert pulse.substitute("", "", BUILT_IN, recording=True) is None
+    assert pulse.substitute("", "", MONITOR, recording=False) is None
+    for loop in (MONITOR, ours):
+        assert "no microphone any more: plug one in" in str(pulse.substitute("", "", loop, recording=True))
+
+
+def test_where_a_stream_is_connected_is_found_by_process_and_name() -> None:
+    def run(arguments: Sequence[str]) -> str:
+        if arguments[-1] == "source-outputs":
+            stream = {"application.process.id": "7", "media.name": "microphone 1"}
+            other = {"application.process.id": "8", "media.name": "microphone 1"}
+            alone = {"application.process.id": "7", "media.name": "microphone 3"}
+            return json.dumps(
+                [{"source": 9, "properties": other}, {"source": 51, "properties": stream},
+                 {"source": 0xFFFF_FFFF, "properties": alone}]
+            )  # fmt: skip
+        return "[]"
+
+    assert connected_to("microphone 1", 7, recording=True, run=run) == 51
+    assert connected_to("microphone 1", 8, recording=True, run=run) == 9
+    # Not there, not connected yet.
+    assert connected_to("microphone 2", 7, recording=True, run=run) == -1
+    assert connected_to("microphone 3", 7, recording=True, run=run) == -1
+    assert connected_to("microphone 1", 7, recording=False, run=run) == -1
+    with pytest.raises(DeviceError, match="release 16"):
+        connected_to("microphone 1", 7, recording=True, run=lambda arguments: "Source Output #2")
+
+
 PIPEWIRE = """[{"index": 51, "name": "alsa_input.usb-Blue_Yeti-00.analog-stereo", "description": "Yeti Analog Stereo",
   "owner_module": 4294967295, "properties": {"device.class": "sound", "node.name": "alsa_input"}},
  {"index": 50, "name": "alsa_output.pci.monitor", "description": "Monitor of Built-in", "owner_module": 4294967295,
@@ -144,7 +205,7 @@ PIPEWIRE = """[{"index": 51, "name": "alsa_input.usb-Blue_Yeti-00.analog-stereo"
 
 def test_the_json_of_pactl_is_read() -> None:
     nodes = parse_nodes(PIPEWIRE)
-    assert nodes[0] == Node("alsa_input.usb-Blue_Yeti-00.analog-stereo", "Yeti Analog Stereo")
+    assert nodes[0] == Node("alsa_input.usb-Blue_Yeti-00.analog-stereo", "Yeti Analog Stereo", index=51)
     assert nodes[1].monitor and nodes[2].owner == "5.22" and nodes[2].module == 536870913
     assert parse_nodes("") == []
     with pytest.raises(DeviceError, match="no JSON"):
