@@ -79,8 +79,8 @@ class Synthesizer(Protocol):
     def take(self, media_ms: float) -> SynthResult | None:
         """Return the finished frame with the greatest time not past `media_ms`, once; None when there is none."""
 
-    def ready(self, media_ms: float) -> bool:
-        """Say whether `take` would return a frame."""
+    def ready(self, media_ms: float, since_ms: float = float("-inf")) -> bool:
+        """Say whether `take` would return a frame, and one of `since_ms` or later."""
 
     def release(self) -> None:
         """End the outage: jobs and results still waiting are dropped, observing goes on."""

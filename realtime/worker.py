@@ -84,10 +84,10 @@ class SynthWorker:
             self._results = deque(later, maxlen=self.RESULTS_KEPT)
             return max(ready, key=lambda result: result.media_ms)
 
-    def ready(self, media_ms: float) -> bool:
-        """Say whether `take` would return a frame."""
+    def ready(self, media_ms: float, since_ms: float = float("-inf")) -> bool:
+        """Say whether `take` would return a frame, and one of `since_ms` or later."""
         with self._changed:
-            return any(result.media_ms <= media_ms for result in self._results)
+            return any(since_ms <= result.media_ms <= media_ms for result in self._results)
 
     def release(self) -> None:
         """End the outage: jobs and results still waiting are dropped."""

@@ -47,9 +47,9 @@ class LockstepSynth:
         self._results = [result for result in self._results if result.media_ms > media_ms][-4:]
         return ready[-1] if ready else None
 
-    def ready(self, media_ms: float) -> bool:
-        """Say whether `take` would return a frame."""
-        return any(result.media_ms <= media_ms for result in self._results)
+    def ready(self, media_ms: float, since_ms: float = float("-inf")) -> bool:
+        """Say whether `take` would return a frame, and one of `since_ms` or later."""
+        return any(since_ms <= result.media_ms <= media_ms for result in self._results)
 
     def release(self) -> None:
         """End the outage."""

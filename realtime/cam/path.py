@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.alignment import MelWindow
 from realtime.audio import SpeechPath, hold_for
+from realtime.cam.late import LateFrames
 from realtime.cam.left import CamStatus, Picture
 from realtime.cam.modes import RULES, Mode, Voice
 from realtime.cam.sound import LocalSound, SoundConfig
@@ -38,8 +39,6 @@ _SINK_MOST_MS = 40.0
 _SINK_FOLLOW = 0.02
 _LOOK_MS = 3.0
 """While a made frame is late, it is looked for so often."""
-_PATIENCE = 1.5
-"""Intervals that it is waited for; after that the one before stands and a newer one is asked for."""
 
 
 class Staged(Protocol):
@@ -108,7 +107,7 @@ class CamPath:
         self.card: NDArray[np.uint8] | None = None
         """What is shown while no picture has ever come."""
         self.next_tick_ms = start_ms
-        self._stage, self._synth = stage, synth
+        self._stage = stage
         self._on_picture, self._on_block = on_picture, on_block
         self._needed_ms = hold_for(window, engine.interval_ms)
         self._came: deque[_Came] = deque(maxlen=_KEPT)
@@ -116,8 +115,7 @@ class CamPath:
         self._shows_camera = False
         self._sink_ms: float | None = None
         self._ticked_ms = self._camera_ms = float("-inf")
-        self._awaited_ms: float | None = None
-        """Since when a made frame is late; None while none is."""
+        self._late = None if synth is None else LateFrames(synth, engine.interval_ms)
         self._begun_ms = start_ms
         self._last: NDArray[np.uint8] | None = None
         self._repeated = 0
@@ -169,7 +167,10 @@ class CamPath:
         sink_ms = min(sink_ms, _SINK_MOST_MS)
         before_ms = sink_ms if self._sink_ms is None else self._sink_ms
         self._sink_ms = before_ms + _SINK_FOLLOW * (sink_ms - before_ms)
-        ahead_ms = max(0.0, self._needed_ms - self._sink_ms) if self.engine.hears_ahead else 0.0
+        # A hand-back paints no lips: what they heard ahead is given back while it lasts, so that real pictures that
+        # follow need not wait for their sound.
+        ahead = self.engine.hears_ahead and self.engine.output is not Output.RETURNING
+        ahead_ms = max(0.0, self._needed_ms - self._sink_ms) if ahead else 0.0
         block = self.sound.play(due_ms, ahead_ms)
         self.engine.on_playout(block, due_ms + self._sink_ms)
         self._on_block(block.samples)
@@ -181,11 +182,14 @@ class CamPath:
 
     def tick(self, now_ms: float) -> None:
         """Let the picture leave that is due at `now_ms`, and ask for the next. A late made one is waited for."""
-        if self._awaits_made(now_ms):
+        media_ms, late_ms = self.engine.media_ms(now_ms), 0.0
+        made_ms = None if self.engine.shows_real else media_ms
+        if self._late is not None and made_ms is not None and self._late.waits(made_ms, now_ms):
             self.next_tick_ms = now_ms + _LOOK_MS
             return
-        late_ms = 0.0 if self._awaited_ms is None else now_ms - self._awaited_ms
-        self._ticked_ms, self._awaited_ms = now_ms, None
+        if self._late is not None:
+            late_ms = self._late.go_on(now_ms, None if media_ms is None else media_ms + self._interval_ms)
+        self._ticked_ms = now_ms
         engine = self.engine
         frame = engine.tick(now_ms)
         if self._stage is not None and engine.link.state is LinkState.SYNTH:
@@ -199,29 +203,17 @@ class CamPath:
         self.next_tick_ms = now_ms + self._wait_ms(now_ms, late_ms)
         self._plan_real(now_ms)
 
-    def _awaits_made(self, now_ms: float) -> bool:
-        """Say whether the made frame that is due is still in work: shown in 5 ms it is better than lost.
-
-        Frames that take longer than an interval so come one after the other, each near its sound, if not at full rate.
-        """
-        t = self.engine.media_ms(now_ms)
-        if self._synth is None or t is None or self.engine.shows_real:
-            return False
-        if self._synth.ready(t + self._interval_ms / 2):
-            return False
-        if self._awaited_ms is None:
-            self._awaited_ms = now_ms
-        return now_ms - self._awaited_ms < _PATIENCE * self._interval_ms
-
     def _stands(self, now_ms: float) -> bool:
         """Say whether a repeated picture is to be sent: none was for so long that somebody could see nothing."""
         return now_ms - (self._sent[-1] if self._sent else self._begun_ms + _CARD_MS) >= _REPEAT_MS
 
     def _send(self, image: NDArray[np.uint8], kind: FrameKind, skew_ms: float, now_ms: float) -> None:
-        came = next((came for came in self._came if came.image is image), None) if kind is FrameKind.REAL else None
+        came = next((came for came in self._came if came.image is image), None)
         self._sent.append(now_ms)
         self._last = image
-        i420, arrived_ms = (None, None) if came is None else (came.i420, came.at_ms)
+        # A picture that is held, or that nothing was painted on, is still the camera's own; only a new one has come.
+        i420 = None if came is None else came.i420
+        arrived_ms = came.at_ms if came is not None and kind is FrameKind.REAL else None
         self._on_picture(Picture(image, i420, kind, arrived_ms, skew_ms))
 
     # --- when to tick ------------------------------------------------------------------------------------------------

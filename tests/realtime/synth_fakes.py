@@ -62,9 +62,9 @@ class FakeSynthesizer:
         level = SYNTH_LEVEL + best.progress * (REAL_LEVEL - SYNTH_LEVEL)
         return SynthResult(picture(round(level)), best.media_ms, self.render_ms, self.paused, self.settled)
 
-    def ready(self, media_ms: float) -> bool:
+    def ready(self, media_ms: float, since_ms: float = float("-inf")) -> bool:
         now = self.clock.now_ms()
-        return any(done <= now and job.media_ms <= media_ms for done, job in self._waiting)
+        return any(done <= now and since_ms <= job.media_ms <= media_ms for done, job in self._waiting)
 
     def release(self) -> None:
         self._in_outage = False

@@ -11,7 +11,7 @@ from synth_fakes import FakeSynthesizer
 from realtime.cam.modes import Mode
 from realtime.clock import FakeClock
 from realtime.media import FrameKind
-from realtime.synth_api import SynthJob
+from realtime.synth_api import SynthJob, SynthResult
 
 
 class Uneven(FakeSynthesizer):
@@ -24,6 +24,33 @@ class Uneven(FakeSynthesizer):
     def request(self, job: SynthJob) -> None:
         self.render_ms = self.spend(len(self.jobs))
         super().request(job)
+
+
+class OneWaits(Uneven):
+    """Keep the newest job while another is in work, as the worker does."""
+
+    def __init__(self, clock: FakeClock, spend: Callable[[int], float]) -> None:
+        super().__init__(clock, spend)
+        self.slot: tuple[float, SynthJob] | None = None
+
+    def request(self, job: SynthJob) -> None:
+        self._work()
+        self.jobs.append(job)
+        self.slot = (self.clock.now_ms(), job)
+
+    def _work(self) -> None:
+        if self.slot is not None and self._busy_until <= self.clock.now_ms():
+            (at, job), self.slot = self.slot, None
+            self._busy_until = max(at, self._busy_until) + self.spend(len(self.jobs))
+            self._waiting.append((self._busy_until, job))
+
+    def take(self, media_ms: float) -> SynthResult | None:
+        self._work()
+        return super().take(media_ms)
+
+    def ready(self, media_ms: float, since_ms: float = float("-inf")) -> bool:
+        self._work()
+        return super().ready(media_ms, since_ms)
 
 
 def call_in(mode: Mode, spend: Callable[[int], float]) -> LocalCallInTime:
@@ -63,3 +90,14 @@ def test_a_renderer_that_gives_nothing_stops_neither_pictures_nor_sound() -> Non
     call = call_in(Mode.PHOTO, lambda index: 30.0 if index < 60 else 1e6)
     assert len(call.played) >= 590
     assert max(np.diff([at for at, _ in call.shown])) <= 300.0, "the last frame is sent again"
+
+
+@pytest.mark.parametrize("usual_ms", [22.0, 28.0, 34.0])
+def test_a_few_slow_frames_do_not_leave_all_that_follow_an_interval_late(usual_ms: float) -> None:
+    call = LocalCallInTime(
+        fps=25.0,
+        modes=((3000.0, Mode.PHOTO),),
+        make=lambda clock: (OneWaits(clock, lambda index: 80.0 if index < 5 else usual_ms), StageSlots()),
+    ).run(12)
+    assert rate(call) >= 24.5
+    assert np.quantile(call.skews(4000.0), 0.99) <= 21.0

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cam_simulation import LocalCallInTime
+from cam_simulation import ZERO, LocalCallInTime, StageSlots
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -188,3 +188,22 @@ def test_the_status_says_why() -> None:
     assert call.path.status(call.clock.now_ms()).why is None
     call.stage.why = "the head is turned away"
     assert call.path.status(call.clock.now_ms()).why == "the head is turned away"
+
+
+def test_a_picture_that_is_held_keeps_the_cameras_own_bytes_and_counts_as_no_new_one() -> None:
+    call = LocalCallInTime(gone=((3000.0, 6000.0),), make=lambda clock: (None, StageSlots())).run(5)
+    held = [picture for at, picture in call.shown if at > 3100.0]
+    assert len(held) >= 8 and {picture.kind for picture in held} == {FrameKind.REPEATED}
+    assert all(picture.i420 is call.frames[-1].i420 and picture.arrived_ms is None for picture in held)
+
+
+@pytest.mark.parametrize("fps", [25.0, 30.0])
+def test_after_an_outage_real_pictures_do_not_wait_for_sound_that_is_still_long(fps: float) -> None:
+    call = LocalCallInTime(gone=((4000.0, 7000.0),), fps=fps).run(12)
+    waited = [
+        at + ZERO - picture.arrived_ms
+        for at, picture in call.shown
+        if at > 7000.0 and picture.arrived_ms is not None and picture.kind is REAL
+    ]
+    assert len(waited) >= 4.0 * fps and np.quantile(waited[: round(4.0 * fps)], 0.95) <= 40.0
+    assert clicks(call.sound()[48_000:]) <= 2.0 * clicks(LocalCallInTime(fps=fps).run(4).sound()[48_000:])
