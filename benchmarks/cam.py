@@ -35,7 +35,7 @@ from realtime.devices.camera import FileCamera
 from realtime.face import MediaPipeTracker
 from realtime.media import FrameKind
 from realtime.media_file import read_video
-from realtime.portrait import load_portrait
+from realtime.portrait import load_portrait, make_ready
 from realtime.stats import freezes
 from realtime.synth import FaceSynth
 from realtime.worker import SynthWorker
@@ -135,7 +135,9 @@ async def running(
     size = size or camera.size
     relay, nowhere = CameraRelay(camera), Nowhere()
     generator = open_generator("lite", threads=1)
-    stage = Stage(FaceSynth(generator, MediaPipeTracker()), load_portrait(_photo(), size))
+    photo = load_portrait(_photo(), size)
+    make_ready(photo, generator)
+    stage = Stage(FaceSynth(generator, MediaPipeTracker()), photo)
     synth = SynthWorker(stage)
     microphone, dub = OffClockSound(CALLER, ppm, video_round_ms(CALLER)), FileSound(CALLER)
     devices = Devices(relay, microphone, dub, nowhere, nowhere, size)

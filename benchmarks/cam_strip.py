@@ -28,7 +28,7 @@ from realtime.clock import MonotonicClock
 from realtime.face import MediaPipeTracker
 from realtime.media import AUDIO_RATE
 from realtime.media_file import read_audio
-from realtime.portrait import load_portrait
+from realtime.portrait import load_portrait, make_ready
 from realtime.synth import FaceSynth
 from realtime.worker import SynthWorker
 
@@ -89,7 +89,9 @@ async def film(photo: Path, dub: Path, phases: Sequence[tuple[str, Mode, bool, f
     sys.setswitchinterval(0.0005)
     camera, nowhere = SlowCamera(CALLER, 25.0), Nowhere()
     generator = open_generator("lite", threads=1)
-    stage = Stage(FaceSynth(generator, MediaPipeTracker()), load_portrait(photo, camera.size))
+    portrait = load_portrait(photo, camera.size)
+    make_ready(portrait, generator)
+    stage = Stage(FaceSynth(generator, MediaPipeTracker()), portrait)
     synth, relay = SynthWorker(stage), CameraRelay(camera)
     microphone, other = FileSound(CALLER, round_ms=video_round_ms(CALLER)), FileSound(dub)
     devices = Devices(relay, microphone, other, nowhere, nowhere, camera.size)

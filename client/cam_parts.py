@@ -142,9 +142,12 @@ def _open_photo(path: Path | None, size: tuple[int, int], say: Say) -> Photo | N
 def _open_stage(model: str, photo: Photo | None) -> "tuple[Stage, MelWindow, MediaPipeTracker]":
     from models.catalog import open_generator
     from realtime.face import MediaPipeTracker
+    from realtime.portrait import make_ready
     from realtime.synth import FaceSynth
 
     generator, tracker = open_generator(model, threads=1), MediaPipeTracker()
+    if photo is not None:
+        make_ready(photo, generator)
     return Stage(FaceSynth(generator, tracker), photo), generator.window, tracker
 
 

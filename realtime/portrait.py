@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from models.facemesh import FaceMesh
-from models.generator import Image, Landmarks
+from models.generator import FaceImage, Generator, Image, Landmarks
 from models.landmarks import eye_distance
 from realtime.eyelids import Eyelids
 from realtime.face import MediaPipeTracker, TrackedFace, describe, eye_opening
@@ -19,6 +19,7 @@ from realtime.openmouth import open_mouth
 from realtime.pastframe import PastFrame
 from realtime.portrait_file import MIN_EYES_PX, PortraitError, find_faces, place, read_picture
 from realtime.portrait_warp import PortraitWarp
+from realtime.posepath import PoseSource, ReferenceSource
 
 _CLIP_FPS: Final = 25.0
 _CLIP_FRAMES: Final = 200
@@ -166,6 +167,16 @@ def load_portrait(path: str | Path, size: tuple[int, int] = (640, 480), seed: in
         raise PortraitError(
             f"{path} is neither a picture nor a video that can be read: give a JPEG, PNG, WebP or a short video"
         ) from error
+
+
+def make_ready(source: PoseSource, generator: Generator) -> None:
+    """Let `generator` look at the references of `source` now: its first frame then takes no longer than the next.
+
+    Not while another thread uses the generator.
+    """
+    for frame in source.references(generator.references_wanted) if isinstance(source, ReferenceSource) else ():
+        if frame.features is None:
+            frame.features = generator.prepare(FaceImage(frame.image, frame.landmarks))
 
 
 def _still(picture: Image, path: str | Path, size: tuple[int, int], seed: int) -> StillPortrait:

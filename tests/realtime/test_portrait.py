@@ -13,7 +13,7 @@ from realtime.face import ScriptedTracker, eye_opening
 from realtime.media_file import read_video
 from realtime.openmouth import open_mouth
 from realtime.pastframe import motion
-from realtime.portrait import ClipPortrait, Portrait, StillPortrait, load_portrait
+from realtime.portrait import ClipPortrait, Portrait, StillPortrait, load_portrait, make_ready
 from realtime.portrait_file import Placement, PortraitError, place, read_picture
 from realtime.synth import FaceSynth
 
@@ -118,6 +118,19 @@ def test_it_speaks_through_the_synth_and_closes_within_two_frames(portrait):
     for index in (5, 6):
         synth.render(None, 40.0 * index, speech=False)
     assert generator.seen[-1][0] == -4.0
+
+
+def test_references_that_were_made_ready_are_not_looked_at_again(portrait):
+    still = StillPortrait(portrait.frame.image.copy(), portrait.frame.landmarks)
+    generator = LoudnessMouth()
+    make_ready(still, generator)
+    make_ready(still, generator)
+    assert generator.prepared == generator.references_wanted
+    synth = FaceSynth(generator, ScriptedTracker([None]))
+    synth.start(0.0, still)
+    assert generator.prepared == generator.references_wanted
+    synth.render(LOUD, 0.0, speech=True)
+    assert generator.prepared == generator.references_wanted + 1, "the frame itself"
 
 
 def test_references_open_the_mouth_as_the_tracker_sees_it(portrait):
