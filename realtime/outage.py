@@ -166,4 +166,4 @@ def _ease_in(pose: PastFrame, image: Image, points: Landmarks, weight: float) ->
     if float(np.abs(points - pose.landmarks).max()) > 0.5 * eye_distance(pose.landmarks):
         # A mouth this far off is a fault of the generator: warping to it would tear the face.
         at = pose.landmarks
-    return melt(pose.image, pose.landmarks, image, points, at, weight), at
+    return melt(pose.image, pose.landmarks, image, points, at, weight, quick=True), at

@@ -149,3 +149,31 @@ def test_melt_ends_at_either_picture():
     assert np.array_equal(melt(first, a, second, b, b, 1.0), second)
     middle = melt(first, a, second, b, ((a + b) / 2).astype(np.float32), 0.5)
     assert 0 < np.abs(middle.astype(int) - first).mean() < 20
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_mouth_that_moves_leaves_the_rest_of_the_head_alone(quick):
+    shut, wide = face_at(), face_at(opening=0.25)
+    image = draw(shut)
+    middle = ((shut + wide) / 2).astype(np.float32)
+    moved = move_face(image, shut, middle, quick=quick)
+    above, mouth = slice(0, int(shut[33, 1])), slice(110, 170)
+    assert np.abs(moved.astype(int) - draw(middle))[mouth].mean() < 6.0
+    mixed = melt(image, shut, draw(wide), wide, middle, 0.5, quick=quick)
+    assert all(np.abs(made.astype(int) - image)[above].mean() < 0.05 for made in (moved, mixed))
+
+
+@pytest.mark.parametrize("size", [(720, 1280), (719, 1279)])
+def test_large_pictures_melt_as_small_ones_do(size):
+    def place(opening: float, x: float) -> np.ndarray:
+        return (face_at(x=x, opening=opening) * 4.0).astype(np.float32)
+
+    a, b = place(0.02, 160.0), place(0.2, 168.0)
+    first, second = draw(a, *size), draw(b, *size)
+    at = ((a + b) / 2).astype(np.float32)
+    fine, quick = (melt(first, a, second, b, at, 0.5, quick=quick) for quick in (False, True))
+    assert quick.shape == fine.shape == first.shape
+    small = (cv2.resize(image, (320, 180), interpolation=cv2.INTER_AREA).astype(int) for image in (fine, quick))
+    assert np.abs(next(small) - next(small)).mean() < 1.0
+    far = (slice(0, 40), slice(0, 40))
+    assert np.array_equal(quick[far], fine[far])
