@@ -137,7 +137,7 @@ def _bound(device: VideoDevice, size: tuple[int, int]) -> DeviceError:
 
 def same_size(bound: str) -> str:
     """Return how to send what readers are bound to, "" where that is not I420."""
-    return f"; or keep it and give lipline --size {bound[5:]}" if bound.startswith("YU12:") else ""
+    return f"; or keep it and give lipline --size {bound[5:].split('@')[0]}" if bound.startswith("YU12:") else ""
 
 
 def _free_if_lost(path: str) -> None:

@@ -51,7 +51,7 @@ def test_a_virtual_camera_in_use_names_who_uses_it(
     monkeypatch.setattr(device_checks, "who_holds", lambda paths: [Holder(8, "obs")])
     rows = list(device_checks.linux_virtual_camera([OURS]))
     assert not rows[0][1] and says in rows[0][2] and rows[0][3].startswith("close")
-    assert ("--size 640x480" in rows[0][3]) == bool(bound)
+    assert rows[0][3].endswith("--size 640x480") == bool(bound)
 
 
 def test_a_holder_that_only_root_may_see_can_still_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
