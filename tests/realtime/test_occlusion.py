@@ -9,6 +9,7 @@ from realtime.face import MediaPipeTracker, ScriptedTracker, describe
 from realtime.media_file import read_video
 from realtime.occlusion import BEFORE_MOUTH, TURNED, UNSEEN, Fade, OcclusionGuard
 from realtime.synth import FaceSynth
+from train.head import MouthAndPose, MouthShape, random_face, render
 
 LOUD = np.full((80, 16), 4.0, np.float32)
 
@@ -83,11 +84,41 @@ def test_a_hand_that_was_there_first_gives_way_to_the_face():
     assert not any(said[:20]) and all(said[22:60]) and not any(said[-40:])
 
 
+def test_a_hand_that_stayed_for_long_before_it_went_gives_way_too():
+    guard, said = OcclusionGuard(), []
+    for i in range(220):
+        image, face = drawn(i, hand=i < 80)
+        said.append(guard.observe(image, describe(image, face, face, 1), 40.0 * i))
+    assert all(said[81:150]) and not any(said[-40:])
+
+
 def test_a_mask_that_stays_is_never_painted_over():
     guard = OcclusionGuard()
     for i in range(400):
         image, face = drawn(i, hand=i >= 60)
         assert guard.observe(image, describe(image, face, face, 1), 40.0 * i) == (i >= 60)
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("mask", 1), ("paper", 2)])
+def test_what_is_there_from_the_start_is_told_and_its_end_too(caller, kind, seed):
+    frames, faces = caller
+    masked = [occlude(i, f, kind, 0.0, 0.0, seed)[0] for i, f in zip(frames[:20], faces, strict=False)]
+    said = judge(masked + frames[20:])
+    # 200 ms after it has gone the mouth is free, and the face begins anew.
+    assert all(said[:20]) and not any(said[27:])
+
+
+@pytest.mark.parametrize("seed", [1, 4, 5, 9, 26, 38])
+def test_lips_of_every_skin_are_free_from_the_start(seed):
+    face = random_face(seed)
+    guard, tracker = OcclusionGuard(), MediaPipeTracker()
+    for i in range(4):
+        image = render(face, MouthAndPose(MouthShape(opening=0.3 * i, jaw=0.3 * i), grain=i), (320, 240))
+        found = tracker.track(image, 40.0 * i)
+        for picture in (image, coarse(image), (image * 0.4).astype(np.uint8)):
+            assert not guard.observe(picture, found, 40.0 * i)
+            guard.reset()
+    tracker.close()
 
 
 def test_reasons_are_told_apart():
