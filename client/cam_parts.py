@@ -153,11 +153,12 @@ def _open_stage(model: str, photo: Photo | None) -> "tuple[Stage, MelWindow, Med
 
 def _open_gate(say: Say) -> MouthGate | None:
     """Open what tells speech from music and other people; without it loudness moves the lips."""
+    from models.near import NearVoice
     from models.vad import VoiceDetector
     from realtime.voice import VoiceGate
 
     try:
-        return VoiceGate(VoiceDetector())
+        return VoiceGate(VoiceDetector(), NearVoice())
     except ModelError as error:
         say(f"{error}; until then any sound moves the lips")
         return None

@@ -17,10 +17,13 @@ WEIGHTS: Final = Path(__file__).parent / "weights"
 EXPERT: Final = "expert"
 """Stem of the bundled lip-sync expert, which judges and is no generator."""
 
+NEAR: Final = "near"
+"""Stem of the bundled near-voice network, which listens and is no generator."""
+
 
 def bundled_models() -> list[str]:
     """Return the names of the bundled generators, sorted."""
-    return sorted(path.stem for path in WEIGHTS.glob("*.onnx") if path.stem != EXPERT)
+    return sorted(path.stem for path in WEIGHTS.glob("*.onnx") if path.stem not in (EXPERT, NEAR))
 
 
 def model_path(name_or_path: str | Path) -> Path:

