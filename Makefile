@@ -50,8 +50,8 @@ types: $(DEV)  ## Check types.
 format: $(DEV)  ## Put the code in form.
 	$(BIN)/ruff check --fix $(CODE); $(BIN)/ruff format $(CODE)
 
-bench: $(DEV)  ## Measure the filter's parts on this machine.
-	@for file in benchmarks/[a-z]*.py; do [ -e "$$file" ] || continue; echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+bench: $(DEV)  ## Measure what parts cost on this machine: the filter's, lipline cam's, video over loss.
+	@for name in speed cam video_loss; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:  ## Remove .venv and out/.
 	rm -rf $(VENV) out

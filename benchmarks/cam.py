@@ -24,6 +24,8 @@ import numpy as np
 from benchmarks.cam_soak import PPM, OffClockSound, Watch, figures, watch
 from benchmarks.soak.gauges import Before, Figure
 from models.catalog import open_generator
+from models.near import NearVoice
+from models.vad import VoiceDetector
 from realtime.cam.call import CameraRelay, Devices, LocalCall
 from realtime.cam.filesound import FileSound, video_round_ms
 from realtime.cam.left import Picture
@@ -38,6 +40,7 @@ from realtime.media_file import read_video
 from realtime.portrait import load_portrait, make_ready
 from realtime.stats import freezes
 from realtime.synth import FaceSynth
+from realtime.voice import VoiceGate
 from realtime.worker import SynthWorker
 
 CALLER: Final = Path(__file__).resolve().parents[1] / "client" / "assets" / "caller.mp4"
@@ -141,7 +144,8 @@ async def running(
     synth = SynthWorker(stage)
     microphone, dub = OffClockSound(CALLER, ppm, video_round_ms(CALLER)), FileSound(CALLER)
     devices = Devices(relay, microphone, dub, nowhere, nowhere, size)
-    call = kind(devices, generator.window, synth, stage, MonotonicClock(), fps=camera.fps)
+    gate = VoiceGate(VoiceDetector(), NearVoice())
+    call = kind(devices, generator.window, synth, stage, MonotonicClock(), fps=camera.fps, gate=gate)
     relay.start()
     task = asyncio.create_task(call.run())
     try:
