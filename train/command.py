@@ -17,6 +17,7 @@ examples:
   lipline train expert --config train/configs/expert.toml --shards SHARDS --run runs/expert --out expert.onnx
   lipline train lite --config train/configs/lite.toml --shards SHARDS --run runs/lite --out lite.onnx \\
       --time-budget 60 --set loop.bf16=true
+  lipline train near --config train/configs/near.toml --run runs/near --out near.onnx
   torchrun --nproc-per-node 4 -m -- client.main train lite --config ...     a process per GPU, or several on a CPU
   (the -- keeps torchrun from taking --run for its own)
   tensorboard --logdir runs"""
@@ -35,7 +36,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("kind", choices=list(KINDS), metavar="KIND", help=kinds)
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="what to train and how, in TOML")
     parser.add_argument(
-        "--shards", type=Path, nargs="+", required=True, metavar="DIR", help="folders that `lipline prepare` wrote"
+        "--shards",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="folders that `lipline prepare` wrote; near can do without",
     )
     parser.add_argument(
         "--run", type=Path, required=True, metavar="DIR", dest="folder", help="folder of this run; resumed if it exists"
@@ -90,6 +96,8 @@ def _silent(_line: str) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
+    if not args.shards and KINDS[args.kind].needs_shards:
+        raise ValueError(f"{args.kind} learns from video: make shards with `lipline prepare` and give --shards DIR")
     if args.time_budget is not None and args.time_budget <= 0:
         raise ValueError("--time-budget is in minutes and more than 0: leave it out for no limit")
     if args.threads is not None and args.threads < 1:

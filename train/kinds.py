@@ -19,10 +19,11 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Name the module of a kind and say in a line what it trains."""
+    """Name the module of a kind, say in a line what it trains, and whether it must have shards."""
 
     module: str
     help: str
+    needs_shards: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,11 @@ Run = Callable[[Path, Sequence[Path], Path, Path, Options], int]
 KINDS: Final = {
     "expert": Kind("train.expert", "the sync expert, which hears whether lips and speech belong together"),
     "lite": Kind("train.lite", "the lite generator of `lipline call` and `lipline dub`"),
-    "near": Kind("train.near", "the near-voice network, which tells the caller's voice from others in the room"),
+    "near": Kind(
+        "train.near",
+        "the near-voice network, which tells the caller's voice from others in the room; it makes voices itself",
+        needs_shards=False,
+    ),
     "wav2lip": Kind("train.wav2lip", "the published Wav2Lip recipe: generator, frozen expert, quality discriminator"),
 }
 """The kinds by name; their modules are imported when they are asked for."""

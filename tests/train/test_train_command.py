@@ -123,3 +123,15 @@ def test_torchrun_takes_the_line_that_the_help_shows() -> None:
     parsed = get_args_parser().parse_args([*words, "--run", "runs/lite"])
     assert (parsed.training_script, parsed.module) == ("client.main", True)
     assert parsed.training_script_args == ["train", "lite", "--run", "runs/lite"]
+
+
+def test_shards_are_asked_for_where_a_kind_learns_from_video(kind: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers())
+    files = ["--config", kind / "talk.toml", "--run", kind / "run", "--out", kind / "talk.pt"]
+    args = parser.parse_args([str(part) for part in ["train", "talk", *files]])
+    with pytest.raises(ValueError, match="lipline prepare"):
+        command.run(args)
+    monkeypatch.setitem(kinds.KINDS, "talk", Kind("talk_kind", "a mouth without video", needs_shards=False))
+    assert command.run(args) == 0
+    assert (kind / "talk.pt").is_file()
