@@ -1,9 +1,9 @@
 """Measure how surely a covered mouth is told from a free one: `python -m benchmarks.occlusion --data ../shared/data`.
 
-Things that are drawn before faces (benchmarks/occluders.py) come from below in 8 frames, stay for about 16 and leave;
-every frame is tracked and judged as in a call. A frame counts as covered when more than a tenth of what the compositor
-paints is hidden, as free when nothing is; those between, and 200 ms after the thing has left, are not counted. In a
-scene called first it is there from the first frame on, until it leaves.
+Things that are drawn before faces (benchmarks/scenes/occluders.py) come from below in 8 frames, stay for about 16 and
+leave; every frame is tracked and judged as in a call. A frame counts as covered when more than a tenth of what the
+compositor paints is hidden, as free when nothing is; those between, and 200 ms after the thing has left, are not
+counted. In a scene called first it is there from the first frame on, until it leaves.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.occluders import OCCLUDERS, add_beard, add_glasses, covered, occlude
+from benchmarks.scenes.occluders import OCCLUDERS, add_beard, add_glasses, coarse, covered, occlude
 from models.alignment import SILENCE
 from models.catalog import open_generator
 from models.generator import Image
@@ -51,14 +51,6 @@ def way(frame: int, first: bool = False) -> float:
     """Return how far below the mouth the thing is in `frame`, in eye distances; 9 is out of sight."""
     near = min(1.0 if first else (frame - COMES) / (STAYS - COMES), (LEAVES + 8 - frame) / 8.0, 1.0)
     return 9.0 if near <= 0.0 else 2.6 * (1.0 - near * near * (3.0 - 2.0 * near))
-
-
-def coarse(image: Image) -> Image:
-    """Return `image` as a starved encoder would send it: half the size, coarsely quantised, enlarged again."""
-    small = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    _, packed = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 12])
-    again = cv2.imdecode(packed, cv2.IMREAD_COLOR)
-    return np.asarray(cv2.resize(again, image.shape[1::-1], interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
 def scenes(images: list[Image], faces: list[TrackedFace | None], kind: str, seed: int) -> Iterator[tuple[Image, float]]:

@@ -21,6 +21,7 @@ MAY_IMPORT = {
 PURE = (
     "clock", "jitter", "delay", "playout", "speechline", "timescale", "conceal", "resample", "audio", "lipsync",
     "uplink", "bitrate", "link", "history", "engine", "mel", "media", "stats", "cam.modes", "cam.path", "cam.sound",
+    "cam.late", "cam.left", "voice", "people", "idle",
 )  # fmt: skip
 IMPURE = {"aiortc", "aioice", "torch", "av", "cv2", "socket", "websockets", "mediapipe", "onnxruntime", "subprocess"}
 TORCH_ROOMS = {"models", "train", "benchmarks"}

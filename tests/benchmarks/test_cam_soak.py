@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from benchmarks.cam_soak import MODES, OffClockSound, Seen, Watch, drift_ms, figures, plan, watch
+from benchmarks.cam.soak import MODES, OffClockSound, Seen, Watch, drift_ms, figures, plan, watch
 from benchmarks.soak.gauges import Before
 from realtime.cam.left import Picture
 from realtime.cam.modes import Mode

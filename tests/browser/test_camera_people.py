@@ -10,7 +10,7 @@ from browser_hosts import Process, Served, stopping
 from browser_steps import connected, join, keep, no_complaints, until
 from playwright.sync_api import Page
 
-from benchmarks.two_people import FPS, openings, write_two_people
+from benchmarks.scenes.two_people import FPS, openings, write_two_people
 from realtime.media_file import read_video
 
 pytestmark = pytest.mark.browser

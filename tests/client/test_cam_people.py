@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cam_desk import Desk
 
-from benchmarks.two_people import FPS, SIZE, two_people
+from benchmarks.scenes.two_people import FPS, SIZE, two_people
 from models.alignment import SILENCE
 from models.catalog import open_generator
 from models.mel import melspectrogram

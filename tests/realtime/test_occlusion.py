@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 from face_fakes import LoudnessMouth, draw, face_at
 
-from benchmarks.occluders import add_beard, add_glasses, covered, occlude
-from benchmarks.occlusion import coarse
+from benchmarks.scenes.occluders import add_beard, add_glasses, coarse, covered, occlude
 from realtime.face import MediaPipeTracker, ScriptedTracker, describe
 from realtime.media_file import read_video
 from realtime.occlusion import BEFORE_MOUTH, TURNED, UNSEEN, Fade, OcclusionGuard

@@ -1,6 +1,6 @@
 """Measure the local call of `lipline cam`, mode by mode: `python -m benchmarks.cam [--seconds N] [--json FILE]`.
 
-With `--minutes N` it runs that long instead (benchmarks/cam_soak.py): drift, growth, missed pictures.
+With `--minutes N` it runs that long instead (benchmarks/cam/soak.py): drift, growth, missed pictures.
 
 A clip plays in place of camera and microphone, in real time; what leaves is counted and thrown away, so that no encoder
 and no driver is measured. The camera stops and comes back once. Latency is from the camera's thread to the return of
@@ -10,41 +10,22 @@ the sink, skew is the engine's, CPU is that of the whole process, the clip's dec
 import argparse
 import asyncio
 import json
-import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-import cv2
 import numpy as np
 
-from benchmarks.cam_soak import PPM, OffClockSound, Watch, figures, watch
+from benchmarks.cam.calling import MeasuredCall, WatchedCall, running
+from benchmarks.cam.soak import PPM, Watch, figures, watch
 from benchmarks.soak.gauges import Before, Figure
-from models.catalog import open_generator
-from models.near import NearVoice
-from models.vad import VoiceDetector
-from realtime.cam.call import CameraRelay, Devices, LocalCall
-from realtime.cam.filesound import FileSound, video_round_ms
-from realtime.cam.left import Picture
+from realtime.cam.call import LocalCall
 from realtime.cam.modes import Mode
-from realtime.cam.stage import Stage
-from realtime.clock import MonotonicClock
-from realtime.devices.api import CameraFrame, OnFrame, OnLost, Pixels, Samples
-from realtime.devices.camera import FileCamera
-from realtime.face import MediaPipeTracker
 from realtime.media import FrameKind
-from realtime.media_file import read_video
-from realtime.portrait import load_portrait, make_ready
 from realtime.stats import freezes
-from realtime.synth import FaceSynth
-from realtime.voice import VoiceGate
-from realtime.worker import SynthWorker
 
-CALLER: Final = Path(__file__).resolve().parents[1] / "client" / "assets" / "caller.mp4"
-Call = TypeVar("Call", bound=LocalCall)
 PLAN: Final = (
     ("warm up", Mode.THROUGH, True, 0.5),
     ("through", Mode.THROUGH, True, 2.0),
@@ -73,90 +54,6 @@ class Row:
     cpu: float
 
 
-class SlowCamera(FileCamera):
-    """A clip whose pictures come `late_ms` after they were taken, as those of real cameras do; it can be covered."""
-
-    def __init__(self, path: Path, late_ms: float) -> None:
-        super().__init__(path)
-        self.gone, self.given, self._late_ms = False, 0, late_ms
-
-    def start(self, on_frame: OnFrame, on_lost: OnLost) -> None:
-        """Begin."""
-
-        def give(frame: CameraFrame) -> None:
-            if not self.gone:
-                self.given += 1
-                on_frame(CameraFrame(frame.image, frame.i420, frame.captured_ms - self._late_ms))
-
-        super().start(give, on_lost)
-
-
-class Nowhere:
-    """Take pictures and sound, and forget them."""
-
-    latency_ms = 0.0
-
-    def send(self, i420: Pixels) -> None:
-        """Forget a picture."""
-
-    def put(self, block: Samples) -> None:
-        """Forget a block."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-class MeasuredCall(LocalCall):
-    """Remember when what left: time in ms, kind, latency in ms or None, skew in ms."""
-
-    def _send(self, picture: Picture) -> None:
-        super()._send(picture)
-        now_ms = self._clock.now_ms()
-        latency_ms = None if picture.arrived_ms is None else now_ms - picture.arrived_ms
-        self.__dict__.setdefault("left", []).append((now_ms, picture.kind, latency_ms, picture.skew_ms))
-
-
-class WatchedCall(LocalCall):
-    """Tell `watch` what leaves, once it is set."""
-
-    watch: Watch | None = None
-
-    def _send(self, picture: Picture) -> None:
-        super()._send(picture)
-        if self.watch is not None:
-            self.watch.see(picture)
-
-
-@asynccontextmanager
-async def running(
-    kind: type[Call], size: tuple[int, int] | None, late_ms: float, ppm: float = 0.0
-) -> AsyncIterator[tuple[Call, SlowCamera, SynthWorker]]:
-    """Run a local call of the bundled caller, from files to nowhere; the microphone's clock is `ppm` fast."""
-    cv2.setNumThreads(1)
-    sys.setswitchinterval(0.0005)
-    camera = SlowCamera(CALLER, late_ms)
-    size = size or camera.size
-    relay, nowhere = CameraRelay(camera), Nowhere()
-    generator = open_generator("lite", threads=1)
-    photo = load_portrait(_photo(), size)
-    make_ready(photo, generator)
-    stage = Stage(FaceSynth(generator, MediaPipeTracker()), photo)
-    synth = SynthWorker(stage)
-    microphone, dub = OffClockSound(CALLER, ppm, video_round_ms(CALLER)), FileSound(CALLER)
-    devices = Devices(relay, microphone, dub, nowhere, nowhere, size)
-    gate = VoiceGate(VoiceDetector(), NearVoice())
-    call = kind(devices, generator.window, synth, stage, MonotonicClock(), fps=camera.fps, gate=gate)
-    relay.start()
-    task = asyncio.create_task(call.run())
-    try:
-        yield call, camera, synth
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        for part in (microphone, dub, relay, synth):
-            await asyncio.to_thread(part.close)
-
-
 async def measure(seconds: float, size: tuple[int, int] | None, late_ms: float) -> list[Row]:
     """Run the plan and return its rows."""
     rows = []
@@ -182,16 +79,9 @@ async def soak(minutes: float, size: tuple[int, int] | None, late_ms: float) -> 
         await watch(call, camera, minutes * 60.0, seen)
         call.watch = None
     print(synth.last_error)
+    # The loop's own helper threads are no leak of the call's.
+    await asyncio.get_running_loop().shutdown_default_executor()
     return figures(seen, before, synth.errors)
-
-
-def _photo() -> Path:
-    import tempfile
-
-    path = Path(tempfile.mkdtemp()) / "photo.png"
-    frame = next(frame for index, frame in enumerate(read_video(CALLER)) if index == 30)
-    cv2.imwrite(str(path), frame.image)
-    return path
 
 
 async def _phase(call: LocalCall, phase: str, seconds: float) -> Row:
@@ -233,7 +123,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; 1 when a long run missed a limit."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cam", description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="unit of the plan; all of it takes 8.5 of them (4)")
     parser.add_argument("--minutes", type=float, help="run for so long instead, and judge it")
     parser.add_argument("--size", help="of the pictures, WxH (the clip's)")

@@ -12,9 +12,9 @@ from typing import Final
 import cv2
 import numpy as np
 
-from benchmarks.cam import CALLER, Nowhere, SlowCamera
-from benchmarks.drawing import drawn_face
-from benchmarks.tiles import close_up, labelled
+from benchmarks.cam.calling import CALLER, Nowhere, SlowCamera
+from benchmarks.scenes.drawing import drawn_face
+from benchmarks.strips.tiles import close_up, labelled
 from models.catalog import open_generator
 from models.facemesh import FaceMesh
 from models.generator import Image

@@ -1,6 +1,6 @@
 """Show frames of a mode side by side: `python -m benchmarks.strips photo|cam OUT.png [PICTURE ...]`.
 
-`cam` shows all modes of a local call (benchmarks/cam_strip.py), with the first picture as the photo. `photo`: without
+`cam` shows all modes of a local call (benchmarks/strips/cam.py), with the first picture as the photo. `photo`: without
 pictures, a frame of the bundled caller (rendered) and a drawing go through the whole of `photo`: read from a
 file, placed, spoken with the bundled model, moved. The words are the bundled caller's.
 """
@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.cam_strip import cam
-from benchmarks.drawing import drawn_face
-from benchmarks.tiles import close_up, labelled
+from benchmarks.scenes.drawing import drawn_face
+from benchmarks.strips.cam import cam
+from benchmarks.strips.tiles import close_up, labelled
 from models.catalog import open_generator
 from models.facemesh import FaceMesh
 from models.generator import Generator, Image
@@ -29,7 +29,7 @@ from realtime.mel_history import MelHistory
 from realtime.portrait import Portrait, load_portrait
 from realtime.synth import FaceSynth
 
-CALLER = Path(__file__).resolve().parents[1] / "client" / "assets" / "caller.mp4"
+CALLER = Path(__file__).resolve().parents[2] / "client" / "assets" / "caller.mp4"
 INTERVAL_MS = 40.0
 SPEAKING_MS, RESTING_MS = 8000.0, 7000.0
 

@@ -1,0 +1,1 @@
+"""Strips of frames for the documents, from the real paths."""
