@@ -73,7 +73,7 @@ async def soak(minutes: float, size: tuple[int, int] | None, late_ms: float) -> 
     async with running(WatchedCall, size, late_ms):
         await asyncio.sleep(3.0)
     before, seen = Before(), Watch()
-    async with running(WatchedCall, size, late_ms, PPM) as (call, camera, synth):
+    async with running(WatchedCall, size, late_ms, ppm=PPM) as (call, camera, synth):
         await asyncio.sleep(2.0)
         call.watch = seen
         await watch(call, camera, minutes * 60.0, seen)

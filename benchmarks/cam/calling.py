@@ -88,21 +88,31 @@ class WatchedCall(LocalCall):
 
 @asynccontextmanager
 async def running(
-    kind: type[Call], size: tuple[int, int] | None, late_ms: float, ppm: float = 0.0
+    kind: type[Call],
+    size: tuple[int, int] | None,
+    late_ms: float,
+    *,
+    ppm: float = 0.0,
+    photo: Path | None = None,
+    dub: Path = CALLER,
 ) -> AsyncIterator[tuple[Call, SlowCamera, SynthWorker]]:
-    """Run a local call of the bundled caller, from files to nowhere; the microphone's clock is `ppm` fast."""
+    """Run a local call of the bundled caller, from files to nowhere; the microphone's clock is `ppm` fast.
+
+    Without `photo` a picture of the caller speaks.
+    """
     cv2.setNumThreads(1)
     sys.setswitchinterval(0.0005)
     camera = SlowCamera(CALLER, late_ms)
     size = size or camera.size
     relay, nowhere = CameraRelay(camera), Nowhere()
     generator = open_generator("lite", threads=1)
-    photo = load_portrait(_photo(), size)
-    make_ready(photo, generator)
-    stage = Stage(FaceSynth(generator, MediaPipeTracker()), photo)
+    with tempfile.TemporaryDirectory() as folder:
+        portrait = load_portrait(photo or _photo(Path(folder)), size)
+    make_ready(portrait, generator)
+    stage = Stage(FaceSynth(generator, MediaPipeTracker()), portrait)
     synth = SynthWorker(stage)
-    microphone, dub = OffClockSound(CALLER, ppm, video_round_ms(CALLER)), FileSound(CALLER)
-    devices = Devices(relay, microphone, dub, nowhere, nowhere, size)
+    microphone, other = OffClockSound(CALLER, ppm, video_round_ms(CALLER)), FileSound(dub)
+    devices = Devices(relay, microphone, other, nowhere, nowhere, size)
     gate = VoiceGate(VoiceDetector(), NearVoice())
     call = kind(devices, generator.window, synth, stage, MonotonicClock(), fps=camera.fps, gate=gate)
     relay.start()
@@ -112,12 +122,12 @@ async def running(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        for part in (microphone, dub, relay, synth):
+        for part in (microphone, other, relay, synth):
             await asyncio.to_thread(part.close)
 
 
-def _photo() -> Path:
-    path = Path(tempfile.mkdtemp()) / "photo.png"
+def _photo(folder: Path) -> Path:
+    path = folder / "photo.png"
     frame = next(frame for index, frame in enumerate(read_video(CALLER)) if index == 30)
     cv2.imwrite(str(path), frame.image)
     return path

@@ -1,7 +1,6 @@
 """Film a local call of the bundled caller in all its modes, in real time, and lay out what left."""
 
 import asyncio
-import sys
 import tempfile
 import wave
 from collections.abc import Sequence
@@ -12,25 +11,18 @@ from typing import Final
 import cv2
 import numpy as np
 
-from benchmarks.cam.calling import CALLER, Nowhere, SlowCamera
+from benchmarks.cam.calling import CALLER, running
 from benchmarks.scenes.drawing import drawn_face
 from benchmarks.strips.tiles import close_up, labelled
-from models.catalog import open_generator
 from models.facemesh import FaceMesh
 from models.generator import Image
 from models.landmarks import mouth_opening
-from realtime.cam.call import CameraRelay, Devices, LocalCall
-from realtime.cam.filesound import FileSound, video_round_ms
+from realtime.cam.call import LocalCall
 from realtime.cam.left import Picture
 from realtime.cam.modes import Mode
-from realtime.cam.stage import Stage
 from realtime.clock import MonotonicClock
-from realtime.face import MediaPipeTracker
 from realtime.media import AUDIO_RATE
 from realtime.media_file import read_audio
-from realtime.portrait import load_portrait, make_ready
-from realtime.synth import FaceSynth
-from realtime.worker import SynthWorker
 
 _SHIFT_S: Final = 3.0
 """The other voice is the caller's own so much later: what is said is another thing."""
@@ -85,30 +77,12 @@ class FilmedCall(LocalCall):
 
 async def film(photo: Path, dub: Path, phases: Sequence[tuple[str, Mode, bool, float]] = PHASES) -> list[Shot]:
     """Run the call through `phases` and return what left."""
-    cv2.setNumThreads(1)
-    sys.setswitchinterval(0.0005)
-    camera, nowhere = SlowCamera(CALLER, 25.0), Nowhere()
-    generator = open_generator("lite", threads=1)
-    portrait = load_portrait(photo, camera.size)
-    make_ready(portrait, generator)
-    stage = Stage(FaceSynth(generator, MediaPipeTracker()), portrait)
-    synth, relay = SynthWorker(stage), CameraRelay(camera)
-    microphone, other = FileSound(CALLER, round_ms=video_round_ms(CALLER)), FileSound(dub)
-    devices = Devices(relay, microphone, other, nowhere, nowhere, camera.size)
-    call = FilmedCall(devices, generator.window, synth, stage, MonotonicClock(), fps=camera.fps)
-    relay.start()
-    running = asyncio.create_task(call.run())
-    try:
+    async with running(FilmedCall, None, 25.0, photo=photo, dub=dub) as (call, camera, synth):
         for call.phase, mode, present, seconds in phases:
             camera.gone, call.began_ms = not present, MonotonicClock().now_ms()
             refused = call.choose(mode) if mode is not call.path.mode else None
             assert refused is None, refused
             await asyncio.sleep(seconds)
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        for part in (microphone, other, relay, synth):
-            await asyncio.to_thread(part.close)
     assert not synth.errors, synth.last_error
     shots: list[Shot] = call.__dict__["shots"]
     return shots
