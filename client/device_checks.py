@@ -155,9 +155,9 @@ def portaudio_sound(listed: Sequence[dict[str, object]], platform: str) -> Itera
 
 def _no_microphone(platform: str, sound: Path = Path("/dev/snd")) -> str:
     if platform == "darwin":
-        return f"{NO_MICROPHONE}; if it is there, {set_up.MAC_CAMERA.replace('Camera', 'Microphone')}"
+        return f"{NO_MICROPHONE}; if it is there, {set_up.MAC_MICROPHONE}"
     if platform == "win32":
-        return f"{NO_MICROPHONE}; if it is there, {set_up.WINDOWS_CAMERA.replace('Camera', 'Microphone')}"
+        return f"{NO_MICROPHONE}; if it is there, {set_up.WINDOWS_MICROPHONE}"
     if any(not os.access(node, os.R_OK | os.W_OK) for node in sound.glob("pcm*c")):
         return f"you may not open it: {set_up.AUDIO_GROUP}"
     return NO_MICROPHONE

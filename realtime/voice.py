@@ -8,7 +8,7 @@ noise or music. Decisions look 62 ms ahead, which hides the networks' delay: sou
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ _CHUNK: Final = 512  # samples that get one probability
 _CHUNK_MS: Final = 32.0
 _STARTUP: Final = 6  # rows in which the detector warms up
 _QUIETEST: Final = 0.05  # share of the memory that says what the room is like when the caller rests
+
+Index = TypeVar("Index", int, NDArray[np.int64])
 
 
 class Detector(Protocol):
@@ -109,7 +111,7 @@ class VoiceGate:
 
     def _newest(self) -> float:
         """Return the probability of the newest chunk that was whole when the column now heard was."""
-        back = self._chunks - (self._heard * HOP + WIN // 2) // _CHUNK
+        back = self._chunks - 1 - newest_chunk(self._heard)
         return self._probabilities[-1 - back] if 0 <= back < len(self._probabilities) else 0.0
 
     def _probability(self, column: int) -> float:
@@ -130,6 +132,11 @@ class VoiceGate:
             for quiet, loud in zip(self.config.quiet_room, self.config.full_room, strict=True)
         )
         self._limits = low, high
+
+
+def newest_chunk(column: Index) -> Index:
+    """Return the index of the detector's newest whole chunk when a mel column is complete; -1: none yet."""
+    return (column * HOP + WIN // 2) // _CHUNK - 1
 
 
 def _between(value: float, limits: tuple[float, float]) -> float:

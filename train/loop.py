@@ -12,13 +12,15 @@ from train.ahead import Ahead
 from train.board import Board
 from train.budget import Budget
 from train.checkpoint import Checkpoints
+from train.config import Config
 from train.distributed import Place, here, share
 from train.interrupt import StopRequest
+from train.kinds import Options
 from train.optimise import LoopConfig, Trainer
 from train.progress import Progress
 from train.task import Task
 
-__all__ = ["LoopConfig", "train"]
+__all__ = ["LoopConfig", "train", "train_kind"]
 
 
 def train(
@@ -72,6 +74,19 @@ def train(
     if stopped:
         raise KeyboardInterrupt
     return trainer.average
+
+
+def train_kind(task: Task, chosen: Config, loop: LoopConfig, run: Path, options: Options) -> nn.Module:
+    """Train `task`, which the configuration `chosen` describes, by its `loop` and the command line; see `train`."""
+    return train(
+        task,
+        loop,
+        run,
+        seed=options.seed,
+        time_budget_s=options.time_budget_s,
+        report=options.report,
+        settings=chosen.model_dump(mode="json", exclude={"loop"}),
+    )
 
 
 def _silent(_line: str) -> None:

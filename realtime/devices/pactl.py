@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from realtime.devices.api import DeviceError, Fault
 from realtime.devices.set_up import install
@@ -14,6 +14,8 @@ Run = Callable[[Sequence[str]], str]
 """Run pactl with arguments and return what it printed; raises DeviceError."""
 
 NO_INDEX = 0xFFFF_FFFF
+
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,13 @@ def parse_nodes(text: str) -> list[Node]:
     Raises:
         DeviceError: it is no such list.
     """
+    return _read(text, _node)
+
+
+def _read(text: str, of: Callable[[dict[str, Any]], Entry]) -> list[Entry]:
+    """Return what `of` makes of each entry of a list that pactl printed."""
     try:
-        entries = json.loads(text or "[]")
-        return [_node(entry) for entry in entries]
+        return [of(entry) for entry in json.loads(text or "[]")]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DeviceError(Fault.FAILED, f"pactl gave no JSON ({error}): it must be release 16 or newer") from error
 
@@ -104,16 +110,14 @@ def connected_to(stream: str, pid: int, *, recording: bool, run: Run = run_pactl
         DeviceError: no server answers.
     """
     streams, end = ("source-outputs", "source") if recording else ("sink-inputs", "sink")
-    try:
-        entries = json.loads(run(["-f", "json", "list", streams]) or "[]")
-        ours = [int(entry[end]) for entry in entries if _is_of(entry.get("properties") or {}, stream, pid)]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DeviceError(Fault.FAILED, f"pactl gave no JSON ({error}): it must be release 16 or newer") from error
+
+    def place(entry: dict[str, Any]) -> int | None:
+        properties = entry.get("properties") or {}
+        whose = properties.get("media.name"), str(properties.get("application.process.id"))
+        return int(entry[end]) if whose == (stream, str(pid)) else None
+
+    ours = [index for index in _read(run(["-f", "json", "list", streams]), place) if index is not None]
     return ours[0] if ours and ours[0] != NO_INDEX else -1
-
-
-def _is_of(properties: dict[str, Any], stream: str, pid: int) -> bool:
-    return (properties.get("media.name"), str(properties.get("application.process.id"))) == (stream, str(pid))
 
 
 def find_node(nodes: Sequence[Node], wanted: str, what: str) -> Node:

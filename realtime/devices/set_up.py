@@ -13,8 +13,14 @@ OBS: Final = (
     "install OBS Studio (obsproject.com), press Start Virtual Camera in it once (macOS asks to allow its extension in "
     "System Settings), then Stop, and close OBS"
 )
-MAC_CAMERA: Final = "allow it in System Settings, Privacy & Security, Camera, for the terminal that runs lipline"
-WINDOWS_CAMERA: Final = "allow it in Settings, Privacy & security, Camera (also: let desktop apps access it)"
+MAC_CAMERA, MAC_MICROPHONE = (
+    f"allow it in System Settings, Privacy & Security, {what}, for the terminal that runs lipline"
+    for what in ("Camera", "Microphone")
+)
+WINDOWS_CAMERA, WINDOWS_MICROPHONE = (
+    f"allow it in Settings, Privacy & security, {what} (also: let desktop apps access it)"
+    for what in ("Camera", "Microphone")
+)
 VIDEO_GROUP: Final = "sudo usermod -aG video $USER, then log out and in again"
 AUDIO_GROUP: Final = "sudo usermod -aG audio $USER, then log out and in again"
 

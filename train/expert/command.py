@@ -13,7 +13,7 @@ from train.expert.config import ExpertTraining
 from train.expert.origin import Origin
 from train.expert.task import ExpertTask, Student
 from train.kinds import Options
-from train.loop import train
+from train.loop import train_kind
 
 
 def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Options) -> int:
@@ -27,15 +27,7 @@ def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Opt
     task = ExpertTask(chosen, shards, options.seed)
     origin = origin_of(chosen, task.speakers())
     options.report(f"{task.count} clips to train on, {task.minutes:.1f} minutes")
-    trained = train(
-        task,
-        chosen.loop,
-        run,
-        seed=options.seed,
-        time_budget_s=options.time_budget_s,
-        report=options.report,
-        settings=chosen.model_dump(mode="json", exclude={"loop"}),
-    )
+    trained = train_kind(task, chosen, chosen.loop, run, options)
     if options.first:
         difference = export_expert(trained, origin, out)
         options.report(f"wrote {out.name}, within {difference:.1g} of the trained network")

@@ -7,7 +7,7 @@ from models.export import export_onnx
 from models.near_net import NearNet
 from train.config import read_config
 from train.kinds import Options
-from train.loop import train
+from train.loop import train_kind
 from train.near.config import NearTraining
 from train.near.task import NearTask
 
@@ -23,15 +23,7 @@ def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Opt
     task = NearTask(chosen, shards, options.seed)
     minutes = chosen.mixes.count * chosen.mixes.seconds / 60.0
     options.report(f"{len(task.speakers)} voices, {minutes:.0f} minutes of mixes")
-    trained = train(
-        task,
-        chosen.loop,
-        run,
-        seed=options.seed,
-        time_budget_s=options.time_budget_s,
-        report=options.report,
-        settings=chosen.model_dump(mode="json", exclude={"loop"}),
-    )
+    trained = train_kind(task, chosen, chosen.loop, run, options)
     if options.first:
         assert isinstance(trained, NearNet)
         difference = export_onnx(trained.cpu(), trained.contract(), out)

@@ -1,18 +1,17 @@
 """What the network hears of a mix, and when the caller really spoke."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.mel import HOP, WIN
-from models.runtime import open_session
-from models.vad import CHUNK, voice_model_path
+from models.mel import HOP
+from models.vad import CHUNK, CONTEXT, VoiceNetwork
 from realtime.mel import StreamingMel
+from realtime.voice import newest_chunk
 from train.near.mixes import Mix
 
-_CONTEXT: Final = 64
 _BRIDGED: Final = 16  # columns: a shorter pause of the caller does not shut the mouth
 _SOFT_DB: Final = 27.0  # below the loud parts of speech: no longer heard as such
 
@@ -26,7 +25,7 @@ class Hearing:
         Raises:
             ModelError: it is not installed.
         """
-        self._session: Any = open_session(voice_model_path(), threads=1)
+        self._network = VoiceNetwork()
 
     def __call__(self, mixes: Sequence[Mix]) -> tuple[NDArray[np.float16], NDArray[np.float16], NDArray[np.bool_]]:
         """Return mel (N, T, 80), the detector's newest probability (N, T), and whether the caller speaks (N, T)."""
@@ -42,19 +41,13 @@ class Hearing:
 
     def _voices(self, sounds: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities (N, n // 512) of sounds (N, n)."""
-        state = np.zeros((2, len(sounds), 128), np.float32)
-        padded, found = np.pad(sounds, ((0, 0), (_CONTEXT, 0))), []
+        state = self._network.begin(len(sounds))
+        padded, found = np.pad(sounds, ((0, 0), (CONTEXT, 0))), []
         for begin in range(0, sounds.shape[1] - CHUNK + 1, CHUNK):
-            chunk = np.ascontiguousarray(padded[:, begin : begin + _CONTEXT + CHUNK])
-            fed = {"input": chunk, "state": state, "sr": np.array(16_000, np.int64)}
-            output, state = self._session.run(["output", "stateN"], fed)
-            found.append(output[:, 0])
+            chunk = np.ascontiguousarray(padded[:, begin : begin + CONTEXT + CHUNK])
+            voices, state = self._network.hear(chunk, state)
+            found.append(voices)
         return np.stack(found, axis=1)
-
-
-def newest_chunk(column: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the index of the newest whole chunk of the detector when a column is complete; -1: none yet."""
-    return (column * HOP + WIN // 2) // CHUNK - 1
 
 
 def speaking(caller: NDArray[np.float32], voice: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from train.clips import Role
 from train.config import read_config
 from train.distributed import here
 from train.kinds import Options
-from train.loop import train
+from train.loop import train_kind
 from train.losses.expert_file import read_expert
 from train.pool import Pool
 from train.wav2lip.config import Wav2LipTraining
@@ -29,15 +29,7 @@ def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Opt
     held_out = _pool(chosen, shards, "test", options.seed)
     options.report(f"{clips.count} clips to train on, {clips.minutes:.1f} minutes; {held_out.count} held out")
     task = Wav2LipTask(chosen, expert, clips, held_out.at(0), options.seed)
-    network = train(
-        task,
-        chosen.loop,
-        run,
-        seed=options.seed,
-        time_budget_s=options.time_budget_s,
-        report=options.report,
-        settings=chosen.model_dump(mode="json", exclude={"loop"}),
-    )
+    network = train_kind(task, chosen, chosen.loop, run, options)
     if options.first:
         difference = export_onnx(network.cpu(), WAV2LIP, out)
         options.report(f"wrote {out.name}, within {difference:.1g} of the trained network")

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from models.near import NearVoice
+from realtime.voice import newest_chunk
 from train.kinds import Options
 from train.near.command import run
 from train.near.config import MixesConfig, NearTraining
-from train.near.heard import Hearing, newest_chunk, speaking
+from train.near.heard import Hearing, speaking
 from train.near.mixes import Mixer
 from train.near.sounds import coloured, echoing, music
 from train.near.task import NearTask
