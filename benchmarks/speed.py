@@ -26,7 +26,7 @@ from models.generator import FaceImage, Generator, Image
 from models.mel import SAMPLE_RATE
 from realtime.face import MediaPipeTracker
 from realtime.media_file import read_audio, read_video
-from realtime.mel import StreamingMel
+from realtime.speech.mel import StreamingMel
 from realtime.synth import FaceSynth
 
 CALLER = Path(__file__).resolve().parents[1] / "client" / "assets" / "caller.mp4"

@@ -26,7 +26,7 @@ from realtime.cam.stage import Photo, Stage
 from realtime.clock import Clock
 from realtime.devices.api import AudioSink, DeviceError, FrameSink, SoundSource
 from realtime.media_file import MediaError
-from realtime.voice import MouthGate
+from realtime.speech.voice import MouthGate
 from realtime.worker import SynthWorker
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _open_gate(say: Say) -> MouthGate | None:
     """Open what tells speech from music and other people; without it loudness moves the lips."""
     from models.near import NearVoice
     from models.vad import VoiceDetector
-    from realtime.voice import VoiceGate
+    from realtime.speech.voice import VoiceGate
 
     try:
         return VoiceGate(VoiceDetector(), NearVoice())

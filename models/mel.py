@@ -1,7 +1,7 @@
 """The mel features of Wav2Lip, without librosa.
 
 Source of every constant: the public audio settings of Wav2Lip (Prajwal et al., "A Lip Sync Expert Is All You Need",
-2020) and the Slaney mel scale (M. Slaney, Auditory Toolbox, 1998). `realtime.mel` streams the same features.
+2020) and the Slaney mel scale (M. Slaney, Auditory Toolbox, 1998). `realtime.speech.mel` streams the same features.
 """
 
 from typing import Final

@@ -12,8 +12,8 @@ from models.mel import SAMPLE_RATE
 from realtime.face import FaceTracker, MediaPipeTracker
 from realtime.media import VideoFrame
 from realtime.media_file import MediaError, MediaInfo, MediaWriter, probe, read_audio_blocks, read_video
-from realtime.mel import StreamingMel
-from realtime.mel_history import MelHistory
+from realtime.speech.mel import StreamingMel
+from realtime.speech.mel_history import MelHistory
 from realtime.synth import FaceSynth
 
 _LEARN_MS: Final = 8000.0

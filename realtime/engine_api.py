@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class Speech(Protocol):
-    """Tell about the speech at a media time; `realtime.audio.SpeechPath` is one."""
+    """Tell about the speech at a media time; `realtime.speech.audio.SpeechPath` is one."""
 
     def window(self, media_ms: float) -> NDArray[np.float32] | None:
         """Return the model's mel window for the frame at `media_ms`; None while its sound is not here."""

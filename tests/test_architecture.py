@@ -19,9 +19,10 @@ MAY_IMPORT = {
     "benchmarks": {"benchmarks", "train", "client", "signaling", "realtime", "models"},
 }
 PURE = (
-    "clock", "jitter", "delay", "playout", "speechline", "timescale", "conceal", "resample", "audio", "lipsync",
-    "uplink", "bitrate", "link", "history", "engine", "mel", "media", "stats", "cam.modes", "cam.path", "cam.sound",
-    "cam.late", "cam.left", "voice", "people", "idle",
+    "clock", "speech.jitter", "speech.delay", "speech.playout", "speech.speechline", "speech.timescale",
+    "speech.conceal", "speech.resample", "speech.audio", "speech.lipsync", "uplink", "bitrate", "link", "history",
+    "engine", "speech.mel", "media", "stats", "cam.modes", "cam.path", "cam.sound", "cam.late", "cam.left",
+    "speech.voice", "people", "idle",
 )  # fmt: skip
 IMPURE = {"aiortc", "aioice", "torch", "av", "cv2", "socket", "websockets", "mediapipe", "onnxruntime", "subprocess"}
 TORCH_ROOMS = {"models", "train", "benchmarks"}

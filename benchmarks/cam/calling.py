@@ -24,8 +24,8 @@ from realtime.devices.camera import FileCamera
 from realtime.face import MediaPipeTracker
 from realtime.media_file import read_video
 from realtime.portrait import load_portrait, make_ready
+from realtime.speech.voice import VoiceGate
 from realtime.synth import FaceSynth
-from realtime.voice import VoiceGate
 from realtime.worker import SynthWorker
 
 CALLER: Final = Path(__file__).resolve().parents[2] / "client" / "assets" / "caller.mp4"

@@ -24,9 +24,9 @@ from models.landmarks import mouth_opening
 from models.mel import SAMPLE_RATE
 from realtime.face import ScriptedTracker, eye_opening
 from realtime.media_file import read_audio_blocks, read_video
-from realtime.mel import StreamingMel
-from realtime.mel_history import MelHistory
 from realtime.portrait import Portrait, load_portrait
+from realtime.speech.mel import StreamingMel
+from realtime.speech.mel_history import MelHistory
 from realtime.synth import FaceSynth
 
 CALLER = Path(__file__).resolve().parents[2] / "client" / "assets" / "caller.mp4"

@@ -19,8 +19,8 @@ from benchmarks.voice.mouth import Mouth, energies
 from models.near import NearVoice
 from models.vad import CHUNK, VoiceDetector
 from realtime.media_file import read_audio
-from realtime.mel import StreamingMel
-from realtime.voice import VoiceGate
+from realtime.speech.mel import StreamingMel
+from realtime.speech.voice import VoiceGate
 
 _ASSETS = Path(__file__).resolve().parents[2] / "client" / "assets"
 _GRID = Path(__file__).resolve().parents[3] / "shared" / "data" / "grid"

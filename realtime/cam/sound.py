@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from realtime.audio import SpeechPath
-from realtime.conceal import Block
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock
+from realtime.speech.audio import SpeechPath
+from realtime.speech.conceal import Block
 
 _EVERY: Final = 5
 _NOTED: Final = 500

@@ -7,7 +7,7 @@ import numpy as np
 
 from realtime.devices.api import Samples
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES
-from realtime.speechline import SpeechLine
+from realtime.speech.speechline import SpeechLine
 
 _FADE: Final = 240
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from models.alignment import MelWindow
-from realtime.audio import SpeechPath, hold_for
 from realtime.clock import Clock
 from realtime.engine import Engine, EngineConfig, Output
 from realtime.link import LinkConfig, LinkMonitor, LinkSignal, LinkState
-from realtime.lipsync import LipSync, LipSyncConfig
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
-from realtime.playout import PlayoutConfig, SpeechPlayout
 from realtime.rtc.opus import OpusDecoder, split_frames
+from realtime.speech.audio import SpeechPath, hold_for
+from realtime.speech.lipsync import LipSync, LipSyncConfig
+from realtime.speech.playout import PlayoutConfig, SpeechPlayout
 from realtime.stats import OutputStatus
 from realtime.synth_api import Synthesizer
 from realtime.tickphase import TickPhase

@@ -10,8 +10,8 @@ from benchmarks.avskew.film import BEEP_MS, Film, beep_start_ms, brightness, mak
 from benchmarks.avskew.measure import measure, ntp_ms, quantiles
 from benchmarks.avskew.watching import Notes
 from models.alignment import MelWindow
-from realtime.audio import SpeechPath
 from realtime.media import BLOCK_SAMPLES
+from realtime.speech.audio import SpeechPath
 
 SECONDS = 8.0
 FIRST_AUDIO, FIRST_VIDEO = (1 << 32) - 50_000, (1 << 32) - 9_000

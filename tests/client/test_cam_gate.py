@@ -6,7 +6,7 @@ import pytest
 from client.cam_parts import _open_gate
 from models.alignment import MelWindow
 from models.errors import ModelError
-from realtime.audio import SpeechPath
+from realtime.speech.audio import SpeechPath
 
 
 def test_without_the_detector_the_level_alone_moves_the_lips(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from benchmarks.soak.stepping import StepClock
 from models.alignment import MelWindow
-from realtime.audio import SpeechPath
-from realtime.jitter import JitterBuffer
 from realtime.media import BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
-from realtime.playout import SpeechPlayout
 from realtime.rtc.callpath import CallPath
 from realtime.rtc.opus import OpusDecoder, has_lbrr
 from realtime.rtc.rtpclock import StreamPair
+from realtime.speech.audio import SpeechPath
+from realtime.speech.jitter import JitterBuffer
+from realtime.speech.playout import SpeechPlayout
 
 WINDOW = MelWindow.for_lookahead(80.0)
 PAYLOADS = st.one_of(some(opus_payloads()), broken(some(opus_payloads())), st.binary(max_size=30))

@@ -11,7 +11,7 @@ from models.errors import ModelError
 from models.export import export_onnx
 from models.near import NearVoice
 from models.near_net import AHEAD, NearNet
-from realtime import voice
+from realtime.speech import voice
 
 
 def test_column_by_column_it_hears_what_torch_hears_in_one_go(tmp_path: Path) -> None:

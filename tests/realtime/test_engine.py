@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from synth_fakes import REAL_LEVEL, SYNTH_LEVEL, FakeSynthesizer, picture
 
 from models.alignment import MelWindow
-from realtime.audio import SpeechPath, hold_for
 from realtime.clock import FakeClock
 from realtime.engine import Engine, EngineConfig, Output
 from realtime.link import LinkMonitor, LinkSignal, LinkState
 from realtime.media import FrameKind, OutputFrame, VideoFrame
+from realtime.speech.audio import SpeechPath, hold_for
 from realtime.stats import freezes
 from realtime.synth_api import SynthJob, SynthResult
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from models.mel import HOP
 from models.vad import CHUNK, CONTEXT, VoiceNetwork
-from realtime.mel import StreamingMel
-from realtime.voice import newest_chunk
+from realtime.speech.mel import StreamingMel
+from realtime.speech.voice import newest_chunk
 from train.near.mixes import Mix
 
 _BRIDGED: Final = 16  # columns: a shorter pause of the caller does not shut the mouth

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.near import NearVoice
-from realtime.voice import newest_chunk
+from realtime.speech.voice import newest_chunk
 from train.kinds import Options
 from train.near.command import run
 from train.near.config import MixesConfig, NearTraining

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from models.alignment import SILENCE, MelWindow
-from realtime.audio import SpeechPath
-from realtime.mel import StreamingMel
-from realtime.voice import AHEAD, VoiceConfig, VoiceGate
+from realtime.speech.audio import SpeechPath
+from realtime.speech.mel import StreamingMel
+from realtime.speech.voice import AHEAD, VoiceConfig, VoiceGate
 
 RATE = 16_000
 Floats = NDArray[np.float64]

@@ -6,9 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from realtime.resample import REACH, interpolate
-from realtime.speechline import SpeechLine
-from realtime.timescale import MAX_LAG, MIN_LAG, NEEDED, find_lag, lengthen, shorten
+from realtime.speech.resample import REACH, interpolate
+from realtime.speech.speechline import SpeechLine
+from realtime.speech.timescale import MAX_LAG, MIN_LAG, NEEDED, find_lag, lengthen, shorten
 
 RATE = 48_000
 

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.alignment import COLUMN_MS, SILENCE, MelWindow
-from realtime.conceal import Block, Concealer
 from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES, AudioBlock
-from realtime.mel import StreamingMel
-from realtime.mel_history import MelHistory
-from realtime.resample import HALF_TAPS, Decimator
-from realtime.speechline import SpeechLine
-from realtime.voice import MouthGate
+from realtime.speech.conceal import Block, Concealer
+from realtime.speech.mel import StreamingMel
+from realtime.speech.mel_history import MelHistory
+from realtime.speech.resample import HALF_TAPS, Decimator
+from realtime.speech.speechline import SpeechLine
+from realtime.speech.voice import MouthGate
 
 
 def hold_for(window: MelWindow, frame_interval_ms: float) -> float:

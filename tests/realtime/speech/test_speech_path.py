@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.alignment import COLUMN_MS, SILENCE, WAV2LIP_WINDOW, MelWindow
-from realtime.audio import SpeechPath, hold_for
-from realtime.conceal import Concealer
 from realtime.media import AudioBlock
-from realtime.resample import Decimator
+from realtime.speech.audio import SpeechPath, hold_for
+from realtime.speech.conceal import Concealer
+from realtime.speech.resample import Decimator
 
 RATE = 48_000
 WINDOW = MelWindow.for_lookahead(80.0)
