@@ -22,10 +22,10 @@ from models.alignment import SILENCE
 from models.catalog import open_generator
 from models.generator import Image
 from models.mel import melspectrogram
-from realtime.face import MediaPipeTracker, TrackedFace
+from realtime.face.occlusion import OcclusionGuard
+from realtime.face.synth import FaceSynth
+from realtime.face.tracker import MediaPipeTracker, TrackedFace
 from realtime.media_file import read_audio, read_video
-from realtime.occlusion import OcclusionGuard
-from realtime.synth import FaceSynth
 
 CALLER = Path(__file__).resolve().parents[1] / "client" / "assets" / "caller.mp4"
 FRAME_MS = 40.0

@@ -24,10 +24,10 @@ from models.catalog import open_generator
 from models.facemesh import FaceMesh
 from models.generator import FaceImage, Generator, Image
 from models.mel import SAMPLE_RATE
-from realtime.face import MediaPipeTracker
+from realtime.face.synth import FaceSynth
+from realtime.face.tracker import MediaPipeTracker
 from realtime.media_file import read_audio, read_video
 from realtime.speech.mel import StreamingMel
-from realtime.synth import FaceSynth
 
 CALLER = Path(__file__).resolve().parents[1] / "client" / "assets" / "caller.mp4"
 FRAMES = 100

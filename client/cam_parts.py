@@ -17,7 +17,6 @@ from client.errors import UsageError
 from models.alignment import MelWindow
 from models.errors import ModelError
 from models.generator import Image
-from realtime.badge import Badge
 from realtime.cam.call import CameraRelay, Devices
 from realtime.cam.filesound import FileSound, video_round_ms
 from realtime.cam.modes import Mode
@@ -25,12 +24,13 @@ from realtime.cam.recorder import Recorder
 from realtime.cam.stage import Photo, Stage
 from realtime.clock import Clock
 from realtime.devices.api import AudioSink, DeviceError, FrameSink, SoundSource
+from realtime.face.badge import Badge
+from realtime.face.worker import SynthWorker
 from realtime.media_file import MediaError
 from realtime.speech.voice import MouthGate
-from realtime.worker import SynthWorker
 
 if TYPE_CHECKING:
-    from realtime.face import MediaPipeTracker
+    from realtime.face.tracker import MediaPipeTracker
 
 SIZE: Final = (640, 480)
 FPS: Final = 25.0
@@ -141,9 +141,9 @@ def _open_photo(path: Path | None, size: tuple[int, int], say: Say) -> Photo | N
 
 def _open_stage(model: str, photo: Photo | None) -> "tuple[Stage, MelWindow, MediaPipeTracker]":
     from models.catalog import open_generator
-    from realtime.face import MediaPipeTracker
+    from realtime.face.synth import FaceSynth
+    from realtime.face.tracker import MediaPipeTracker
     from realtime.portrait import make_ready
-    from realtime.synth import FaceSynth
 
     generator, tracker = open_generator(model, threads=1), MediaPipeTracker()
     if photo is not None:

@@ -5,7 +5,7 @@ from typing import Final, TextIO
 
 from realtime.cam.left import CamStatus
 from realtime.cam.modes import Mode
-from realtime.occlusion import BEFORE_MOUTH, TURNED
+from realtime.face.occlusion import BEFORE_MOUTH, TURNED
 
 _STATES: Final = {
     "real": "real",

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from realtime.cam.left import CamStatus
 from realtime.cam.modes import Mode
-from realtime.people import FaceMark
+from realtime.face.people import FaceMark
 from signaling.messages import CameraFace, CameraMode, CameraState, Wish
 
 KEYS: Final = {"t": Mode.THROUGH, "p": Mode.PHOTO, "d": Mode.DUB, "a": Mode.AWAY}
@@ -30,7 +30,7 @@ class Switched(Protocol):
 
 
 class Faces(Protocol):
-    """Whose faces are seen; `realtime.face.MediaPipeTracker` is it."""
+    """Whose faces are seen; `realtime.face.tracker.MediaPipeTracker` is it."""
 
     marks: tuple[FaceMark, ...]
 

@@ -14,10 +14,10 @@ import cv2
 from client.certificates import Tls
 from client.personal import open_personal
 from models.alignment import MelWindow
-from realtime.face import MediaPipeTracker
+from realtime.face.synth import FaceSynth
+from realtime.face.tracker import MediaPipeTracker
 from realtime.rtc.node import LiplineNode
 from realtime.rtc.plain import PlainNode
-from realtime.synth import FaceSynth
 from signaling.agent import Node, NodeAgent
 from signaling.client import SignalingClient
 from signaling.messages import Role

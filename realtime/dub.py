@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from models.generator import Generator, Image
 from models.mel import SAMPLE_RATE
-from realtime.face import FaceTracker, MediaPipeTracker
+from realtime.face.synth import FaceSynth
+from realtime.face.tracker import FaceTracker, MediaPipeTracker
 from realtime.media import VideoFrame
 from realtime.media_file import MediaError, MediaInfo, MediaWriter, probe, read_audio_blocks, read_video
 from realtime.speech.mel import StreamingMel
 from realtime.speech.mel_history import MelHistory
-from realtime.synth import FaceSynth
 
 _LEARN_MS: Final = 8000.0
 _AUDIO_RATE: Final = 48_000

@@ -17,7 +17,7 @@ _FLOOR = 0.1
 
 
 class BeaconRenderer:
-    """Be a `realtime.synth_api.FaceRenderer`. Patch 2 says where a frame is from: dark real, grey made, lit returning.
+    """Be a `FaceRenderer`. Patch 2 says where a frame is from: dark real, grey made, lit returning.
 
     `window` is the one that the node cuts: only with it is the column of the frame's own time known.
 

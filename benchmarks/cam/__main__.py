@@ -24,7 +24,7 @@ from benchmarks.soak.gauges import Before, Figure
 from realtime.cam.call import LocalCall
 from realtime.cam.modes import Mode
 from realtime.media import FrameKind
-from realtime.stats import freezes
+from realtime.picture.stats import freezes
 
 PLAN: Final = (
     ("warm up", Mode.THROUGH, True, 0.5),

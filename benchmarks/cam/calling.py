@@ -21,12 +21,12 @@ from realtime.cam.stage import Stage
 from realtime.clock import MonotonicClock
 from realtime.devices.api import CameraFrame, OnFrame, OnLost, Pixels, Samples
 from realtime.devices.camera import FileCamera
-from realtime.face import MediaPipeTracker
+from realtime.face.synth import FaceSynth
+from realtime.face.tracker import MediaPipeTracker
+from realtime.face.worker import SynthWorker
 from realtime.media_file import read_video
 from realtime.portrait import load_portrait, make_ready
 from realtime.speech.voice import VoiceGate
-from realtime.synth import FaceSynth
-from realtime.worker import SynthWorker
 
 CALLER: Final = Path(__file__).resolve().parents[2] / "client" / "assets" / "caller.mp4"
 Call = TypeVar("Call", bound=LocalCall)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.generator import Image, Landmarks
 from models.landmarks import JAW, LIPS_INNER, LIPS_OUTER, NOSE_BASE, eye_distance
-from realtime.compose import lower_face
+from realtime.face.compose import lower_face
 
 Alpha = NDArray[np.float32]
 _FOREHEAD: Final = (151, 108, 337, 9)

@@ -1,7 +1,7 @@
 """What both soaks are made of: the bundled caller's film and the renderer."""
 
 from models.alignment import MelWindow
-from realtime.synth_api import FaceRenderer
+from realtime.picture.synth_api import FaceRenderer
 
 RENDERERS = ("lite", "light")
 
@@ -20,8 +20,8 @@ def make_renderer(name: str) -> tuple[FaceRenderer, MelWindow]:
     if name != "lite":
         raise ValueError(f"there is no renderer {name}: choose one of {', '.join(RENDERERS)}")
     from models.catalog import open_generator
-    from realtime.face import MediaPipeTracker
-    from realtime.synth import FaceSynth
+    from realtime.face.synth import FaceSynth
+    from realtime.face.tracker import MediaPipeTracker
 
     generator = open_generator("lite", "cpu", threads=1)
     return FaceSynth(generator, MediaPipeTracker()), generator.window

@@ -22,12 +22,12 @@ from models.facemesh import FaceMesh
 from models.generator import Generator, Image
 from models.landmarks import mouth_opening
 from models.mel import SAMPLE_RATE
-from realtime.face import ScriptedTracker, eye_opening
+from realtime.face.synth import FaceSynth
+from realtime.face.tracker import ScriptedTracker, eye_opening
 from realtime.media_file import read_audio_blocks, read_video
 from realtime.portrait import Portrait, load_portrait
 from realtime.speech.mel import StreamingMel
 from realtime.speech.mel_history import MelHistory
-from realtime.synth import FaceSynth
 
 CALLER = Path(__file__).resolve().parents[2] / "client" / "assets" / "caller.mp4"
 INTERVAL_MS = 40.0

@@ -20,13 +20,13 @@ from models.generator import Landmarks
 from models.landmarks import mouth_opening
 from models.near import NearVoice
 from models.vad import VoiceDetector
-from realtime.face import MediaPipeTracker
+from realtime.face.pastframe import PastFrame
+from realtime.face.synth import FaceSynth
+from realtime.face.tracker import MediaPipeTracker
 from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES
 from realtime.media_file import read_video
-from realtime.pastframe import PastFrame
 from realtime.speech.audio import SpeechPath, hold_for
 from realtime.speech.voice import VoiceGate
-from realtime.synth import FaceSynth
 
 FRAME_MS = 40.0
 _LOOKED_AT = 75  # frames of the film that pose and references are chosen from

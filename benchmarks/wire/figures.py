@@ -17,7 +17,7 @@ from benchmarks.wire.plan import Schedule
 from client.demo.evidence import NEAR_MS, match_kinds
 from client.demo.measure import Span, picture_delay
 from client.demo.sound import speaking
-from realtime.stats import FreezeCounter
+from realtime.picture.stats import FreezeCounter
 
 Floats = NDArray[np.float64]
 Figures = dict[str, Any]
@@ -86,7 +86,7 @@ def _continuity(found: CallFound, plan: Schedule) -> Figures:
 
 
 def frozen(shown_ms: Iterable[float], end_ms: float) -> list[tuple[float, float]]:
-    """Return each freeze as (start, end), as `realtime.stats.freezes` counts them; the last may last until `end_ms`."""
+    """Return each freeze as (start, end), as `FreezeCounter` counts them; the last may last until `end_ms`."""
     counter, last, gaps = FreezeCounter(), 0.0, []
     for shown in shown_ms:
         if shown > end_ms:

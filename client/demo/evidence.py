@@ -14,7 +14,7 @@ from client.demo.sound import AudioDelay, audio_delay, speaking
 from models.facemesh import POINTS, FaceMesh
 from models.generator import Image
 from models.landmarks import mouth_opening
-from realtime.link import LinkConfig
+from realtime.picture.monitor import LinkConfig
 
 SMALL = (48, 36)
 """Size in px of the pictures by which frames of the clip are recognised."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.landmarks import LIPS_INNER, LIPS_OUTER, STABLE
-from realtime.stats import Freezes, freezes
+from realtime.picture.stats import Freezes, freezes
 
 Floats = NDArray[np.float64]
 

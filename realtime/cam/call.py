@@ -19,8 +19,8 @@ from realtime.cam.stage import Stage
 from realtime.clock import Clock
 from realtime.devices.api import AudioSink, Camera, CameraFrame, DeviceError, FrameSink, Pixels, Samples, SoundSource
 from realtime.media import BLOCK_MS
+from realtime.picture.synth_api import Synthesizer
 from realtime.speech.voice import MouthGate
-from realtime.synth_api import Synthesizer
 
 _CATCH_UP_MS: Final = 500.0
 _LATE: Final = 0.5

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from realtime.synth_api import Synthesizer
+from realtime.picture.synth_api import Synthesizer
 
 _PATIENCE: Final = 1.5
 """Intervals that any frame is waited for; after that the one before stands and a newer one is asked for."""

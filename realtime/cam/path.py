@@ -18,14 +18,14 @@ from realtime.cam.left import CamStatus, Picture
 from realtime.cam.modes import RULES, Mode, Voice
 from realtime.cam.sound import LocalSound, SoundConfig
 from realtime.devices.api import CameraFrame, Pixels
-from realtime.engine import Engine, EngineConfig, Output
-from realtime.link import LinkMonitor, LinkState
 from realtime.media import FrameKind, VideoFrame
+from realtime.picture.engine import Engine, EngineConfig, Output
+from realtime.picture.monitor import LinkMonitor, LinkState
+from realtime.picture.stats import Quantiles
+from realtime.picture.synth_api import Synthesizer
 from realtime.speech.audio import SpeechPath, hold_for
 from realtime.speech.conceal import Block
 from realtime.speech.voice import MouthGate
-from realtime.stats import Quantiles
-from realtime.synth_api import Synthesizer
 
 _KEPT = 40
 _RATE_MS = 2000.0

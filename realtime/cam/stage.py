@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from models.generator import Image, Landmarks
 from models.landmarks import eye_distance
-from realtime.badge import Badge
 from realtime.cam.modes import Mode
-from realtime.handback import dissolve, smoothstep
-from realtime.morph import melt
-from realtime.posepath import PoseSource
-from realtime.synth_api import FaceRenderer
+from realtime.face.badge import Badge
+from realtime.face.handback import dissolve, smoothstep
+from realtime.face.morph import melt
+from realtime.face.posepath import PoseSource
+from realtime.picture.synth_api import FaceRenderer
 
 _FADE: Final = 10
 """Frames in which one thing becomes another."""
@@ -66,7 +66,7 @@ class Face(FaceRenderer, Protocol):
 
 
 class Stage:
-    """Draw what each mode shows: a `realtime.synth_api.FaceRenderer` for one `SynthWorker`.
+    """Draw what each mode shows: a `realtime.picture.synth_api.FaceRenderer` for one `SynthWorker`.
 
     `mode`, `camera` and `level_db` may be set and `why` may be read from any thread; all else belongs to the thread
     that renders. All pictures have one size.

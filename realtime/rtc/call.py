@@ -14,13 +14,13 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 from models.alignment import MelWindow
 from realtime.clock import Clock
+from realtime.face.worker import SynthWorker
 from realtime.media import AudioBlock, OutputFrame
+from realtime.picture.stats import OutputStatus
 from realtime.rtc.calllink import CallLink
 from realtime.rtc.callpath import CallPath, PathConfig, TimelineEntry
 from realtime.rtc.negotiate import NegotiationError, answer
 from realtime.rtc.sourceclock import SourceClock
-from realtime.stats import OutputStatus
-from realtime.worker import SynthWorker
 
 _LOG = logging.getLogger(__name__)
 YOU_MS = 1_000.0

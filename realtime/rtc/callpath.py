@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 
 from models.alignment import MelWindow
 from realtime.clock import Clock
-from realtime.engine import Engine, EngineConfig, Output
-from realtime.link import LinkConfig, LinkMonitor, LinkSignal, LinkState
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
+from realtime.picture.engine import Engine, EngineConfig, Output
+from realtime.picture.monitor import LinkConfig, LinkMonitor, LinkSignal, LinkState
+from realtime.picture.stats import OutputStatus
+from realtime.picture.synth_api import Synthesizer
+from realtime.picture.tickphase import TickPhase
 from realtime.rtc.opus import OpusDecoder, split_frames
 from realtime.speech.audio import SpeechPath, hold_for
 from realtime.speech.lipsync import LipSync, LipSyncConfig
 from realtime.speech.playout import PlayoutConfig, SpeechPlayout
-from realtime.stats import OutputStatus
-from realtime.synth_api import Synthesizer
-from realtime.tickphase import TickPhase
 
 _LOG = logging.getLogger(__name__)
 _TIMELINE = 30_000

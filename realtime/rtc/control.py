@@ -12,8 +12,8 @@ from enum import Enum
 from aiortc import RTCDataChannel, RTCPeerConnection
 from aiortc.exceptions import InvalidStateError
 
+from realtime.picture.stats import OutputStatus
 from realtime.rtc.aiortc_compat import survive_dead_path
-from realtime.stats import OutputStatus
 
 CHANNEL = "lipline"
 MAX_MESSAGE_BYTES = 2_048

@@ -12,14 +12,14 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 from models.alignment import MelWindow
 from realtime.clock import Clock, MonotonicClock
+from realtime.face.worker import SynthWorker
 from realtime.media import BLOCK_MS, AudioBlock, OutputFrame
+from realtime.picture.stats import OutputStatus
+from realtime.picture.synth_api import FaceRenderer
 from realtime.rtc.call import Call, CallSetup
 from realtime.rtc.callpath import PathConfig, TimelineEntry
 from realtime.rtc.negotiate import NegotiationError, add_candidate
 from realtime.rtc.viewing import View
-from realtime.stats import OutputStatus
-from realtime.synth_api import FaceRenderer
-from realtime.worker import SynthWorker
 
 __all__ = ["LiplineNode", "NegotiationError", "NodeConfig"]
 

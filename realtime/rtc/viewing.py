@@ -7,12 +7,12 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 
 from realtime.clock import Clock
 from realtime.media import AudioBlock, OutputFrame
+from realtime.picture.stats import OutputStatus
 from realtime.rtc.aiortc_compat import BitrateBounds, VideoSendControl, report_media_time
 from realtime.rtc.control import NodeControl
 from realtime.rtc.mediantp import MediaNtp
 from realtime.rtc.negotiate import answer
 from realtime.rtc.tracks import BlockAudioTrack, EngineVideoTrack
-from realtime.stats import OutputStatus
 
 
 class View:

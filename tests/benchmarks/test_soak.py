@@ -14,7 +14,7 @@ from benchmarks.soak.real import script as real_script
 from benchmarks.soak.simulated import PERIOD_S, SimulatedCall, number_of, paused, script, sent_at
 from benchmarks.soak.stepping import StepClock
 from realtime.media import VideoFrame
-from realtime.synth_api import SynthJob
+from realtime.picture.synth_api import SynthJob
 
 
 async def test_sleepers_wake_in_order_each_at_its_time() -> None:

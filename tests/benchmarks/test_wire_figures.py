@@ -21,7 +21,7 @@ from benchmarks.wire.hearing import Heard, heard, missing
 from benchmarks.wire.noding import numbers
 from benchmarks.wire.viewing import SMALL, Watched, lateness
 from client.demo.measure import Span
-from realtime.stats import freezes
+from realtime.picture.stats import freezes
 
 RATE = 48_000
 

@@ -7,7 +7,7 @@ from typing import Any
 from client.cam_switch import Switch
 from realtime.cam.left import CamStatus
 from realtime.cam.modes import Mode
-from realtime.people import FaceMark
+from realtime.face.people import FaceMark
 
 
 class Call:

@@ -11,9 +11,9 @@ from models.alignment import SILENCE
 from models.catalog import open_generator
 from models.mel import melspectrogram
 from realtime.cam.modes import Mode
-from realtime.face import MediaPipeTracker
+from realtime.face.synth import FaceSynth
+from realtime.face.tracker import MediaPipeTracker
 from realtime.media_file import read_audio
-from realtime.synth import FaceSynth
 
 FRAMES = 100
 LEFT, RIGHT = 1, 2

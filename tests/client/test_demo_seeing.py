@@ -10,10 +10,10 @@ from client.demo.page import number
 from client.demo.plot import Panel, stack
 from client.demo.seeing import Seen, lay_out
 from client.errors import UsageError
-from realtime.engine import Output
-from realtime.link import LinkState
 from realtime.media import FrameKind
 from realtime.media_file import write_media
+from realtime.picture.engine import Output
+from realtime.picture.monitor import LinkState
 from realtime.rtc.callpath import TimelineEntry
 
 

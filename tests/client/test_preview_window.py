@@ -19,7 +19,7 @@ from client.preview import Preview, Watched
 from realtime.cam.call import as_i420
 from realtime.cam.modes import Mode
 from realtime.devices.memory import MemoryFrames
-from realtime.face import MediaPipeTracker
+from realtime.face.tracker import MediaPipeTracker
 from realtime.media_file import read_video
 
 _NEEDS = [name for tool, name in (("Xvfb", "xvfb"), ("xdotool", "xdotool")) if shutil.which(tool) is None]

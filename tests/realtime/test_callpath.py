@@ -13,9 +13,9 @@ from synth_fakes import REAL_LEVEL, FakeSynthesizer, picture
 from models.alignment import MelWindow
 from realtime.clock import FakeClock
 from realtime.media import AudioBlock, FrameKind, OutputFrame, VideoFrame
+from realtime.picture.stats import freezes
 from realtime.rtc.callpath import CallPath
 from realtime.rtc.opus import OpusEncoder
-from realtime.stats import freezes
 
 WINDOW = MelWindow.for_lookahead(80.0)
 PACKETS: list[bytes] = []

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from face_fakes import LoudnessMouth, draw, face_at
 
-from realtime.badge import Badge
 from realtime.dub import dub
-from realtime.face import ScriptedTracker
+from realtime.face.badge import Badge
+from realtime.face.tracker import ScriptedTracker
 from realtime.media_file import MediaError, probe, read_audio, read_video, write_media
 
 

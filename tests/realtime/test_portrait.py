@@ -9,13 +9,13 @@ from face_fakes import LoudnessMouth
 from benchmarks.scenes.drawing import drawn_face
 from models.facemesh import FaceMesh
 from models.landmarks import STABLE, eye_distance, mouth_opening
-from realtime.face import ScriptedTracker, eye_opening
+from realtime.face.pastframe import motion
+from realtime.face.synth import FaceSynth
+from realtime.face.tracker import ScriptedTracker, eye_opening
 from realtime.media_file import read_video
 from realtime.openmouth import open_mouth
-from realtime.pastframe import motion
 from realtime.portrait import ClipPortrait, Portrait, StillPortrait, load_portrait, make_ready
 from realtime.portrait_file import Placement, PortraitError, place, read_picture
-from realtime.synth import FaceSynth
 
 LOUD = np.full((80, 16), 4.0, np.float32)
 

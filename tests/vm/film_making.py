@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.badge import Badge
 from realtime.devices.api import Samples
+from realtime.face.badge import Badge
 from realtime.media_file import read_audio, read_video
 from tests.vm.numbered_film import BIT, BITS, SPEECH, badge_name, film_name
 

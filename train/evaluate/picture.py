@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from models.generator import Image, Landmarks
 from models.landmarks import LIPS_INNER, LIPS_OUTER, eye_distance
-from realtime.compose import lower_face
+from realtime.face.compose import lower_face
 
 Floats = NDArray[np.float64]
 

@@ -1,8 +1,8 @@
 """Run a generator as in a call, on the crops of a prepared clip.
 
-As in a call: past frames go through `realtime.history`, which chooses the references and the walk of the head, and the
-patch is put in by `realtime.compose`. Left out are the badge and what leads over at the ends of an outage (three eased
-frames, the hand-back), which show real mouths.
+As in a call: past frames go through `realtime.face.history`, which chooses the references and the walk of the head, and
+the patch is put in by `realtime.face.compose`. Left out are the badge and what leads over at the ends of an outage
+(three eased frames, the hand-back), which show real mouths.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from models.generator import FaceImage, Generator
 from models.mel import melspectrogram
-from realtime.compose import Compositor
-from realtime.face import LandmarkSmoother, describe
-from realtime.history import History
-from realtime.pastframe import PastFrame, motion
+from realtime.face.compose import Compositor
+from realtime.face.history import History
+from realtime.face.pastframe import PastFrame, motion
+from realtime.face.tracker import LandmarkSmoother, describe
 from train.clips import Clip
 from train.evaluate.opening import FRAME_MS
 

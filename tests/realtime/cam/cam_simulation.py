@@ -2,14 +2,10 @@
 
 import heapq
 import random
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from synth_fakes import FakeSynthesizer
 
 from models.alignment import MelWindow
@@ -19,8 +15,8 @@ from realtime.cam.path import CamConfig, CamPath
 from realtime.clock import FakeClock
 from realtime.devices.api import CameraFrame
 from realtime.media import FrameKind
-from realtime.stats import freezes
-from realtime.synth_api import Synthesizer
+from realtime.picture.stats import freezes
+from realtime.picture.synth_api import Synthesizer
 
 WINDOW = MelWindow.for_lookahead(80.0)
 ZERO = 5_000.0

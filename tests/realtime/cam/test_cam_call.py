@@ -15,7 +15,7 @@ from realtime.cam.stage import Stage
 from realtime.clock import MonotonicClock
 from realtime.devices.api import CameraFrame, DeviceError, Fault, Pixels
 from realtime.devices.memory import MemoryCamera, MemoryFrames, MemorySound, MemorySource
-from realtime.worker import SynthWorker
+from realtime.face.worker import SynthWorker
 
 SIZE = (64, 48)
 

@@ -11,7 +11,7 @@ from synth_fakes import FakeSynthesizer
 from realtime.cam.modes import Mode
 from realtime.clock import FakeClock
 from realtime.media import FrameKind
-from realtime.synth_api import SynthJob, SynthResult
+from realtime.picture.synth_api import SynthJob, SynthResult
 
 
 class Uneven(FakeSynthesizer):

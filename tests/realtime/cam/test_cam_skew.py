@@ -9,7 +9,7 @@ from models.alignment import COLUMN_MS
 from models.mel import SAMPLE_RATE, melspectrogram
 from realtime.cam.modes import Mode
 from realtime.clock import FakeClock
-from realtime.synth_api import SynthResult
+from realtime.picture.synth_api import SynthResult
 
 EVERY_MS, LONG_MS, HZ, FPS = 490.0, 80.0, 1000.0, 25.0
 COLUMN = (COLUMN_MS / 2 - WINDOW.offset_ms) / COLUMN_MS

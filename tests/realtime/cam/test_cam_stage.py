@@ -1,23 +1,19 @@
 """What is drawn in each mode, and that one becomes another without a jump."""
 
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from face_fakes import LoudnessMouth, draw, face_at
 
 from models.landmarks import mouth_opening
-from realtime.badge import Badge
 from realtime.cam.modes import Mode
 from realtime.cam.stage import Stage, between
-from realtime.face import ScriptedTracker, describe
-from realtime.pastframe import PastFrame
-from realtime.synth import FaceSynth
-from realtime.synth_api import FaceRenderer
+from realtime.face.badge import Badge
+from realtime.face.pastframe import PastFrame
+from realtime.face.synth import FaceSynth
+from realtime.face.tracker import ScriptedTracker, describe
+from realtime.picture.synth_api import FaceRenderer
 
 LOUD = np.full((80, 16), 4.0, np.float32)
 

@@ -3,15 +3,11 @@
 import asyncio
 import contextlib
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from numpy.typing import NDArray
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from synth_fakes import FakeRenderer
 
 from models.alignment import MelWindow

@@ -2,19 +2,15 @@
 
 import asyncio
 import gc
-import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import aioice.ice
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from people import WINDOW, Publisher, ShadeRenderer, Watcher
 
-from realtime.link import LinkState
+from realtime.picture.monitor import LinkState
 from realtime.rtc.control import Control, ControlType, send
 from realtime.rtc.node import LiplineNode, NegotiationError, NodeConfig
 from realtime.rtc.plain import PlainNode

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyee.asyncio import AsyncIOEventEmitter
 
+from realtime.picture.stats import OutputStatus
 from realtime.rtc.control import (
     CHANNEL,
     MAX_WAITING_BYTES,
@@ -18,7 +19,6 @@ from realtime.rtc.control import (
     encode_output,
     open_channel,
 )
-from realtime.stats import OutputStatus
 
 STATUS = OutputStatus("synth", 1234.4, 0.12345, -7.6)
 

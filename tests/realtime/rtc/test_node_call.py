@@ -2,25 +2,21 @@
 
 import asyncio
 import contextlib
-import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from numpy.typing import NDArray
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from synth_fakes import FakeRenderer
 
 from models.alignment import MelWindow
 from realtime.clock import MonotonicClock
-from realtime.engine import Output
-from realtime.link import LinkState
 from realtime.media import BLOCK_SAMPLES, AudioBlock, FrameKind, VideoFrame
+from realtime.picture.engine import Output
+from realtime.picture.monitor import LinkState
 from realtime.rtc.node import LiplineNode, NegotiationError
 from realtime.rtc.opus import OpusDecoder
 from realtime.rtc.plain import PlainNode

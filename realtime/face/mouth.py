@@ -1,0 +1,84 @@
+"""The mouth that speaks in past frames: made by a generator, put into the frame, eased to silence and back."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.alignment import SILENCE
+from models.generator import FaceImage, Generator, Image, Landmarks
+from realtime.face.compose import Compositor
+from realtime.face.history import History
+from realtime.face.pastframe import PastFrame
+
+_CLOSING: Final = 0.5  # of the way to a closed mouth, per frame
+_MEL_BINS: Final = 80
+
+
+class Painter:
+    """Make mouths with one generator and paint them into past frames. One thread."""
+
+    def __init__(self, generator: Generator, history: History) -> None:
+        """Paint with `generator`; what it computes for a frame of `history` is kept there."""
+        self._generator, self._history, self._compositor = generator, history, Compositor()
+
+    @property
+    def references_wanted(self) -> int:
+        """How many references the generator makes use of."""
+        return self._generator.references_wanted
+
+    @property
+    def silence(self) -> NDArray[np.float32]:
+        """The window of silence, float32 (80, columns)."""
+        return np.full((_MEL_BINS, self._generator.window.columns), SILENCE, dtype=np.float32)
+
+    def features(self, frame: PastFrame) -> Any:
+        """Return what the generator computes for `frame`, once for each frame."""
+        if frame.features is not None:
+            return frame.features
+        features = self._generator.prepare(FaceImage(frame.image, frame.landmarks))
+        self._history.keep_features(frame, features)
+        return features
+
+    def paint(self, window: NDArray[np.float32], pose: PastFrame, references: Sequence[Any]) -> tuple[Image, Landmarks]:
+        """Return the frame of `pose` with the mouth for `window`, float32 (80, columns), and its landmarks."""
+        patch = self._generator.generate(window, self.features(pose), references)
+        return self._compositor.paste(pose.image, patch, pose.landmarks), patch.landmarks
+
+
+class Mouth:
+    """Speak frame after frame: the teeth stay the same, and lips close and open by degrees.
+
+    Attributes:
+        points: where the face is in the frame spoken last, (468, 2) px; None before the first.
+    """
+
+    def __init__(self, painter: Painter, references: Sequence[PastFrame]) -> None:
+        """Speak with what `references` show of the mouth, at least one frame."""
+        self.points: Landmarks | None = None
+        self._painter = painter
+        self._references = [painter.features(frame) for frame in references]
+        self._mel: NDArray[np.float32] | None = None
+        self._closed = 0.0
+
+    def speak(
+        self, pose: PastFrame, mel_window: NDArray[np.float32] | None, *, speech: bool
+    ) -> tuple[Image, Landmarks]:
+        """Return the frame of `pose` with the mouth for `mel_window`, float32 (80, columns), and its landmarks.
+
+        Without window or speech the mouth closes within two frames.
+        """
+        image, self.points = self._painter.paint(self._eased(mel_window, speech), pose, self._references)
+        return image, self.points
+
+    def _eased(self, mel_window: NDArray[np.float32] | None, speech: bool) -> NDArray[np.float32]:
+        """Return the window to speak with: eased to silence when there is no speech, and back."""
+        talking = speech and mel_window is not None
+        self._closed = min(max(self._closed + (-_CLOSING if talking else _CLOSING), 0.0), 1.0)
+        if mel_window is not None:
+            self._mel = mel_window
+        if self._mel is None:
+            self._mel = self._painter.silence
+        eased = self._mel + np.float32(self._closed) * (np.float32(SILENCE) - self._mel)
+        return np.asarray(eased, dtype=np.float32)

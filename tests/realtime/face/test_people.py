@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+
+from realtime.face.people import People, SeenFace
+
+
+def looks(person, noise=0.0, seed=0):
+    """Return a descriptor of `person`: people differ by about 0.8 an entry, sightings of one by `noise`."""
+    base = np.random.default_rng(100 + person).uniform(-0.8, 0.8, 48) * 1.5
+    return (base + np.random.default_rng(seed).normal(0.0, max(noise, 1e-9), 48)).astype(np.float32)
+
+
+def face(person, x, y=200.0, size=100.0, seed=0):
+    half = size / 2.0
+    return SeenFace((x - half, y - half, x + half, y + half), looks(person, 0.1, seed))
+
+
+def walk(people, script, start_ms=40.0):
+    """Show frames 40 ms apart; `script` holds a list of (person, x[, size]) for each; return who was followed."""
+    followed = []
+    for i, row in enumerate(script):
+        faces = [face(who, x, size=rest[0] if rest else 100.0, seed=i) for who, x, *rest in row]
+        shown = people.update(faces, start_ms + 40.0 * i)
+        followed.append(shown.number if shown else None)
+    return followed
+
+
+def at(people, x):
+    return next(p.number for p in people.present if p.face.box[0] <= x <= p.face.box[2])
+
+
+def test_one_face_is_one_person():
+    people = People()
+    assert set(walk(people, [[(1, 200.0 + i)] for i in range(50)])) == {1}
+    assert len(people.known) == 1 and not people.chosen
+
+
+def test_the_largest_is_followed():
+    people = People()
+    assert set(walk(people, [[(1, 100.0, 80.0), (2, 400.0, 140.0)]] * 5)) == {at(people, 400.0)}
+
+
+def test_identities_survive_a_crossing_with_a_face_hidden_at_the_middle():
+    people = People()
+    script = []
+    for i in range(60):
+        row = [(1, 100.0 + 8 * i), (2, 572.0 - 8 * i)]
+        # While they overlap the detector sees the nearer one only.
+        script.append(row[:1] if abs(row[0][1] - row[1][1]) < 60.0 else row)
+    walk(people, script[:1])
+    people.choose(572.0, 200.0)
+    second = people.followed.number
+    followed = walk(people, script[1:], 80.0)
+    assert set(followed) == {second, None}
+    assert followed[-1] == second and at(people, 100.0) == second
+    assert len(people.known) == 2
+
+
+def test_nobody_jumps_to_the_one_in_front_while_the_followed_is_hidden_for_a_second():
+    people = People()
+    before = [[(1, 300.0, 120.0), (2, 500.0, 110.0)]] * 10
+    hidden = [[(2, 500.0 - 10 * i, 110.0)] for i in range(25)]
+    after = [[(1, 300.0, 120.0), (2, 250.0 - 10 * i, 110.0)] for i in range(10)]
+    followed = walk(people, before + hidden + after)
+    assert set(followed[:10]) == {1} and set(followed[10:35]) == {None} and set(followed[35:]) == {1}
+    assert len(people.known) == 2
+
+
+def test_who_comes_back_within_seconds_is_the_same_and_followed_again():
+    people = People()
+    walk(people, [[(1, 100.0, 90.0), (2, 400.0, 100.0)]] * 5)
+    people.choose(100.0, 200.0)
+    one = people.followed.number
+    away = walk(people, [[(2, 400.0)]] * 125, 300.0)
+    assert set(away) == {None}
+    back = walk(people, [[(1, 600.0, 90.0), (2, 400.0)]] * 3, 5400.0)
+    assert set(back) == {one} and people.chosen
+
+
+def test_who_stays_away_is_forgotten_and_the_choice_with_them():
+    people = People()
+    walk(people, [[(1, 100.0), (2, 400.0)]])
+    people.choose(100.0, 200.0)
+    left = walk(people, [[(2, 400.0)]] * 260, 80.0)
+    assert left[-1] == at(people, 400.0) and not people.chosen
+    assert walk(people, [[(1, 100.0)]], 40_000.0) == [3]
+
+
+def test_without_a_choice_the_next_largest_is_taken_after_a_while():
+    people = People()
+    walk(people, [[(1, 100.0, 120.0), (2, 400.0)]] * 5)
+    followed = walk(people, [[(2, 400.0)]] * 50, 240.0)
+    assert followed[:37] == [None] * 37 and followed[-1] == at(people, 400.0)
+
+
+def test_similar_sizes_do_not_flap_and_a_much_larger_face_takes_over_after_a_second():
+    people = People()
+    rng = np.random.default_rng(4)
+    script = [[(1, 150.0, 100 + 15 * rng.normal()), (2, 450.0, 102 + 15 * rng.normal())] for _ in range(500)]
+    assert len(set(walk(people, script))) == 1
+    one = people.followed.number
+    other = 450.0 if at(people, 150.0) == one else 150.0
+    row = [(1, 150.0, 100.0 if other == 450.0 else 200.0), (2, 450.0, 200.0 if other == 450.0 else 100.0)]
+    grown = walk(people, [row] * 30, 20_040.0)
+    assert set(grown[:20]) == {one} and grown[-1] == at(people, other)
+
+
+def test_next_goes_round_from_left_to_right():
+    people = People()
+    walk(people, [[(1, 100.0), (2, 300.0, 140.0), (3, 500.0)]])
+    assert [people.next().face.centre[0] for _ in range(3)] == [500.0, 100.0, 300.0]
+    assert people.choose(900.0, 10.0) is None and people.followed.face.centre[0] == 300.0
+    people.release()
+    assert not people.chosen
+
+
+def test_a_newcomer_is_somebody_else_even_in_the_same_place():
+    people = People()
+    assert walk(people, [[(1, 200.0)], [(2, 200.0)]])[0] == 1
+    assert [person.number for person in people.known] == [1, 2]
+
+
+def test_memory_is_bounded_and_empty_frames_are_nothing():
+    people = People()
+    assert people.update([], 0.0) is None and people.next() is None
+    for who in range(20):
+        people.update([face(who, 50.0 * who, seed=who), face(who + 50, 60.0 * who, 400.0)], 40.0 + 40.0 * who)
+    assert len(people.known) == 8 and people.followed is not None
+    with pytest.raises(ValueError, match="after one at"):
+        people.update([], 40.0)
+    assert len(People()._assign([face(i, 90.0 * i) for i in range(4)], 0.0)) == 4
+
+
+def test_near_says_when_faces_may_cross():
+    people = People()
+    walk(people, [[(1, 100.0), (2, 600.0)]])
+    assert not people.near(2.0, 40.0) and people.near(6.0, 40.0)

@@ -1,0 +1,162 @@
+"""The rendering thread: newest first, one owner, faults counted, always joined."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from synth_fakes import FakeRenderer, picture
+
+from realtime.face.worker import SynthWorker
+from realtime.media import VideoFrame
+from realtime.picture.synth_api import SynthJob, SynthResult
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for another thread; the limit only keeps a broken test from hanging."""
+    for _ in range(2000):
+        if condition():
+            return
+        time.sleep(0.005)
+    raise AssertionError("it never happened")
+
+
+def names(renderer: FakeRenderer) -> list[str]:
+    return [name for name, _ in renderer.calls]
+
+
+@pytest.fixture
+def renderer() -> FakeRenderer:
+    return FakeRenderer()
+
+
+@pytest.fixture
+def worker(renderer: FakeRenderer) -> Iterator[SynthWorker]:
+    made = SynthWorker(renderer)
+    yield made
+    renderer.gate.set()
+    made.close()
+
+
+def take(worker: SynthWorker, media_ms: float) -> SynthResult:
+    found: list[SynthResult] = []
+
+    def there() -> bool:
+        result = worker.take(media_ms)
+        found.extend([result] if result else [])
+        return bool(found)
+
+    until(there)
+    return found[0]
+
+
+def test_an_outage_from_start_to_stop(worker: SynthWorker, renderer: FakeRenderer) -> None:
+    worker.hear(-20.0, -30.0)
+    worker.observe(VideoFrame(picture(1), 0.0))
+    until(lambda: names(renderer) == ["observe"])
+    assert renderer.levels == [(-20.0, -30.0)]
+    worker.request(SynthJob(40.0))
+    assert take(worker, 60.0).media_ms == 40.0
+    worker.request(SynthJob(80.0, returning_to=VideoFrame(picture(2), 80.0), progress=0.5))
+    assert int(take(worker, 80.0).image[0, 0, 0]) == 125
+    worker.release()
+    until(lambda: names(renderer)[-1] == "stop")
+    assert names(renderer) == ["observe", "start", "render", "hand_back", "stop"]
+    assert worker.take(1e9) is None
+    assert worker.errors == 0
+    assert renderer.threads == {worker._thread.ident} != {threading.get_ident()}
+
+
+def test_an_outage_foreseen_is_ready_and_begins_after_the_newest_real_frame(
+    worker: SynthWorker, renderer: FakeRenderer
+) -> None:
+    worker.begin(40.0)
+    until(lambda: names(renderer) == ["start"])
+    worker.observe(VideoFrame(picture(1), 20.0))
+    until(lambda: names(renderer) == ["start", "stop", "observe"])
+    worker.begin(60.0)
+    until(lambda: names(renderer)[-1] == "start")
+    worker.request(SynthJob(60.0))
+    take(worker, 60.0)
+    assert names(renderer) == ["start", "stop", "observe", "start", "render"]
+
+
+def test_a_false_alarm_is_taken_back(worker: SynthWorker, renderer: FakeRenderer) -> None:
+    worker.begin(40.0)
+    until(lambda: names(renderer) == ["start"])
+    worker.release()
+    until(lambda: names(renderer) == ["start", "stop"])
+
+
+def test_rehearses_once_in_good_times_for_nobody(worker: SynthWorker, renderer: FakeRenderer) -> None:
+    for i in range(30):
+        worker.observe(VideoFrame(picture(1), i * 40.0))
+        until(lambda i=i: ("observe", i * 40.0) in renderer.calls)  # type: ignore[misc]
+    at = names(renderer).index("start")
+    assert names(renderer)[at : at + 4] == ["start", "render", "hand_back", "stop"]
+    assert names(renderer).count("start") == 1 and names(renderer).count("observe") == 30
+    assert worker.take(1e9) is None and worker.errors == 0
+
+
+def test_a_slow_renderer_skips_and_never_queues(worker: SynthWorker, renderer: FakeRenderer) -> None:
+    renderer.gate.clear()
+    worker.request(SynthJob(0.0))
+    assert renderer.rendering.wait(10)
+    for i in range(1, 50):
+        worker.request(SynthJob(i * 40.0))
+        worker.observe(VideoFrame(picture(1), i * 40.0))
+    assert worker.take(1e9) is None, "take must not wait"
+    renderer.gate.set()
+    until(lambda: ("render", 1960.0) in renderer.calls and "observe" in names(renderer))
+    assert [call for call in renderer.calls if call[0] == "render"] == [("render", 0.0), ("render", 1960.0)]
+    assert [call for call in renderer.calls if call[0] == "observe"] == [("observe", 1960.0)]
+    assert (worker.jobs_skipped, worker.frames_skipped) == (48, 48)
+
+
+def test_the_last_real_frame_is_seen_before_an_outage_begins(worker: SynthWorker, renderer: FakeRenderer) -> None:
+    with worker._changed:
+        worker.observe(VideoFrame(picture(1), 0.0))
+        worker.request(SynthJob(40.0))
+    take(worker, 40.0)
+    assert names(renderer)[:2] == ["observe", "start"]
+
+
+def test_take_gives_the_newest_that_is_due_and_keeps_the_future(worker: SynthWorker, renderer: FakeRenderer) -> None:
+    for media in (0.0, 40.0, 80.0):
+        worker.request(SynthJob(media))
+        until(lambda media=media: ("render", media) in renderer.calls)  # type: ignore[misc]
+    assert take(worker, 60.0).media_ms == 40.0
+    assert worker.take(60.0) is None
+    assert take(worker, 100.0).media_ms == 80.0
+
+
+def test_what_was_in_work_at_the_release_is_thrown_away(worker: SynthWorker, renderer: FakeRenderer) -> None:
+    renderer.gate.clear()
+    worker.request(SynthJob(0.0))
+    assert renderer.rendering.wait(10)
+    worker.release()
+    renderer.gate.set()
+    until(lambda: "stop" in names(renderer))
+    assert worker.take(1e9) is None
+
+
+@pytest.mark.parametrize("method", ["observe", "start", "render"])
+def test_a_fault_costs_its_frame_only(worker: SynthWorker, renderer: FakeRenderer, method: str) -> None:
+    renderer.fail.add(method)
+    worker.observe(VideoFrame(picture(1), 0.0))
+    until(lambda: "observe" in names(renderer))
+    worker.request(SynthJob(40.0))
+    until(lambda: worker.errors == 1)
+    assert worker.last_error == f"RuntimeError: {method} fails"
+    renderer.fail.clear()
+    worker.request(SynthJob(80.0))
+    take(worker, 80.0)
+    assert worker.errors == 1
+
+
+def test_close_frees_the_renderer_and_ends_the_thread(renderer: FakeRenderer) -> None:
+    worker = SynthWorker(renderer)
+    worker.close()
+    worker.close()
+    assert not worker._thread.is_alive()
+    assert names(renderer) == ["close"]

@@ -1,0 +1,175 @@
+"""The link machine: the four states over arrivals, signals and time."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realtime.picture.monitor import LinkConfig, LinkMonitor, LinkSignal, LinkState
+
+REAL, SUSPECT, SYNTH, RETURNING = LinkState.REAL, LinkState.SUSPECT, LinkState.SYNTH, LinkState.RETURNING
+LEGAL = {
+    (REAL, SUSPECT), (SUSPECT, REAL), (SUSPECT, SYNTH), (REAL, SYNTH), (SYNTH, RETURNING), (RETURNING, REAL),
+    (RETURNING, SYNTH),
+}  # fmt: skip
+
+
+def good_link(frames: int = 50, interval: float = 40.0, **config: float) -> tuple[LinkMonitor, float]:
+    monitor = LinkMonitor(LinkConfig(**config))  # type: ignore[arg-type]
+    for i in range(frames):
+        monitor.on_audio(i * interval)
+        assert monitor.on_video(i * interval) is REAL
+    return monitor, (frames - 1) * interval
+
+
+def arrive(monitor: LinkMonitor, start: float, count: int, interval: float) -> list[LinkState]:
+    return [monitor.on_video(start + i * interval) for i in range(count)]
+
+
+def test_overdue_frame_is_suspect_and_a_gap_of_100_ms_is_synth() -> None:
+    monitor, last = good_link()
+    assert monitor.tick(last + 60) is REAL
+    assert monitor.tick(last + 61) is SUSPECT
+    assert monitor.tick(last + 99) is SUSPECT
+    assert monitor.tick(last + 100) is SYNTH
+
+
+def test_a_late_frame_clears_the_suspicion() -> None:
+    monitor, last = good_link()
+    assert monitor.tick(last + 80) is SUSPECT
+    assert monitor.on_video(last + 81) is REAL
+
+
+def test_pause_signal_starts_synthesis_at_once_only_with_speech() -> None:
+    monitor, last = good_link()
+    assert monitor.on_signal(LinkSignal.VIDEO_PAUSED, last + 5) is SYNTH
+    silent = LinkMonitor()
+    silent.on_video(0)
+    assert silent.on_signal(LinkSignal.VIDEO_PAUSED, 5) is REAL
+    assert silent.tick(100) is SYNTH
+    assert not silent.speech
+
+
+def test_speech_ends_when_audio_is_gone_too() -> None:
+    monitor, last = good_link()
+    monitor.tick(last + 300)
+    assert monitor.state is SYNTH and monitor.speech
+    monitor.tick(last + 301)
+    assert monitor.state is SYNTH and not monitor.speech
+
+
+def test_return_needs_steady_frames_and_lasts_the_hand_back() -> None:
+    monitor, last = good_link()
+    monitor.tick(last + 5000)
+    back = last + 5000
+    assert arrive(monitor, back, 6, 40.0) == [SYNTH] * 5 + [RETURNING]
+    assert monitor.run_started_ms == back
+    began = monitor.since_ms
+    hand_back = monitor.config.hand_back_ms
+    for t in range(6, 5 + int(hand_back / 40)):
+        monitor.on_video(back + t * 40)
+    assert monitor.tick(began + hand_back - 1) is RETURNING
+    assert monitor.tick(began + hand_back) is REAL
+
+
+def test_a_burst_or_a_trickle_is_no_return() -> None:
+    monitor, last = good_link()
+    monitor.tick(last + 5000)
+    assert set(arrive(monitor, last + 5000, 12, 1.0)) == {SYNTH}
+    assert set(arrive(monitor, last + 6000, 12, 170.0)) == {SYNTH}
+
+
+def test_falls_back_when_frames_stop_in_the_hand_back() -> None:
+    monitor, last = good_link()
+    monitor.tick(last + 5000)
+    arrive(monitor, last + 5000, 6, 40.0)
+    assert monitor.tick(last + 5200 + 149) is RETURNING
+    assert monitor.tick(last + 5200 + 150) is SYNTH
+    arrive(monitor, last + 5400, 6, 40.0)
+    assert monitor.state is RETURNING
+    assert monitor.flowing_since_ms == last + 5000, "a hiccup is no reason to count anew"
+
+
+def test_a_source_that_comes_back_slower_is_accepted_and_kept() -> None:
+    monitor, last = good_link()
+    monitor.tick(last + 5000)
+    states = arrive(monitor, last + 5000, 40, 100.0)
+    assert states[9] in (RETURNING, REAL) or states[10] in (RETURNING, REAL)
+    assert states[-1] is REAL
+
+
+def test_slow_source_is_no_outage() -> None:
+    monitor = LinkMonitor(LinkConfig(frame_interval_ms=1000 / 12))
+    assert set(arrive(monitor, 0.0, 60, 1000 / 12)) == {REAL}
+
+
+def test_no_video_ever_is_no_outage() -> None:
+    monitor = LinkMonitor()
+    monitor.on_audio(0)
+    assert monitor.tick(60_000) is REAL
+
+
+@pytest.mark.parametrize("gap", [99.0, 121.0, 150.0])
+def test_a_gap_that_would_freeze_or_flap_is_refused(gap: float) -> None:
+    with pytest.raises(ValueError, match="100 to 120"):
+        LinkConfig(synth_gap_ms=gap)
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["video", "video", "video", "audio", "pause", "resume", "tick"]), st.floats(-50, 400)),
+    max_size=150,
+)
+
+
+def feed(monitor: LinkMonitor, kind: str, now: float) -> LinkState:
+    if kind == "video":
+        return monitor.on_video(now)
+    if kind == "audio":
+        return monitor.on_audio(now)
+    if kind == "tick":
+        return monitor.tick(now)
+    return monitor.on_signal(LinkSignal.VIDEO_PAUSED if kind == "pause" else LinkSignal.VIDEO_RESUMED, now)
+
+
+@given(EVENTS)
+def test_only_legal_moves_in_any_order_of_events(events: list[tuple[str, float]]) -> None:
+    """Ticking every ms shows each move alone, so that two legal ones do not look like an illegal one."""
+    monitor, now, clock = LinkMonitor(), 0.0, 0.0
+    states = [monitor.state]
+    entered: dict[LinkState, list[float]] = {}
+    for kind, step in events:
+        for t in range(int(clock), int(now + step)):
+            states.append(monitor.tick(float(t)))
+        now += step
+        clock = max(clock, now)
+        before = monitor.since_ms
+        states.append(feed(monitor, kind, now))
+        assert monitor.since_ms >= before
+        if monitor.since_ms != before:
+            entered.setdefault(monitor.state, []).append(monitor.since_ms)
+    moves = {(a, b) for a, b in zip(states, states[1:], strict=False) if a is not b}
+    assert moves <= LEGAL
+    for a, b in zip(entered.get(RETURNING, []), entered.get(RETURNING, [])[1:], strict=False):
+        assert b - a >= LinkConfig().return_span_ms
+
+
+@given(st.lists(st.floats(0, 400), min_size=2, max_size=120))
+def test_a_viewer_never_waits_for_the_freeze_limit(gaps: list[float]) -> None:
+    """Whatever the intervals were, video that stops is given up before max(3 d, d + 150)."""
+    monitor, now = LinkMonitor(), 0.0
+    for gap in gaps:
+        now += gap
+        monitor.on_video(now)
+    d = monitor.interval_ms
+    assert monitor.synth_gap_ms < max(3 * d, d + 150)
+    if monitor.state is not RETURNING:
+        assert monitor.tick(now + monitor.synth_gap_ms + 1e-6) is SYNTH
+
+
+@given(st.floats(10, 70), st.integers(0, 30))
+def test_every_steady_source_returns_within_a_second(interval: float, seed: int) -> None:
+    monitor, last = good_link(50, interval)
+    start = last + 1000 + seed
+    monitor.tick(start - 1)
+    assert monitor.state is SYNTH
+    times = [start + i * interval for i in range(int(1000 / interval))]
+    assert RETURNING in [monitor.on_video(t) for t in times]
