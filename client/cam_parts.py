@@ -127,8 +127,8 @@ def _open_camera(options: argparse.Namespace, say: Say) -> CameraRelay | None:
 def _open_photo(path: Path | None, size: tuple[int, int], say: Say) -> Photo | None:
     if path is None:
         return None
-    from realtime.portrait import load_portrait
-    from realtime.portrait_file import PortraitError
+    from realtime.photo.portrait import load_portrait
+    from realtime.photo.portrait_file import PortraitError
 
     try:
         portrait = load_portrait(path, size)
@@ -143,7 +143,7 @@ def _open_stage(model: str, photo: Photo | None) -> "tuple[Stage, MelWindow, Med
     from models.catalog import open_generator
     from realtime.face.synth import FaceSynth
     from realtime.face.tracker import MediaPipeTracker
-    from realtime.portrait import make_ready
+    from realtime.photo.portrait import make_ready
 
     generator, tracker = open_generator(model, threads=1), MediaPipeTracker()
     if photo is not None:

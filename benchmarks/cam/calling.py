@@ -25,7 +25,7 @@ from realtime.face.synth import FaceSynth
 from realtime.face.tracker import MediaPipeTracker
 from realtime.face.worker import SynthWorker
 from realtime.media_file import read_video
-from realtime.portrait import load_portrait, make_ready
+from realtime.photo.portrait import load_portrait, make_ready
 from realtime.speech.voice import VoiceGate
 
 CALLER: Final = Path(__file__).resolve().parents[2] / "client" / "assets" / "caller.mp4"

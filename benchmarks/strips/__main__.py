@@ -25,7 +25,7 @@ from models.mel import SAMPLE_RATE
 from realtime.face.synth import FaceSynth
 from realtime.face.tracker import ScriptedTracker, eye_opening
 from realtime.media_file import read_audio_blocks, read_video
-from realtime.portrait import Portrait, load_portrait
+from realtime.photo.portrait import Portrait, load_portrait
 from realtime.speech.mel import StreamingMel
 from realtime.speech.mel_history import MelHistory
 

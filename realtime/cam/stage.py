@@ -31,7 +31,7 @@ _Shown = tuple[Image, Landmarks | None]
 
 
 class Photo(PoseSource, Protocol):
-    """Give the pose of a photo or clip, moved by the speech; `realtime.portrait.Portrait` is one."""
+    """Give the pose of a photo or clip, moved by the speech; `realtime.photo.portrait.Portrait` is one."""
 
     def hear(self, media_ms: float, level_db: float) -> None:
         """Note how loud the speech at `media_ms` is, dB relative to full scale."""

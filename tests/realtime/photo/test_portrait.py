@@ -13,9 +13,9 @@ from realtime.face.pastframe import motion
 from realtime.face.synth import FaceSynth
 from realtime.face.tracker import ScriptedTracker, eye_opening
 from realtime.media_file import read_video
-from realtime.openmouth import open_mouth
-from realtime.portrait import ClipPortrait, Portrait, StillPortrait, load_portrait, make_ready
-from realtime.portrait_file import Placement, PortraitError, place, read_picture
+from realtime.photo.openmouth import open_mouth
+from realtime.photo.portrait import ClipPortrait, Portrait, StillPortrait, load_portrait, make_ready
+from realtime.photo.portrait_file import Placement, PortraitError, place, read_picture
 
 LOUD = np.full((80, 16), 4.0, np.float32)
 

@@ -10,16 +10,16 @@ import numpy as np
 from models.facemesh import FaceMesh
 from models.generator import FaceImage, Generator, Image, Landmarks
 from models.landmarks import eye_distance
-from realtime.eyelids import Eyelids
 from realtime.face.history import History
 from realtime.face.pastframe import PastFrame
 from realtime.face.posepath import PoseSource, ReferenceSource
 from realtime.face.tracker import MediaPipeTracker, TrackedFace, describe, eye_opening
-from realtime.idle import IdleMotion
 from realtime.media_file import MediaError, read_video
-from realtime.openmouth import open_mouth
-from realtime.portrait_file import MIN_EYES_PX, PortraitError, find_faces, place, read_picture
-from realtime.portrait_warp import PortraitWarp
+from realtime.photo.eyelids import Eyelids
+from realtime.photo.idle import IdleMotion
+from realtime.photo.openmouth import open_mouth
+from realtime.photo.portrait_file import MIN_EYES_PX, PortraitError, find_faces, place, read_picture
+from realtime.photo.portrait_warp import PortraitWarp
 
 _CLIP_FPS: Final = 25.0
 _CLIP_FRAMES: Final = 200

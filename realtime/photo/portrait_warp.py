@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.generator import Image, Landmarks
 from models.landmarks import eye_distance
-from realtime.idle import IdlePose
+from realtime.photo.idle import IdlePose
 
 _NODE_EYES: Final = 0.11  # distance of two nodes of the displacement grid, in eye distances
 # The head as an ellipse in eye distances: centre below the eyes, half axes; hair and ears included.

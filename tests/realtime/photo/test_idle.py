@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from realtime.idle import IdleMotion, IdlePose
+from realtime.photo.idle import IdleMotion, IdlePose
 
 FIELDS = [field.name for field in dataclasses.fields(IdlePose)]
 
