@@ -3,8 +3,8 @@
 import sys
 from typing import Final, TextIO
 
-from realtime.cam.left import CamStatus
 from realtime.cam.modes import Mode
+from realtime.cam.output import CamStatus
 from realtime.face.occlusion import BEFORE_MOUTH, TURNED
 
 _STATES: Final = {

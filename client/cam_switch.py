@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from realtime.cam.left import CamStatus
 from realtime.cam.modes import Mode
+from realtime.cam.output import CamStatus
 from realtime.face.people import FaceMark
 from signaling.messages import CameraFace, CameraMode, CameraState, Wish
 

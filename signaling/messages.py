@@ -136,7 +136,7 @@ class Candidate:
 class CameraState:
     """Tell the room what a camera shows; sent by cameras only, and to who comes later by the server. No `to`.
 
-    `modes` can be chosen now; `state`, `since_ms` and `fps` are as in `realtime.cam.left.CamStatus`; `faces` are in
+    `modes` can be chosen now; `state`, `since_ms` and `fps` are as in `realtime.cam.output.CamStatus`; `faces` are in
     view, and the one that is `followed` is counted from the left of the picture, 0 for none of them; `detail` says why
     the last wish was not met.
     """

@@ -16,7 +16,7 @@ from models.near import NearVoice
 from models.vad import VoiceDetector
 from realtime.cam.call import CameraRelay, Devices, LocalCall
 from realtime.cam.filesound import FileSound, video_round_ms
-from realtime.cam.left import Picture
+from realtime.cam.output import Picture
 from realtime.cam.stage import Stage
 from realtime.clock import MonotonicClock
 from realtime.devices.api import CameraFrame, OnFrame, OnLost, Pixels, Samples

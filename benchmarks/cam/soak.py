@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks.soak.gauges import Before, Figure, Reading, memory, read
 from realtime.cam.filesound import blocks_of
-from realtime.cam.left import Picture
 from realtime.cam.modes import Mode
+from realtime.cam.output import Picture
 from realtime.devices.api import OnBlock, OnLost
 from realtime.media import BLOCK_MS, FrameKind
 

@@ -18,8 +18,8 @@ from models.facemesh import FaceMesh
 from models.generator import Image
 from models.landmarks import mouth_opening
 from realtime.cam.call import LocalCall
-from realtime.cam.left import Picture
 from realtime.cam.modes import Mode
+from realtime.cam.output import Picture
 from realtime.clock import MonotonicClock
 from realtime.media import AUDIO_RATE
 from realtime.media_file import read_audio

@@ -12,8 +12,8 @@ import numpy as np
 
 from models.alignment import MelWindow
 from models.generator import Image
-from realtime.cam.left import CamStatus, Picture
 from realtime.cam.modes import Mode, Voice
+from realtime.cam.output import CamStatus, Picture
 from realtime.cam.path import CamConfig, CamPath
 from realtime.cam.stage import Stage
 from realtime.clock import Clock

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from models.alignment import MelWindow
 from realtime.cam.late import LateFrames
-from realtime.cam.left import CamStatus, Picture
 from realtime.cam.modes import RULES, Mode, Voice
+from realtime.cam.output import CamStatus, Picture
 from realtime.cam.sound import LocalSound, SoundConfig
 from realtime.devices.api import CameraFrame, Pixels
 from realtime.media import FrameKind, VideoFrame

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from realtime.devices.api import CameraFrame, DeviceError, Fault, OnFrame, OnLost
 from realtime.devices.watch import WatchConfig
-from realtime.devices.watching import Watching
+from realtime.devices.watchers import Watching
 
 
 class FrameReading(Protocol):

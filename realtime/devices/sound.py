@@ -10,7 +10,7 @@ from realtime.devices.api import DeviceError, Fault, OnBlock, OnLost, Samples
 from realtime.devices.memory import check_block
 from realtime.devices.soundqueue import QueueConfig, SoundQueue
 from realtime.devices.watch import Reading, Restarted, WatchConfig
-from realtime.devices.watching import Watching
+from realtime.devices.watchers import Watching
 
 Heard = tuple[Samples, float]
 

@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks.cam.soak import MODES, OffClockSound, Seen, Watch, drift_ms, figures, plan, watch
 from benchmarks.soak.gauges import Before
-from realtime.cam.left import Picture
 from realtime.cam.modes import Mode
+from realtime.cam.output import Picture
 from realtime.media import FrameKind
 
 

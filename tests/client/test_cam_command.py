@@ -14,8 +14,8 @@ import pytest
 from client import cam, cam_parts
 from client.cam_status import StatusLine, status_text
 from client.errors import UsageError
-from realtime.cam.left import CamStatus
 from realtime.cam.modes import Mode
+from realtime.cam.output import CamStatus
 from realtime.devices.api import DeviceError, Fault
 from realtime.devices.memory import MemoryCamera
 from realtime.media_file import probe, read_audio, write_media

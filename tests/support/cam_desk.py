@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from client.cam_switch import Switch
-from realtime.cam.left import CamStatus
 from realtime.cam.modes import Mode
+from realtime.cam.output import CamStatus
 from realtime.face.people import FaceMark
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from synth_fakes import FakeSynthesizer
 
 from models.alignment import MelWindow
-from realtime.cam.left import Picture
 from realtime.cam.modes import Mode, Voice
+from realtime.cam.output import Picture
 from realtime.cam.path import CamConfig, CamPath
 from realtime.clock import FakeClock
 from realtime.devices.api import CameraFrame
