@@ -18,11 +18,11 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from realtime.clock import MonotonicClock
-from realtime.rtc.aiortc_compat import BitrateBounds, VideoSendControl
-from realtime.rtc.impair import ImpairedLink, LinkStep, LinkTrace
-from realtime.rtc.impaired_transport import ImpairedSend
-from realtime.rtc.receive import ReceivedStreams
-from realtime.rtc.tracks import EngineVideoTrack
+from realtime.rtc.aiortc import BitrateBounds, VideoSendControl
+from realtime.rtc.badlink.link import ImpairedLink, LinkStep, LinkTrace
+from realtime.rtc.badlink.transport import ImpairedSend
+from realtime.rtc.receive.streams import ReceivedStreams
+from realtime.rtc.send.tracks import EngineVideoTrack
 
 CLOCK = MonotonicClock()
 FRAME_MS = 40.0

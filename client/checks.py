@@ -123,7 +123,7 @@ def encoders() -> Iterator[Finding]:
 
 def speech_codec() -> Iterator[Finding]:
     """See whether lost speech can be brought back from the next packet (in-band FEC)."""
-    from realtime.rtc.opus import OpusDecoder
+    from realtime.rtc.send.opus import OpusDecoder
 
     fine = OpusDecoder().has_fec
     yield "libopus", fine, "Opus with FEC" if fine else "missing: lost speech stays lost", "sudo apt install libopus0"

@@ -16,8 +16,8 @@ from client.personal import open_personal
 from models.alignment import MelWindow
 from realtime.face.synth import FaceSynth
 from realtime.face.tracker import MediaPipeTracker
-from realtime.rtc.node import LiplineNode
-from realtime.rtc.plain import PlainNode
+from realtime.rtc.node.node import LiplineNode
+from realtime.rtc.node.plain import PlainNode
 from signaling.agent import Node, NodeAgent
 from signaling.client import SignalingClient
 from signaling.messages import Role

@@ -12,7 +12,7 @@ from client.meeting import Meeting
 from client.recording import Downlink, Recording
 from client.sending import BadUplink, Sending, clip_tracks, device_tracks, read_trace
 from realtime.clock import MonotonicClock
-from realtime.rtc.impair import ImpairedLink
+from realtime.rtc.badlink.link import ImpairedLink
 
 
 class Part(Protocol):

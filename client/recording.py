@@ -12,8 +12,8 @@ from models.generator import Image
 from realtime.clock import Clock
 from realtime.media import BLOCK_SAMPLES, VideoFrame
 from realtime.media_file import MediaWriter
-from realtime.rtc.opus import OpusDecoder
-from realtime.rtc.receive import ReceivedStreams
+from realtime.rtc.receive.streams import ReceivedStreams
+from realtime.rtc.send.opus import OpusDecoder
 
 FPS = 25
 QUEUE_BLOCKS = 15

@@ -16,9 +16,9 @@ from aiortc.mediastreams import MediaStreamError
 from client.errors import UsageError
 from realtime.clock import Clock
 from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES, AudioBlock, VideoFrame
-from realtime.rtc.impair import ImpairedLink, LinkTrace
-from realtime.rtc.impaired_transport import ImpairedSend
-from realtime.rtc.sender import CallerPeer
+from realtime.rtc.badlink.link import ImpairedLink, LinkTrace
+from realtime.rtc.badlink.transport import ImpairedSend
+from realtime.rtc.send.caller import CallerPeer
 
 Tracks = tuple[MediaStreamTrack, MediaStreamTrack]
 """Picture and sound of one source."""

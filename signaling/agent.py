@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
 
-from realtime.rtc.negotiate import NegotiationError
+from realtime.rtc.node.negotiate import NegotiationError
 from signaling.client import SignalingClient, SignalingError, backoff_s
 from signaling.messages import Answer, Candidate, Error, Offer, PeerLeft, Role
 
@@ -18,7 +18,7 @@ TRIES = 6
 
 
 class Node(Protocol):
-    """Take offers; `realtime.rtc.node.LiplineNode` and `realtime.rtc.plain.PlainNode` do."""
+    """Take offers; `realtime.rtc.node.node.LiplineNode` and `realtime.rtc.node.plain.PlainNode` do."""
 
     async def accept_caller(self, offer_sdp: str, peer_id: str, name: str, *, main: bool) -> str:
         """Return the SDP answer for the offer of a publisher who joined as `name`; raises NegotiationError.

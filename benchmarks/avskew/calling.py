@@ -13,10 +13,10 @@ from benchmarks.avskew.watching import Notes, Watcher
 from models.alignment import MelWindow
 from realtime.clock import Clock, MonotonicClock
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, VideoFrame
-from realtime.rtc.impair import ImpairedLink, LinkStep, LinkTrace
-from realtime.rtc.impaired_transport import ImpairedSend
-from realtime.rtc.node import LiplineNode
-from realtime.rtc.sender import CallerPeer
+from realtime.rtc.badlink.link import ImpairedLink, LinkStep, LinkTrace
+from realtime.rtc.badlink.transport import ImpairedSend
+from realtime.rtc.node.node import LiplineNode
+from realtime.rtc.send.caller import CallerPeer
 
 WINDOW = MelWindow.for_lookahead(80.0)
 """That of the bundled generator."""

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from benchmarks.avskew.film import brightness
 from realtime.clock import Clock
-from realtime.rtc.aiortc_compat import MediaPacket, SenderReport, Undo, take_packets, tap_sender_reports
-from realtime.rtc.assemble import FrameAssembler
-from realtime.rtc.opus import OpusDecoder
-from realtime.rtc.videodecode import VideoDecoder
+from realtime.rtc.aiortc import MediaPacket, SenderReport, Undo, take_packets, tap_sender_reports
+from realtime.rtc.receive.assemble import FrameAssembler
+from realtime.rtc.receive.videodecode import VideoDecoder
+from realtime.rtc.send.opus import OpusDecoder
 
 
 @dataclass

@@ -19,12 +19,12 @@ from benchmarks.soak.parts import make_renderer
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, VideoFrame
 from realtime.picture.synth_api import FaceRenderer
-from realtime.rtc.aiortc_compat import Forward, intercept_send
-from realtime.rtc.impair import ImpairedLink, LinkStep, LinkTrace
-from realtime.rtc.impaired_transport import ImpairedSend
-from realtime.rtc.node import LiplineNode, NegotiationError
-from realtime.rtc.receive import ReceivedStreams
-from realtime.rtc.sender import CallerPeer
+from realtime.rtc.aiortc import Forward, intercept_send
+from realtime.rtc.badlink.link import ImpairedLink, LinkStep, LinkTrace
+from realtime.rtc.badlink.transport import ImpairedSend
+from realtime.rtc.node.node import LiplineNode, NegotiationError
+from realtime.rtc.receive.streams import ReceivedStreams
+from realtime.rtc.send.caller import CallerPeer
 
 FILM_S = 24.0
 BEHIND_BLOCKS = 10

@@ -23,10 +23,10 @@ from benchmarks.soak.parts import make_renderer
 from benchmarks.soak.stepping import StepClock
 from models.generator import Image
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
-from realtime.rtc.callpath import OPUS_DELAY_MS, CallPath
-from realtime.rtc.impair import ImpairedLink, LinkStep, LinkTrace
-from realtime.rtc.opus import OpusEncoder
-from realtime.rtc.rtpclock import StreamPair
+from realtime.rtc.badlink.link import ImpairedLink, LinkStep, LinkTrace
+from realtime.rtc.node.path import OPUS_DELAY_MS, CallPath
+from realtime.rtc.receive.rtpclock import StreamPair
+from realtime.rtc.send.opus import OpusEncoder
 
 FRAME_MS = 40.0
 PERIOD_S, NARROW_S, NARROW_LASTS_S, DEAD_S, DEAD_LASTS_S = 40.0, 15.0, 4.0, 30.0, 1.0

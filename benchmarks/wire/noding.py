@@ -8,7 +8,7 @@ from typing import Any
 from client.demo.order import Order, Wire
 from client.hosting import filter_node, hosted, plain_node
 from realtime.clock import MonotonicClock
-from realtime.rtc.node import LiplineNode
+from realtime.rtc.node.node import LiplineNode
 
 SAMPLE_S = 0.2
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from realtime.rtc.impair import LinkStep, LinkTrace
+from realtime.rtc.badlink.link import LinkStep, LinkTrace
 
 LOSSES = (0, 1, 5, 10, 20)
 JITTERS = (0, 30, 80)

@@ -24,9 +24,9 @@ METHOD = """\
 ## How it was measured
 
 - Caller, node and viewer are processes of their own on one machine, clip {size} at 25 pictures a second with speech.
-  The link (`realtime/rtc/impair.py`) sits between the caller and the node; node to viewer is clean. It drops what waits
-  longer than 300 ms, delays by 20 ms, keeps the order, and is good (2000 kbit/s, no loss) for the first 3 s and the
-  last 5 s of each call (7 s where the picture must come back first). In between it is as the row says; rate 0 lets
+  The link (`realtime/rtc/badlink/link.py`) sits between the caller and the node; node to viewer is clean. It drops what
+  waits longer than 300 ms, delays by 20 ms, keeps the order, and is good (2000 kbit/s, no loss) for the first 3 s and
+  the last 5 s of each call (7 s where the picture must come back first). In between it is as the row says; rate 0 lets
   nothing pass, so that no speech arrives there. An outage lets nothing pass either; those up to 3 s are repeated every
   2 to 3 s.
 - *Freezes* are counted at the viewer by W3C's freezeCount over pictures that differ from the one before, so that

@@ -18,8 +18,8 @@ from client.joining import offer_to_node, until_connected
 from models.generator import Image
 from realtime.clock import Clock, MonotonicClock
 from realtime.media import VideoFrame
-from realtime.rtc.opus import OpusDecoder
-from realtime.rtc.receive import ReceivedStreams
+from realtime.rtc.receive.streams import ReceivedStreams
+from realtime.rtc.send.opus import OpusDecoder
 from signaling.client import SignalingClient
 from signaling.messages import Role
 

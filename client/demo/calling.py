@@ -14,9 +14,9 @@ from client.demo.order import Order, Wire
 from client.demo.playing import ClipAudio, ClipVideo, Start, push
 from client.joining import offer_to_node, until_connected
 from realtime.clock import MonotonicClock
-from realtime.rtc.impair import ImpairedLink, LinkTrace
-from realtime.rtc.impaired_transport import ImpairedSend, LinkCounters
-from realtime.rtc.sender import CallerPeer
+from realtime.rtc.badlink.link import ImpairedLink, LinkTrace
+from realtime.rtc.badlink.transport import ImpairedSend, LinkCounters
+from realtime.rtc.send.caller import CallerPeer
 from signaling.client import SignalingClient
 from signaling.messages import Role
 

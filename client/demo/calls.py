@@ -14,7 +14,7 @@ from typing import Any
 from client.demo.order import LEAD_MS, Order
 from client.demo.seeing import Seen
 from client.errors import UsageError
-from realtime.rtc.impair import LinkTrace
+from realtime.rtc.badlink.link import LinkTrace
 
 READY_S = 90.0
 FINISH_S = 60.0

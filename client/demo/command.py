@@ -20,7 +20,7 @@ from client.errors import UsageError
 if TYPE_CHECKING:
     from client.demo.evidence import Evidence, Truth
     from client.demo.figures import Figure
-    from realtime.rtc.impair import LinkTrace
+    from realtime.rtc.badlink.link import LinkTrace
 
 DEFAULT_TRACE = Path(__file__).with_name("default_trace.json")
 LAST_STEP_S = 6.0
@@ -86,7 +86,7 @@ class Progress:
 
 def run(options: argparse.Namespace) -> int:
     """Run both calls, write the results, print the figures; return 0."""
-    from realtime.rtc.impair import LinkTrace
+    from realtime.rtc.badlink.link import LinkTrace
 
     began = time.monotonic()
     try:

@@ -14,7 +14,7 @@ from client.demo.films import link_spans
 from client.demo.measure import Span
 from client.demo.plot import Panel, stack
 from models.generator import Image
-from realtime.rtc.impair import LinkTrace
+from realtime.rtc.badlink.link import LinkTrace
 
 STRIP_WIDTH = 300
 BIN_MS = 100.0

@@ -12,7 +12,7 @@ from client.demo.evidence import Evidence
 from client.demo.measure import Span
 from models.generator import Image
 from realtime.media_file import write_media
-from realtime.rtc.impair import LinkTrace
+from realtime.rtc.badlink.link import LinkTrace
 
 PANE = (480, 360)
 BAR = 44

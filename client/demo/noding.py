@@ -7,8 +7,8 @@ from typing import Any
 
 from client.demo.order import Order, Wire
 from client.hosting import filter_node, hosted, plain_node
-from realtime.rtc.callpath import TimelineEntry
-from realtime.rtc.node import LiplineNode
+from realtime.rtc.node.node import LiplineNode
+from realtime.rtc.node.path import TimelineEntry
 
 WATCH_S = 0.1
 NO_STATS: dict[str, Any] = {

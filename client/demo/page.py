@@ -9,7 +9,7 @@ from client.demo.drawings import contrast, legend, mouth, strip_html, strips_of,
 from client.demo.evidence import Evidence, Truth
 from client.demo.figures import Figure
 from client.demo.films import link_spans
-from realtime.rtc.impair import LinkTrace
+from realtime.rtc.badlink.link import LinkTrace
 
 
 def page(

@@ -13,7 +13,7 @@ from client.demo.clip import FPS
 from client.demo.sound import AUDIO_RATE, Samples
 from realtime.clock import Clock
 from realtime.media import AudioBlock, VideoFrame
-from realtime.rtc.sender import CallerPeer
+from realtime.rtc.send.caller import CallerPeer
 
 BLOCK = AUDIO_RATE // 50
 

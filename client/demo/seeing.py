@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from client.demo.sound import AUDIO_RATE, Samples
 from realtime.clock import Clock
 from realtime.media import VideoFrame
-from realtime.rtc.opus import OpusDecoder
-from realtime.rtc.receive import ReceivedStreams
+from realtime.rtc.receive.streams import ReceivedStreams
+from realtime.rtc.send.opus import OpusDecoder
 
 MAX_SECONDS = 120
 _WRAP = 1 << 32

@@ -13,7 +13,7 @@ from aiortc import RTCDataChannel, RTCPeerConnection
 from aiortc.exceptions import InvalidStateError
 
 from realtime.picture.stats import OutputStatus
-from realtime.rtc.aiortc_compat import survive_dead_path
+from realtime.rtc.aiortc import survive_dead_path
 
 CHANNEL = "lipline"
 MAX_MESSAGE_BYTES = 2_048

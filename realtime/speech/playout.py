@@ -22,7 +22,7 @@ _PER_MS = AUDIO_RATE / 1000.0
 
 
 class Decoder(Protocol):
-    """Turn packets into sound; `realtime.rtc.opus.OpusDecoder` is one. Blocks are (960,) int16 at 48 kHz."""
+    """Turn packets into sound; `realtime.rtc.send.opus.OpusDecoder` is one. Blocks are (960,) int16 at 48 kHz."""
 
     def __call__(self, payload: bytes) -> Block | None:
         """Return the block of a packet; None when it is broken."""

@@ -17,7 +17,7 @@ from client.sending import Sending, clip_tracks
 from models.alignment import MelWindow
 from realtime.clock import MonotonicClock
 from realtime.media_file import probe, read_audio, read_video, write_media
-from realtime.rtc.node import LiplineNode, NodeConfig
+from realtime.rtc.node.node import LiplineNode, NodeConfig
 
 NODES: list[LiplineNode] = []
 

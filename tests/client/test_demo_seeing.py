@@ -14,7 +14,7 @@ from realtime.media import FrameKind
 from realtime.media_file import write_media
 from realtime.picture.engine import Output
 from realtime.picture.monitor import LinkState
-from realtime.rtc.callpath import TimelineEntry
+from realtime.rtc.node.path import TimelineEntry
 
 
 def block(value: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from client.joining import offer_to_node
 from client.personal import open_personal, personal_file
 from models.catalog import model_path
 from realtime.clock import MonotonicClock
-from realtime.rtc.sender import CallerPeer
+from realtime.rtc.send.caller import CallerPeer
 from signaling.client import SignalingClient
 from signaling.messages import Role
 

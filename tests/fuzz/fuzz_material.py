@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from realtime.media import BLOCK_SAMPLES
-from realtime.rtc.aiortc_compat import MediaPacket
-from realtime.rtc.opus import OpusEncoder
+from realtime.rtc.aiortc import MediaPacket
+from realtime.rtc.send.opus import OpusEncoder
 
 U16 = st.integers(0, 0xFFFF)
 U32 = st.integers(0, 0xFFFFFFFF)

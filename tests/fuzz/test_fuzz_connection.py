@@ -26,9 +26,9 @@ from benchmarks.avskew.calling import connected
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock, VideoFrame
 from realtime.rtc.control import NodeControl
-from realtime.rtc.opus import OpusDecoder
-from realtime.rtc.receive import ReceivedStreams
-from realtime.rtc.sender import CallerPeer
+from realtime.rtc.receive.streams import ReceivedStreams
+from realtime.rtc.send.caller import CallerPeer
+from realtime.rtc.send.opus import OpusDecoder
 
 CLOCK = MonotonicClock()
 KEPT = 1100

@@ -14,7 +14,7 @@ from pyee.asyncio import AsyncIOEventEmitter
 from realtime.clock import FakeClock
 from realtime.picture.stats import OutputStatus
 from realtime.rtc.control import CHANNEL, MAX_MESSAGE_BYTES, Control, ControlType, NodeControl, decode, encode_output
-from realtime.rtc.sender import CallerPeer
+from realtime.rtc.send.caller import CallerPeer
 
 ODD = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10), st.lists(st.integers(), max_size=3),

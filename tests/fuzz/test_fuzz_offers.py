@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from models.alignment import MelWindow
 from realtime.rtc.control import open_channel
-from realtime.rtc.node import LiplineNode, NegotiationError
+from realtime.rtc.node.node import LiplineNode, NegotiationError
 
 WINDOW = MelWindow.for_lookahead(80.0)
 ODD = st.sampled_from(

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from benchmarks.soak.stepping import StepClock
 from models.alignment import MelWindow
 from realtime.media import BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
-from realtime.rtc.callpath import CallPath
-from realtime.rtc.opus import OpusDecoder, has_lbrr
-from realtime.rtc.rtpclock import StreamPair
+from realtime.rtc.node.path import CallPath
+from realtime.rtc.receive.rtpclock import StreamPair
+from realtime.rtc.send.opus import OpusDecoder, has_lbrr
 from realtime.speech.audio import SpeechPath
 from realtime.speech.jitter import JitterBuffer
 from realtime.speech.playout import SpeechPlayout

@@ -9,9 +9,9 @@ from fuzz_material import U16, U32, broken, depayloaded, fuzz, largest, media_pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.rtc.aiortc_compat import MediaPacket
-from realtime.rtc.assemble import EncodedFrame, FrameAssembler, begins_keyframe
-from realtime.rtc.videodecode import VideoDecoder
+from realtime.rtc.aiortc import MediaPacket
+from realtime.rtc.receive.assemble import EncodedFrame, FrameAssembler, begins_keyframe
+from realtime.rtc.receive.videodecode import VideoDecoder
 
 CODECS = ("VP8", "H264")
 PACKETS_KEPT = 1100

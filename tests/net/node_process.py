@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from client.hosting import filter_node, hosted  # noqa: E402
 from realtime.clock import MonotonicClock  # noqa: E402
-from realtime.rtc.node import LiplineNode  # noqa: E402
+from realtime.rtc.node.node import LiplineNode  # noqa: E402
 
 PERIOD_S = 0.2
 ROOM = "net"

@@ -29,8 +29,8 @@ import pytest
 from models.alignment import MelWindow
 from realtime.media import AudioBlock
 from realtime.media_file import read_audio
-from realtime.rtc.callpath import CallPath
-from realtime.rtc.opus import OpusDecoder, OpusEncoder
+from realtime.rtc.node.path import CallPath
+from realtime.rtc.send.opus import OpusDecoder, OpusEncoder
 
 pytestmark = pytest.mark.vm
 

@@ -11,11 +11,11 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from models.alignment import WAV2LIP_WINDOW
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock, VideoFrame
-from realtime.rtc.negotiate import NegotiationError
-from realtime.rtc.node import LiplineNode
-from realtime.rtc.plain import PlainNode
-from realtime.rtc.receive import ReceivedStreams
-from realtime.rtc.sender import CallerPeer
+from realtime.rtc.node.negotiate import NegotiationError
+from realtime.rtc.node.node import LiplineNode
+from realtime.rtc.node.plain import PlainNode
+from realtime.rtc.receive.streams import ReceivedStreams
+from realtime.rtc.send.caller import CallerPeer
 from signaling.agent import Node, NodeAgent
 from signaling.client import SignalingClient
 from signaling.messages import Answer, Candidate, Offer, PeerJoined, PeerLeft, Role

@@ -1,0 +1,80 @@
+"""Private access to the clocks that aiortc's senders report. Import it through `realtime.rtc.aiortc` only."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiortc import RTCRtpSender
+from aiortc.rtp import RtcpSrPacket
+
+from realtime.rtc.aiortc.guard import Undo, private, set_private, wrap
+
+_WRAP = 1 << 32
+_UNIX_EPOCH_S = 2_208_988_800
+"""NTP counts from 1900 (RFC 5905)."""
+
+# --- Sender reports of one instant -----------------------------------------------------------------------------------
+# Cause: a report pairs the last packet's RTP timestamp with the time at which that packet was sent, so that encoding,
+#   and every stall of it, is skew between sound and picture to whoever aligns them by reports, as browsers do.
+# Evidence: RTCRtpSender._run_rtp sets `__ntp_timestamp` after each packet and adds a random start to the encoder's
+#   timestamps, a local variable; `_run_rtcp` reads both fields, notes `__lsr` and calls `self._send_rtcp(packets)`;
+#   `_handle_rtcp_packet` compares `__lsr` with what a receiver report repeats. `_next_encoded_frame` is called again
+#   when all packets of the frame before are sent, and `__packet_count` tells whether they were.
+# Removal: aiortc's reports are of the instant of sampling.
+
+
+def report_media_time(sender: RTCRtpSender, unix_ms: Callable[[int], float | None]) -> Undo:
+    """Let sender reports pair RTP timestamps with the time that their media is of (RFC 3550, 6.4.1).
+
+    `unix_ms(timestamp)` says that of a timestamp as the track gave it, in ms since 1970; None leaves a report as it is.
+    """
+    stamps = _Stamps(sender, unix_ms)
+    undo = [
+        wrap(sender, "_next_encoded_frame", stamps.next_encoded_frame),
+        wrap(sender, "_send_rtcp", stamps.send_rtcp),
+    ]
+
+    def take_off() -> None:
+        for each in reversed(undo):
+            each()
+
+    return take_off
+
+
+class _Stamps:
+    def __init__(self, sender: RTCRtpSender, unix_ms: Callable[[int], float | None]) -> None:
+        self._sender = sender
+        self._unix_ms = unix_ms
+        self._origin: int | None = None
+        self._timestamp: int | None = None
+        self._packets = 0
+
+    async def next_encoded_frame(self, original: Callable[..., Awaitable[Any]], codec: Any) -> Any:
+        self._learn_origin()
+        frame = await original(codec)
+        if frame is not None:
+            self._timestamp = int(frame.timestamp)
+            self._packets = private(self._sender, RTCRtpSender, "__packet_count")
+        return frame
+
+    def _learn_origin(self) -> None:
+        sent = self._timestamp is not None and private(self._sender, RTCRtpSender, "__packet_count") > self._packets
+        if self._origin is None and self._timestamp is not None and sent:
+            self._origin = (private(self._sender, RTCRtpSender, "__rtp_timestamp") - self._timestamp) % _WRAP
+
+    async def send_rtcp(self, original: Callable[..., Awaitable[None]], packets: list[Any]) -> None:
+        for packet in packets:
+            if isinstance(packet, RtcpSrPacket) and packet.sender_info.ntp_timestamp:
+                self._correct(packet)
+        await original(packets)
+
+    def _correct(self, report: RtcpSrPacket) -> None:
+        if self._origin is None or self._timestamp is None:
+            return
+        # The report may be of the frame before the newest: nearest to that, without the wrap.
+        behind = (self._timestamp + self._origin - report.sender_info.rtp_timestamp + _WRAP // 2) % _WRAP - _WRAP // 2
+        unix_ms = self._unix_ms(self._timestamp - behind)
+        if unix_ms is None:
+            return
+        ntp = round((unix_ms / 1000.0 + _UNIX_EPOCH_S) * _WRAP)
+        report.sender_info.ntp_timestamp = ntp
+        set_private(self._sender, RTCRtpSender, "__lsr", ntp >> 16 & 0xFFFFFFFF)

@@ -1,0 +1,1 @@
+"""A bad network made to order: rate, queue, delay, jitter and loss, seeded."""

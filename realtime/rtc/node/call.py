@@ -1,0 +1,248 @@
+"""One publisher's call: what comes from it over one connection after another, filtered by one path that outlives them.
+
+A connection that breaks takes nothing with it: history, synthesis and media time go on, and the next offer of the same
+peer is received into them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiortc import RTCConfiguration, RTCPeerConnection
+
+from models.alignment import MelWindow
+from realtime.clock import Clock
+from realtime.face.worker import SynthWorker
+from realtime.media import AudioBlock, OutputFrame
+from realtime.picture.stats import OutputStatus
+from realtime.rtc.node.connection import CallLink
+from realtime.rtc.node.negotiate import NegotiationError, answer
+from realtime.rtc.node.path import CallPath, PathConfig, TimelineEntry
+from realtime.rtc.receive.sourceclock import SourceClock
+
+_LOG = logging.getLogger(__name__)
+YOU_MS = 1_000.0
+
+
+class Audience(Protocol):
+    """Hear what a call gives and that it is over; all on the event loop, and none may block."""
+
+    def block(self, call: "Call", block: AudioBlock) -> None:
+        """Take 20 ms of sound."""
+
+    def frame(self, call: "Call", frame: OutputFrame) -> None:
+        """Take a picture."""
+
+    def status(self, call: "Call", status: OutputStatus) -> None:
+        """Take what is shown now, for the viewers; the publisher hears it from the call."""
+
+    def over(self, call: "Call") -> None:
+        """End the call with `close`: its publisher said goodbye, stayed away for too long, or the call broke down."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallSetup:
+    """Set one call; `grace_s` is how long it waits for a connection, `report_ms` how often it tells what is shown."""
+
+    path: PathConfig
+    rtc: RTCConfiguration
+    grace_s: float = 30.0
+    report_ms: float = 250.0
+
+
+class Call:
+    """Filter what one publisher sends. One event loop; `await close()` in a `finally`.
+
+    `synth` makes the renderer in its thread and says what it hears; it is called once, at the first connection.
+    `start_ms()` gives the media time at which the call begins.
+    """
+
+    def __init__(
+        self,
+        peer_id: str,
+        setup: CallSetup,
+        clock: Clock,
+        audience: Audience,
+        *,
+        name: str = "",
+        main: bool = False,
+        synth: Callable[[], Awaitable[tuple[SynthWorker | None, MelWindow]]],
+        start_ms: Callable[[], float],
+    ) -> None:
+        self.peer_id, self.name, self.main = peer_id, name, main
+        self.worker: SynthWorker | None = None
+        self._setup = setup
+        self._clock = clock
+        self._audience = audience
+        self._synth = synth
+        self._start_ms = start_ms
+        self._path: CallPath | None = None
+        self._source = SourceClock()
+        self._link: CallLink | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._grace: asyncio.TimerHandle | None = None
+        self._received: dict[str, int] = {}
+        self._lock = asyncio.Lock()
+        self._over = False
+
+    @property
+    def pc(self) -> RTCPeerConnection | None:
+        """Return the present connection; None before the first."""
+        return self._link.pc if self._link else None
+
+    async def connect(self, offer_sdp: str) -> str:
+        """Answer an offer of the publisher; the new connection takes the place of the one before.
+
+        Raises:
+            NegotiationError: the offer is not usable (what was before goes on), or the call ended meanwhile.
+        """
+        async with self._lock:
+            self._require_open()
+            path = await self._begin()
+            link = self._make_link(path)
+            try:
+                sdp = await answer(link.pc, offer_sdp)
+                self._require_open()
+                link.begin()
+            except BaseException:
+                await link.close()
+                raise
+            before, self._link = self._link, link
+            self._run(path)
+            self._stop_waiting()
+            self._wait_for_connection()
+            self._follow(link)
+            if before is not None:
+                await self._retire(before)
+            return sdp
+
+    def timeline(self) -> list[TimelineEntry]:
+        """Return what the last ticks did."""
+        return list(self._path.timeline) if self._path else []
+
+    def snapshot(self) -> dict[str, object]:
+        """Return the counters of path, renderer and reception, ready for JSON; received ones over all connections."""
+        if self._path is None:
+            return {}
+        seen: dict[str, object] = {}
+        if self.worker is not None:
+            seen = {
+                "synthErrors": self.worker.errors,
+                "synthLastError": self.worker.last_error,
+                "framesObserved": self.worker.frames_observed,
+                "facesFound": self.worker.faces_found,
+                "synthJobsSkipped": self.worker.jobs_skipped,
+            }
+        received = {f"caller.{name}": value for name, value in self._received_now().items()}
+        return {**self._path.snapshot(), **seen, **received}
+
+    async def close(self) -> None:
+        """End the call: connection, tasks and thread. Waits for a `connect` that runs. Idempotent."""
+        self._over = True
+        self._stop_waiting()
+        async with self._lock:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._tasks.clear()
+            if self._link is not None:
+                await self._link.close()
+            if self.worker is not None:
+                await asyncio.to_thread(self.worker.close)
+
+    # --- the parts that last -----------------------------------------------------------------------------------------
+
+    async def _begin(self) -> CallPath:
+        if self._path is None:
+            self.worker, window = await self._synth()
+            self._require_open()
+            self._path = CallPath(
+                self._clock,
+                window,
+                self.worker,
+                on_block=lambda block: self._audience.block(self, block),
+                on_frame=lambda frame: self._audience.frame(self, frame),
+                config=self._setup.path,
+                start_ms=self._start_ms(),
+            )
+            self._path.source_ms = self._source.ms
+        return self._path
+
+    def _run(self, path: CallPath) -> None:
+        if self._tasks:
+            return
+        self._tasks = [
+            asyncio.create_task(path.run(), name="call"),
+            asyncio.create_task(self._report(path), name="call status"),
+        ]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
+
+    async def _report(self, path: CallPath) -> None:
+        due_ms = self._clock.now_ms()
+        told, told_ms = "", 0.0
+        while True:
+            due_ms = max(due_ms + self._setup.report_ms, self._clock.now_ms())
+            await self._clock.sleep_until(due_ms)
+            status = path.status()
+            self._audience.status(self, status)
+            # Every word to the publisher costs an ack on the uplink that may carry speech alone.
+            if self._link is not None and (status.state != told or due_ms - told_ms >= YOU_MS):
+                self._link.control.tell(status, you=True)
+                told, told_ms = status.state, due_ms
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and task.exception() is not None:
+            _LOG.error("a call broke down", exc_info=task.exception())
+            self._tell_over()
+
+    # --- the parts that change ---------------------------------------------------------------------------------------
+
+    def _make_link(self, path: CallPath) -> CallLink:
+        link = CallLink(self._setup.rtc, self._clock, path, self._source, lambda: self._said_goodbye(link))
+        link.pc.on("connectionstatechange", lambda: self._follow(link))
+        return link
+
+    def _follow(self, link: CallLink) -> None:
+        if link is not self._link:
+            return
+        state = link.pc.connectionState
+        if state == "connected":
+            self._stop_waiting()
+        elif state in ("failed", "closed"):
+            _LOG.info("a publisher's connection is %s", state)
+            self._wait_for_connection()
+
+    def _said_goodbye(self, link: CallLink) -> None:
+        # A goodbye (RTCP BYE) is an end and no outage: nobody is shown talking who has left.
+        if link is self._link:
+            self._tell_over()
+
+    def _wait_for_connection(self) -> None:
+        if self._grace is None and not self._over:
+            self._grace = asyncio.get_running_loop().call_later(self._setup.grace_s, self._tell_over)
+
+    def _stop_waiting(self) -> None:
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
+
+    def _tell_over(self) -> None:
+        if not self._over:
+            self._over = True
+            self._audience.over(self)
+
+    def _require_open(self) -> None:
+        if self._over:
+            raise NegotiationError("the call ended while the offer was being answered: offer again")
+
+    async def _retire(self, link: CallLink) -> None:
+        await link.close()
+        for name, value in vars(link.streams.counters).items():
+            self._received[name] = self._received.get(name, 0) + value
+
+    def _received_now(self) -> dict[str, int]:
+        present = vars(self._link.streams.counters) if self._link else {}
+        return {name: self._received.get(name, 0) + value for name, value in present.items()}

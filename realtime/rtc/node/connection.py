@@ -1,0 +1,75 @@
+"""One connection of a publisher: its media go to its call, and its data channel speaks for both sides."""
+
+from collections.abc import Callable
+
+from aiortc import RTCConfiguration, RTCPeerConnection
+
+from realtime.clock import Clock
+from realtime.rtc.aiortc import Undo, read_at_once
+from realtime.rtc.badlink.transport import ImpairedReceive
+from realtime.rtc.control import NodeControl
+from realtime.rtc.node.goodbye import tap_goodbye
+from realtime.rtc.node.path import CallPath
+from realtime.rtc.receive.sourceclock import SourceClock
+from realtime.rtc.receive.streams import ReceivedStreams
+
+BROWSER_BPS = 150_000
+
+
+class CallLink:
+    """Receive one connection into `path`; `said_goodbye()` is called when the publisher left. Event loop only."""
+
+    def __init__(
+        self, rtc: RTCConfiguration, clock: Clock, path: CallPath, source: SourceClock, said_goodbye: Callable[[], None]
+    ) -> None:
+        self._clock = clock
+        self._limit: ImpairedReceive | None = None
+        self._closed = False
+        self._undo: list[Undo] = []
+        self.pc = RTCPeerConnection(rtc)
+        self.streams = ReceivedStreams(
+            self.pc, clock, on_audio_packet=self._audio_packet, on_video_frame=path.video_frame
+        )
+        self._path = path
+        self._saw = source.begin(self.streams.pair.audio_ms)
+        tap_goodbye(self.pc, said_goodbye)
+        self.control = NodeControl.attach(self.pc, self._video_flows, self._try_link, self._pinged)
+        # Our caller watches its link all the time; a browser has nothing but REMB, and climbs back too slowly.
+        self.streams.least_remb = lambda: 0 if self.control.pinged else BROWSER_BPS
+
+    def _audio_packet(self, sequence: int, timestamp: int, payload: bytes, arrival_ms: float) -> None:
+        self._saw(timestamp)
+        self._path.audio_packet(sequence, timestamp, payload, arrival_ms)
+
+    def begin(self) -> None:
+        """Read all that comes; call it when the connection was answered."""
+        self._undo.append(read_at_once(self.pc))
+
+    def _video_flows(self, flows: bool) -> None:
+        # A page pings while its video rests and then no more: it does not know when its link grows narrow.
+        self.control.pinged = self.control.pinged and not flows
+        self._path.video_flows(flows)
+
+    def _pinged(self, size: int, answer: Callable[[], None]) -> None:
+        # A link that is bad on purpose is bad for what measures it as well.
+        if self._limit is None:
+            answer()
+        else:
+            self._limit.carry(size, answer)
+
+    def _try_link(self, kbps: float | None) -> None:
+        if self._closed:
+            return
+        if self._limit is None:
+            self._limit = ImpairedReceive(self.pc, self._clock)
+        self._limit.set_rate(kbps)
+
+    async def close(self) -> None:
+        """End the connection and what belongs to it."""
+        self._closed = True
+        for undo in self._undo:
+            undo()
+        await self.streams.close()
+        if self._limit is not None:
+            await self._limit.close()
+        await self.pc.close()

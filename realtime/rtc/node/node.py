@@ -1,0 +1,261 @@
+"""The lipline node: takes the media of everybody who publishes in a room, gives every viewer the filtered call.
+
+Negotiation is by SDP in, SDP out; who carries the SDP is no matter of this room (see signaling/agent.py).
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from math import ceil
+
+from aiortc import RTCConfiguration, RTCPeerConnection
+
+from models.alignment import MelWindow
+from realtime.clock import Clock, MonotonicClock
+from realtime.face.worker import SynthWorker
+from realtime.media import BLOCK_MS, AudioBlock, OutputFrame
+from realtime.picture.stats import OutputStatus
+from realtime.picture.synth_api import FaceRenderer
+from realtime.rtc.node.call import Call, CallSetup
+from realtime.rtc.node.negotiate import NegotiationError, add_candidate
+from realtime.rtc.node.path import PathConfig, TimelineEntry
+from realtime.rtc.node.view import View
+
+__all__ = ["LiplineNode", "NegotiationError", "NodeConfig"]
+
+RendererFactory = Callable[[], FaceRenderer]
+PersonalRenderer = Callable[[str], tuple[FaceRenderer, MelWindow] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """Set the node: the call's parts, ICE servers (none: host candidates only), what viewers are sent.
+
+    Attributes:
+        path: a call's parts.
+        rtc: ICE servers of every connection.
+        audio_bitrate: Opus to viewers in bit/s.
+        video_bitrates: least, first and greatest bit rate of video to viewers in bit/s.
+        max_callers: so many publishers are filtered at once; each costs a renderer and its thread.
+        max_views: so many connections to viewers are open at once; each costs an encoder.
+        grace_s: so long a publisher's call goes on without a connection, in s.
+        report_ms: time between two words about what is shown, in ms.
+    """
+
+    path: PathConfig = field(default_factory=PathConfig)
+    rtc: RTCConfiguration = field(default_factory=lambda: RTCConfiguration(iceServers=[]))
+    audio_bitrate: int = 32_000
+    video_bitrates: tuple[int, int, int] = (30_000, 1_200_000, 3_000_000)
+    max_callers: int = 4
+    max_views: int = 64
+    grace_s: float = 30.0
+    report_ms: float = 250.0
+
+
+class LiplineNode:
+    """Filter one room: a call for each publisher, and any number of viewers of each.
+
+    `renderer` makes the synthesizer of a publisher, off the event loop; None repeats the last frame through an outage.
+    `window` is the generator's. `personal` makes both for a publisher by name, or None where it has none of their own.
+    One event loop; `await close()` in a `finally`.
+    """
+
+    def __init__(
+        self, renderer: RendererFactory | None, window: MelWindow, *, personal: PersonalRenderer | None = None,
+        config: NodeConfig | None = None, clock: Clock | None = None,
+    ) -> None:  # fmt: skip
+        self.config = config or NodeConfig()
+        self._personal = personal
+        self._clock = clock or MonotonicClock()
+        self._renderer = renderer
+        self._window = window
+        self._zero_ms = self._clock.now_ms()
+        self._calls: dict[str, Call] = {}
+        self._views: dict[tuple[str, str], View] = {}
+        self._last_timeline: list[TimelineEntry] = []
+        self._last_snapshot: dict[str, object] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    # --- offers ------------------------------------------------------------------------------------------------------
+
+    async def accept_caller(
+        self, offer_sdp: str, peer_id: str = "caller", name: str = "", *, main: bool = False
+    ) -> str:
+        """Answer the offer of a publisher called `name` (it sends audio and video) and begin its call.
+
+        Who publishes already, under the same name, goes on: only the connection is replaced. `main` makes it the one
+        that viewers of nobody in particular see; without such a one they see who published first.
+
+        Raises:
+            NegotiationError: the offer is not usable, or too many publish already.
+        """
+        call = self._calls.get(peer_id)
+        if call is not None and call.name != name:
+            await self._end(call)
+            call = None
+        if call is None:
+            call = self._reserve(peer_id, name, main)
+        try:
+            return await call.connect(offer_sdp)
+        except BaseException:
+            if call.pc is None:
+                await self._end(call)
+            raise
+
+    def _reserve(self, peer_id: str, name: str, main: bool) -> Call:
+        if self._closed:
+            raise NegotiationError("the node is closed: it answers no offer")
+        if len(self._calls) >= self.config.max_callers:
+            raise NegotiationError(f"this node filters at most {self.config.max_callers} people at once: only watch")
+        setup = CallSetup(self.config.path, self.config.rtc, self.config.grace_s, self.config.report_ms)
+        call = Call(
+            peer_id, setup, self._clock, self, name=name, main=main,
+            synth=lambda: self._synth_for(name), start_ms=self._now_ms,
+        )  # fmt: skip
+        self._calls[peer_id] = call
+        return call
+
+    def _now_ms(self) -> float:
+        # Media time never goes back for the viewers, whoever calls.
+        return ceil((self._clock.now_ms() - self._zero_ms) / BLOCK_MS + 3) * BLOCK_MS
+
+    async def _synth_for(self, name: str) -> tuple[SynthWorker | None, MelWindow]:
+        """Return the renderer of the publisher called `name`, in its thread, and what it hears."""
+        own = await asyncio.to_thread(self._personal, name) if self._personal else None
+        if own is not None:
+            return SynthWorker(own[0]), own[1]
+        return SynthWorker(await asyncio.to_thread(self._renderer)) if self._renderer else None, self._window
+
+    async def accept_viewer(self, offer_sdp: str, peer_id: str = "viewer", of: str = "") -> str:
+        """Answer the offer of who wants to see `of` ("": the main speaker); frames flow as soon as there are any.
+
+        A viewer sees each publisher over a connection of its own; a new offer for the same one replaces it.
+
+        Raises:
+            NegotiationError: the offer is not usable, too many watch already, or the viewer left meanwhile.
+        """
+        key = peer_id, of
+        await self._drop_view(key)
+        if len(self._views) >= self.config.max_views:
+            raise NegotiationError(f"this node sends to at most {self.config.max_views} views at once: try again later")
+        if self._closed:
+            raise NegotiationError("the node is closed: it answers no offer")
+        view = View(
+            self._clock, of=of, rtc=self.config.rtc, audio_bitrate=self.config.audio_bitrate,
+            video_bitrates=self.config.video_bitrates, gone=lambda: self._spawn(self._drop_view(key, view)),
+        )  # fmt: skip
+        self._views[key] = view
+        try:
+            sdp = await view.connect(offer_sdp)
+        except BaseException:
+            await self._drop_view(key, view)
+            raise
+        if self._views.get(key) is not view:
+            raise NegotiationError("the viewer left while its offer was being answered")
+        return sdp
+
+    async def add_candidate(self, peer_id: str, candidate: str, mid: str = "", of: str = "") -> None:
+        """Add a remote ICE candidate line ("candidate:..."); unknown peers and broken lines are ignored.
+
+        It belongs to the connection that shows `of` to `peer_id`; without `of`, to the one `peer_id` publishes on.
+        """
+        pc: RTCPeerConnection | None = None
+        if not of and peer_id in self._calls:
+            pc = self._calls[peer_id].pc
+        elif (peer_id, of) in self._views:
+            pc = self._views[peer_id, of].pc
+        if pc is not None:
+            await add_candidate(pc, candidate, mid)
+
+    # --- ends --------------------------------------------------------------------------------------------------------
+
+    async def drop(self, peer_id: str) -> None:
+        """End what `peer_id` has here: its call, with its viewers' connections, and its own views."""
+        for key in [key for key in self._views if key[0] == peer_id]:
+            await self._drop_view(key)
+        if peer_id in self._calls:
+            await self._end(self._calls[peer_id])
+
+    async def close(self) -> None:
+        """End every connection, task and thread. Idempotent."""
+        self._closed = True
+        for call in list(self._calls.values()):
+            await self._end(call)
+        for key in list(self._views):
+            await self._drop_view(key)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _end(self, call: Call) -> None:
+        if self._calls.get(call.peer_id) is call:
+            if call is self._main():
+                self._last_timeline, self._last_snapshot = call.timeline(), self._counted(call)
+            del self._calls[call.peer_id]
+            for key in [key for key, view in self._views.items() if view.of == call.peer_id]:
+                self._spawn(self._drop_view(key))
+        await call.close()
+
+    async def _drop_view(self, key: tuple[str, str], only: View | None = None) -> None:
+        view = self._views.get(key)
+        if view is None or (only is not None and view is not only):
+            return
+        del self._views[key]
+        await view.close()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        if self._closed:
+            work.close()
+            return
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- what a call gives (`Audience`) ------------------------------------------------------------------------------
+
+    def block(self, call: Call, block: AudioBlock) -> None:
+        """Pass sound to who watches."""
+        for view in self._watching(call):
+            view.put_block(block)
+
+    def frame(self, call: Call, frame: OutputFrame) -> None:
+        """Pass a picture to who watches."""
+        for view in self._watching(call):
+            view.put_frame(frame)
+
+    def status(self, call: Call, status: OutputStatus) -> None:
+        """Tell who watches what they are shown."""
+        for view in self._watching(call):
+            view.tell(status)
+
+    def over(self, call: Call) -> None:
+        """End a call that is over."""
+        self._spawn(self._end(call))
+
+    def _watching(self, call: Call) -> list[View]:
+        main = call is self._main()
+        return [view for view in self._views.values() if view.of == call.peer_id or (main and not view.of)]
+
+    def _main(self) -> Call | None:
+        first = next(iter(self._calls.values()), None)
+        return next((call for call in self._calls.values() if call.main), first)
+
+    # --- figures -----------------------------------------------------------------------------------------------------
+
+    def timeline(self) -> list[TimelineEntry]:
+        """Return what the last ticks of the main speaker's present or last call did (20 minutes at 25 a second)."""
+        main = self._main()
+        return main.timeline() if main else self._last_timeline
+
+    def snapshot(self, peer_id: str | None = None) -> dict[str, object]:
+        """Return counters, ready for JSON: those of the publisher `peer_id`, empty where there is none of that id.
+
+        Without `peer_id` they are those of the main speaker's present or last call; empty before the first.
+        """
+        call = self._main() if peer_id is None else self._calls.get(peer_id)
+        if call is None:
+            return self._last_snapshot if peer_id is None else {}
+        return self._counted(call)
+
+    def _counted(self, call: Call) -> dict[str, object]:
+        return {**call.snapshot(), "viewers": len(self._watching(call))}

@@ -1,0 +1,88 @@
+"""One person's view of another: the filtered sound and picture, sent over a peer connection of its own."""
+
+import time
+from collections.abc import Callable
+
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
+
+from realtime.clock import Clock
+from realtime.media import AudioBlock, OutputFrame
+from realtime.picture.stats import OutputStatus
+from realtime.rtc.aiortc import BitrateBounds, VideoSendControl, report_media_time
+from realtime.rtc.control import NodeControl
+from realtime.rtc.node.negotiate import answer
+from realtime.rtc.send.mediantp import MediaNtp
+from realtime.rtc.send.tracks import BlockAudioTrack, EngineVideoTrack
+
+
+class View:
+    """Send what one publisher shows to one viewer. One event loop; `await close()` in a `finally`.
+
+    `of` is the publisher's peer id, "" for whoever is the room's main speaker. `gone()` is called when the connection
+    failed or the viewer closed it.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        of: str,
+        rtc: RTCConfiguration,
+        audio_bitrate: int,
+        video_bitrates: tuple[int, int, int],
+        gone: Callable[[], None],
+    ) -> None:
+        self.of = of
+        self.pc = RTCPeerConnection(rtc)
+        self.control: VideoSendControl | None = None
+        self._bitrates = video_bitrates
+        self._clock = clock
+        self._ntp = MediaNtp()
+        self._audio = BlockAudioTrack(clock, zero_ms=0.0, bitrate=audio_bitrate)
+        self._video = EngineVideoTrack(zero_ms=0.0)
+        self._channel = NodeControl.attach(self.pc)
+
+        def changed() -> None:
+            if self.pc.connectionState in ("failed", "closed"):
+                gone()
+
+        self.pc.on("connectionstatechange", changed)
+
+    async def connect(self, offer_sdp: str) -> str:
+        """Answer the viewer's offer (it receives audio and video).
+
+        Raises:
+            NegotiationError: the offer is not usable.
+        """
+
+        def add_tracks() -> None:
+            self._report(self.pc.addTrack(self._audio), self._audio.media_ms)
+            video = self.pc.addTrack(self._video)
+            self.control = VideoSendControl(video, BitrateBounds(*self._bitrates))
+            self._report(video, self._video.media_ms)
+
+        return await answer(self.pc, offer_sdp, add_tracks)
+
+    def _report(self, sender: RTCRtpSender, media_ms: Callable[[int], float]) -> None:
+        report_media_time(
+            sender, lambda pts: self._ntp.unix_ms(media_ms(pts), self._clock.now_ms(), time.time() * 1000.0)
+        )
+
+    def put_block(self, block: AudioBlock) -> None:
+        """Send 20 ms of sound."""
+        self._ntp.note(block.leaves_ms, self._clock.now_ms())
+        self._audio.put(block)
+
+    def put_frame(self, frame: OutputFrame) -> None:
+        """Send a picture."""
+        self._video.put(frame.image, frame.leaves_ms)
+
+    def tell(self, status: OutputStatus) -> None:
+        """Say over the data channel, if the viewer opened one, what it is shown."""
+        self._channel.tell(status)
+
+    async def close(self) -> None:
+        """End the connection. Idempotent."""
+        self._audio.stop()
+        self._video.stop()
+        await self.pc.close()

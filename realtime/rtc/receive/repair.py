@@ -1,0 +1,70 @@
+"""Make frames of one lossy video stream: ask again for what is lost, then for a keyframe. Pure."""
+
+from realtime.rtc.receive.assemble import EncodedFrame, FrameAssembler, Packet
+from realtime.rtc.receive.nack import NackTracker
+
+# Who sends nothing at all has paused, or cannot be reached: then keyframes are not asked for either.
+SILENCE_MS = 2_000.0
+
+
+class VideoRepair:
+    """Join assembly (`FrameAssembler`) and requests (`NackTracker`). Times are monotonic ms.
+
+    Call `add` for each packet and, while `pending`, every 10 ms or so `poll`, then send what `requests` and
+    `keyframe_due` ask for.
+    """
+
+    def __init__(self, assembler: FrameAssembler | None = None, tracker: NackTracker | None = None) -> None:
+        self.assembler = assembler or FrameAssembler()
+        self.tracker = tracker or NackTracker()
+        self._ssrc: int | None = None
+        self._last_ms = 0.0
+
+    @property
+    def ssrc(self) -> int | None:
+        """Return the stream that packets come from; None before the first."""
+        return self._ssrc
+
+    def add(self, packet: Packet, now_ms: float) -> list[EncodedFrame]:
+        """Take in a packet, sent again or not; return the frames, in order, that are complete now."""
+        if packet.ssrc != self._ssrc:
+            self._ssrc = packet.ssrc
+            self.tracker.reset()
+        self._last_ms = now_ms
+        self.tracker.received(packet.sequence, now_ms)
+        waited = not self.assembler.lost
+        return self._after(self.assembler.add(packet, now_ms), waited)
+
+    def poll(self, now_ms: float) -> list[EncodedFrame]:
+        """Let time pass; return the frames that are complete now."""
+        self.assembler.rtt_ms = self.tracker.rtt_ms
+        waited = not self.assembler.lost
+        return self._after(self.assembler.poll(now_ms), waited)
+
+    def lost_reference(self) -> None:
+        """Go on with a keyframe: the decoder failed, or a frame was thrown away."""
+        self.assembler.lost_reference()
+        self.tracker.give_up()
+
+    def requests(self, now_ms: float) -> list[int]:
+        """Return the sequence numbers (uint16) to ask for again now; they count as asked for."""
+        return self.tracker.due(now_ms)
+
+    def keyframe_due(self, now_ms: float) -> bool:
+        """Tell whether to ask for a keyframe now; it counts as asked for."""
+        return self._flows(now_ms) and self.assembler.pli_due(now_ms)
+
+    def pending(self, now_ms: float) -> bool:
+        """Return whether something is missing, so that time matters and not only packets."""
+        return self.tracker.missing > 0 or (self.assembler.needs_keyframe and self._flows(now_ms))
+
+    def _flows(self, now_ms: float) -> bool:
+        return self._ssrc is not None and now_ms - self._last_ms < SILENCE_MS
+
+    def _after(self, frames: list[EncodedFrame], waited: bool) -> list[EncodedFrame]:
+        if self.assembler.lost:
+            if waited:
+                self.tracker.give_up()  # what was missing until now is of no use before a keyframe
+        else:
+            self.tracker.forget_before(self.assembler.next_sequence)
+        return frames

@@ -1,0 +1,179 @@
+"""Our caller: sends video and speech, and gives up the video when the uplink cannot carry both."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from aiortc import RTCPeerConnection, RTCRtpSender
+from aiortc.rtcconfiguration import RTCConfiguration
+
+from realtime.clock import Clock
+from realtime.media import AudioBlock, VideoFrame
+from realtime.rtc.aiortc import (
+    BitrateBounds,
+    SenderFeedback,
+    Undo,
+    VideoSendControl,
+    quiet_reports,
+    report_media_time,
+    tap_sender_feedback,
+)
+from realtime.rtc.control import Control, ControlType, decode, open_channel, send
+from realtime.rtc.send.mediantp import MediaNtp
+from realtime.rtc.send.packer import SpeechMode
+from realtime.rtc.send.tracks import BlockAudioTrack, EngineVideoTrack
+from realtime.rtc.send.uplink import Action, LiftLimit, PauseVideo, ResumeVideo, SendPing, UplinkWatch
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.02
+REPEAT_MS = 100.0
+REPEAT_PAUSED_MS = 300.0
+# While video rests: 20 kbit/s in packets of 40 ms are 31 on the wire, with in-band FEC; 24 in packets of 20 ms are 47.
+LOW_SPEECH = SpeechMode(20_000, expected_loss=25, frames=2)
+
+
+class CallerPeer:
+    """Send one caller's media over a peer connection that this object owns.
+
+    Push media with `put_frame` and `put_audio` in real time, negotiate with `pc` (offer side), then `start`. While the
+    uplink is bad `video_paused` is true and speech goes on. Belongs to one event loop; `await close()` in a `finally`.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        zero_ms: float,
+        configuration: RTCConfiguration | None = None,
+        bounds: BitrateBounds | None = None,
+        audio_bitrate: int = 24_000,
+        watch: UplinkWatch | None = None,
+        on_video: Callable[[bool, str], None] | None = None,
+    ) -> None:
+        """Make the connection and its tracks.
+
+        `zero_ms` is the media time that both tracks count from; `on_video(flows, reason)` hears of pauses and returns.
+        """
+        self._clock = clock
+        self._watch = watch or UplinkWatch()
+        self._on_video = on_video
+        self._task: asyncio.Task[None] | None = None
+        self._change = 0
+        self._acked = 0
+        self._repeat_ms = 0.0
+        self._audio_bitrate = audio_bitrate
+        self.pc = RTCPeerConnection(configuration)
+        self.video = EngineVideoTrack(zero_ms=zero_ms)
+        self.audio = BlockAudioTrack(clock, zero_ms=zero_ms, bitrate=audio_bitrate)
+        self._channel = open_channel(self.pc)
+        self._channel.on("message", self._on_message)
+        audio_sender = self.pc.addTrack(self.audio)
+        video_sender = self.pc.addTrack(self.video)
+        self._prefer("audio", "audio/opus")
+        self.control = VideoSendControl(video_sender, bounds or BitrateBounds(30_000, 600_000, 900_000), clock)
+        self._undo: list[Undo] = [
+            tap_sender_feedback(sender, self._on_feedback) for sender in (audio_sender, video_sender)
+        ]
+        self._undo.append(quiet_reports(video_sender, lambda: self.control.paused))
+        self._ntp = MediaNtp()
+        self._undo.append(report_media_time(audio_sender, lambda pts: self._unix_ms(self.audio.media_ms(pts))))
+        self._undo.append(report_media_time(video_sender, lambda pts: self._unix_ms(self.video.media_ms(pts))))
+
+    @property
+    def video_paused(self) -> bool:
+        """Return whether the video rests because of the uplink."""
+        return self.control.paused
+
+    def put_frame(self, frame: VideoFrame) -> None:
+        """Offer a captured frame; it is dropped while video is paused."""
+        self._ntp.note(frame.media_ms, self._clock.now_ms())
+        if not self.control.paused:
+            self.video.put(frame.image, frame.media_ms)
+
+    def put_audio(self, block: AudioBlock) -> None:
+        """Queue 20 ms of captured speech."""
+        self._ntp.note(block.leaves_ms, self._clock.now_ms())
+        self.audio.put(block)
+
+    def start(self) -> None:
+        """Begin to watch the uplink; the watch sleeps until the data channel opens."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop the watch and close the connection. Idempotent."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        for undo in self._undo:
+            undo()
+        self._undo.clear()
+        await self.pc.close()
+
+    def _unix_ms(self, media_ms: float) -> float | None:
+        return self._ntp.unix_ms(media_ms, self._clock.now_ms(), time.time() * 1000.0)
+
+    def _prefer(self, kind: str, mime: str) -> None:
+        codecs = [c for c in RTCRtpSender.getCapabilities(kind).codecs if c.mimeType.lower() == mime]
+        for transceiver in self.pc.getTransceivers():
+            if transceiver.kind == kind:
+                transceiver.setCodecPreferences(codecs)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            if self._channel.readyState != "open":
+                continue
+            now_ms = self._clock.now_ms()
+            self._carry_out(self._watch.tick(now_ms), now_ms)
+            if self._acked < self._change and now_ms >= self._repeat_ms:
+                self._tell(now_ms)
+
+    def _carry_out(self, actions: list[Action], now_ms: float) -> None:
+        for action in actions:
+            match action:
+                case SendPing():
+                    send(self._channel, Control(ControlType.PING, action.number, action.pad))
+                case PauseVideo():
+                    self.control.pause()
+                    self.audio.set_mode(LOW_SPEECH)
+                    self._changed(now_ms, action.reason)
+                case ResumeVideo():
+                    # REMB still remembers another time: it must neither lift the trial's rate nor lower it.
+                    self.control.begin_trial(action.bitrate)
+                    self.control.resume()
+                    self.audio.set_mode(SpeechMode(self._audio_bitrate))
+                    self._changed(now_ms, "the uplink has room again")
+                case LiftLimit():
+                    self.control.end_trial()
+
+    def _changed(self, now_ms: float, reason: str) -> None:
+        log.info("video %s: %s", "paused" if self.control.paused else "resumed", reason)
+        self._change += 1
+        self._tell(now_ms)
+        if self._on_video is not None:
+            self._on_video(not self.control.paused, reason)
+
+    def _tell(self, now_ms: float) -> None:
+        kind = ControlType.VIDEO_PAUSED if self.control.paused else ControlType.VIDEO_RESUMED
+        send(self._channel, Control(kind, self._change))
+        # On a narrow link repeats compete with speech.
+        self._repeat_ms = now_ms + (REPEAT_PAUSED_MS if self.control.paused else REPEAT_MS)
+
+    def _on_message(self, message: object) -> None:
+        control = decode(message)
+        if control is None:
+            return
+        now_ms = self._clock.now_ms()
+        if control.type is ControlType.PONG:
+            self._carry_out(self._watch.pong(control.number, now_ms), now_ms)
+        elif control.type is ControlType.ACK and control.number <= self._change:
+            self._acked = max(self._acked, control.number)
+
+    def _on_feedback(self, feedback: SenderFeedback) -> None:
+        if feedback.fraction_lost is not None:
+            now_ms = self._clock.now_ms()
+            self._carry_out(self._watch.loss(feedback.fraction_lost, now_ms), now_ms)

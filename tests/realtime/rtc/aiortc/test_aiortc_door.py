@@ -1,0 +1,378 @@
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from fractions import Fraction
+from typing import Any
+
+import aiortc.codecs.vpx
+import av
+import numpy as np
+import pytest
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aiortc.codecs.h264 import H264Encoder
+from aiortc.codecs.vpx import Vp8Encoder
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPacket, pack_remb_fci
+
+from realtime.clock import MonotonicClock
+from realtime.media import BLOCK_SAMPLES, AudioBlock
+from realtime.rtc import aiortc as compat
+from realtime.rtc.aiortc import BitrateBounds, MediaPacket, SenderFeedback, SenderReport, VideoSendControl
+from realtime.rtc.aiortc import guard as aiortc_guard
+from realtime.rtc.aiortc import sender as aiortc_send
+from realtime.rtc.send.tracks import BlockAudioTrack, EngineVideoTrack
+
+Until = Callable[..., Awaitable[None]]
+CLOCK = MonotonicClock()
+
+
+class Call:
+    """Two connected peers: `a` sends noise pictures and a tone, `b` receives."""
+
+    def __init__(self, a: RTCPeerConnection, b: RTCPeerConnection) -> None:
+        self.a, self.b = a, b
+        self.zero_ms = CLOCK.now_ms()
+        self.video = EngineVideoTrack(zero_ms=self.zero_ms)
+        self.audio = BlockAudioTrack(CLOCK, zero_ms=self.zero_ms)
+        self.video_sender = a.addTrack(self.video)
+        self.audio_sender = a.addTrack(self.audio)
+
+    def receiver(self, kind: str) -> RTCRtpReceiver:
+        return next(t.receiver for t in self.b.getTransceivers() if t.kind == kind)
+
+    async def feed(self) -> None:
+        noise = np.random.default_rng(0).integers(0, 255, (16, 120, 160, 3), dtype=np.uint8)
+        count = 0
+        while True:
+            now = CLOCK.now_ms()
+            self.audio.put(AudioBlock(np.zeros(BLOCK_SAMPLES, np.int16), now))
+            if count % 2 == 0:
+                self.video.put(noise[count // 2 % 16], now)
+            count += 1
+            await asyncio.sleep(0.02)
+
+
+def keep(packets: list[MediaPacket]) -> Callable[[MediaPacket], bool]:
+    def take(packet: MediaPacket) -> bool:
+        packets.append(packet)
+        return False
+
+    return take
+
+
+@pytest.fixture
+async def call(make_pc: Callable[[], RTCPeerConnection], negotiate: Any) -> AsyncIterator[Call]:
+    call = Call(make_pc(), make_pc())
+    control = VideoSendControl(call.video_sender, BitrateBounds(50_000, 200_000, 400_000))
+    call.control = control  # type: ignore[attr-defined]
+    feeder = asyncio.create_task(call.feed())
+    await negotiate(call.a, call.b)
+    yield call
+    feeder.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await feeder
+
+
+def test_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aiortc_guard, "version", lambda name: "1.17.0")
+    compat.require_tested_aiortc.cache_clear()
+    with pytest.raises(compat.AiortcVersionError, match=r"aiortc==1\.16\.0"):
+        compat.require_tested_aiortc()
+    monkeypatch.undo()
+    compat.require_tested_aiortc.cache_clear()
+    compat.require_tested_aiortc()
+
+
+async def test_rtp_and_sender_reports_are_tapped_and_released(call: Call, until: Until) -> None:
+    packets: list[tuple[int, float]] = []
+    reports: list[SenderReport] = []
+    audio = call.receiver("audio")
+    undo = compat.tap_rtp(audio, lambda p, at: packets.append((p.timestamp, at)), CLOCK)
+    undo_reports = compat.tap_sender_reports(audio, reports.append, CLOCK)
+    await until(lambda: len(packets) > 20 and len(reports) >= 2)
+    steps = np.diff([t for t, _ in packets])
+    assert (steps > 0).all() and np.median(steps) == pytest.approx(960, abs=300)
+    # A report pairs the stream's own timestamp with the sender's wall clock.
+    (first, last) = (reports[0], reports[-1])
+    assert (last.ntp_ms - first.ntp_ms) == pytest.approx((last.rtp_timestamp - first.rtp_timestamp) / 48.0, abs=100)
+    undo()
+    undo_reports()
+    count = len(packets)
+    await asyncio.sleep(0.1)
+    assert len(packets) == count
+
+
+async def test_packets_go_to_us_instead_of_the_decoder(call: Call, until: Until) -> None:
+    taken: list[MediaPacket] = []
+    video = call.receiver("video")
+
+    def take(packet: MediaPacket) -> bool:
+        taken.append(packet)
+        return len(taken) == 5
+
+    feedback: list[SenderFeedback] = []
+    keyframes: list[int] = []
+    original = call.video_sender._send_keyframe
+
+    def count_keyframe() -> None:
+        keyframes.append(1)
+        original()
+
+    call.video_sender._send_keyframe = count_keyframe  # type: ignore[method-assign]
+    compat.tap_sender_feedback(call.video_sender, feedback.append)
+    undo = compat.take_packets(video, take)
+    await until(lambda: len(taken) > 10 and bool(keyframes) and any(f.fraction_lost == 0.0 for f in feedback))
+    assert {p.codec for p in taken} == {"VP8"}
+    assert all(p.payload.endswith(p.data) and len(p.payload) > len(p.data) for p in taken)
+    undo()
+    while not video.track._queue.empty():  # type: ignore[attr-defined]
+        await video.track.recv()  # decoded before the packets were taken
+    original()
+    frame = await asyncio.wait_for(video.track.recv(), 5)
+    assert isinstance(frame, av.VideoFrame) and frame.width == 160
+
+
+async def test_holes_and_keyframes_are_asked_for_by_us_and_answered(call: Call, until: Until) -> None:
+    packets: list[MediaPacket] = []
+    compat.take_packets(call.receiver("video"), keep(packets))
+    feedback = compat.VideoFeedback(call.receiver("video"))
+    asked: list[int] = []
+    retransmit = call.video_sender._retransmit
+
+    async def count(sequence: int) -> None:
+        asked.append(sequence)
+        await retransmit(sequence)
+
+    call.video_sender._retransmit = count  # type: ignore[method-assign, assignment]
+    drop = [False]
+
+    def hook(datagram: bytes, forward: compat.Forward) -> None:
+        # The upper half of dynamic payload types at 97 is video's; RTX (98) passes.
+        if not (drop[0] and datagram[0] >> 6 == 2 and datagram[1] & 0x7F == 97):
+            held.append(asyncio.ensure_future(forward(datagram)))
+
+    held: list[asyncio.Future[None]] = []
+    undo = compat.intercept_send(call.a, hook)
+    await until(lambda: len(packets) > 5)
+    drop[0] = True
+    await asyncio.sleep(0.2)
+    last = packets[-1]
+    drop[0] = False
+    await until(lambda: packets[-1] is not last)
+    lost = [(last.sequence + 1 + i) % 65536 for i in range((packets[-1].sequence - last.sequence - 1) % 65536)]
+    await asyncio.sleep(0.1)
+    assert lost and asked == []  # aiortc itself is quiet
+    await feedback.request_packets(last.ssrc, lost[:2])
+    await feedback.request_packets(last.ssrc, lost[:2])  # as often as we say
+    await until(lambda: sum(p.sequence in lost[:2] for p in packets) == 2 * len(lost[:2]))
+    assert asked == sorted(lost[:2]) * 2
+    keyframes = [p for p in packets if p.payload[0] & 0x10 and p.data[0] & 1 == 0]
+    await feedback.request_keyframe(last.ssrc)
+    await until(lambda: len([p for p in packets if p.payload[0] & 0x10 and p.data[0] & 1 == 0]) > len(keyframes))
+    feedback.close()
+    count_now = len(packets)
+    await until(lambda: len(packets) > count_now + 2)
+    drop[0] = True
+    await asyncio.sleep(0.1)
+    drop[0] = False
+    await until(lambda: len(asked) > 4)  # aiortc asks again
+    undo()
+    await asyncio.gather(*held)
+
+
+async def test_requests_across_the_wrap_can_be_packed(call: Call, until: Until) -> None:
+    feedback = compat.VideoFeedback(call.receiver("video"))
+    asked: list[int] = []
+
+    async def count(sequence: int) -> None:
+        asked.append(sequence)
+
+    call.video_sender._retransmit = count  # type: ignore[method-assign, assignment]
+    await feedback.request_packets(call.video_sender._ssrc, [65_534, 65_535, 0, 1])
+    await until(lambda: sorted(asked) == [0, 1, 65_534, 65_535])
+
+
+async def test_incoming_media_passes_the_hook_and_data_does_not(call: Call, until: Until) -> None:
+    seen: list[bytes] = []
+    arrived: list[float] = []
+
+    async def swallow(datagram: bytes, forward: compat.Forward) -> None:
+        seen.append(datagram)
+        if datagram[1] == 200:  # a sender report
+            await forward(datagram)
+
+    compat.tap_rtp(call.receiver("audio"), lambda p, at: arrived.append(at), CLOCK)
+    reports: list[SenderReport] = []
+    compat.tap_sender_reports(call.receiver("audio"), reports.append, CLOCK)
+    await until(lambda: len(arrived) > 2)
+    undo = compat.intercept_receive(call.b, swallow)
+    count = len(arrived)
+    await until(lambda: len(seen) > 10 and bool(reports))
+    assert len(arrived) == count
+    undo()
+    await until(lambda: len(arrived) > count + 3)
+
+
+async def test_outgoing_datagrams_pass_the_hook(call: Call, until: Until) -> None:
+    seen: list[bytes] = []
+
+    def swallow(datagram: bytes, forward: compat.Forward) -> None:
+        seen.append(datagram)
+
+    arrived: list[float] = []
+    compat.tap_rtp(call.receiver("audio"), lambda p, at: arrived.append(at), CLOCK)
+    await until(lambda: len(arrived) > 2)
+    undo = compat.intercept_send(call.a, swallow)
+    await asyncio.sleep(0.05)
+    count = len(arrived)
+    await until(lambda: len(seen) > 10)
+    assert len(arrived) <= count + 1
+    undo()
+    await until(lambda: len(arrived) > count + 3)
+
+
+async def test_interception_needs_a_transport(make_pc: Callable[[], RTCPeerConnection]) -> None:
+    pc = make_pc()
+    with pytest.raises(RuntimeError, match="both descriptions"):
+        compat.intercept_send(pc, lambda datagram, forward: None)
+
+    async def take(datagram: bytes, forward: compat.Forward) -> None: ...
+
+    with pytest.raises(RuntimeError, match="both descriptions"):
+        compat.intercept_receive(pc, take)
+    await pc.close()
+
+
+async def test_pause_stops_video_only_and_resume_begins_with_a_keyframe(call: Call, until: Until) -> None:
+    video: list[MediaPacket] = []
+    audio: list[float] = []
+    compat.take_packets(call.receiver("video"), keep(video))
+    compat.tap_rtp(call.receiver("audio"), lambda p, at: audio.append(at), CLOCK)
+    await until(lambda: len(video) > 5)
+    control: VideoSendControl = call.control  # type: ignore[attr-defined]
+    control.pause()
+    assert control.paused
+    await asyncio.sleep(0.1)
+    count, sounds = len(video), len(audio)
+    await asyncio.sleep(0.3)
+    assert len(video) == count and len(audio) >= sounds + 5
+    await call.video_sender._retransmit(video[-1].sequence)
+    await asyncio.sleep(0.05)
+    assert len(video) == count
+    control.resume()
+    await until(lambda: len(video) > count)
+    # The stream goes on: the next sequence number, and VP8's inverse key frame bit is 0.
+    assert video[count].sequence == (video[count - 1].sequence + 1) % 65536
+    assert video[count].data[0] & 1 == 0
+
+
+async def test_the_encoder_keeps_our_rate_and_not_aiortcs(call: Call, until: Until) -> None:
+    control: VideoSendControl = call.control  # type: ignore[attr-defined]
+    packets: list[MediaPacket] = []
+    compat.take_packets(call.receiver("video"), keep(packets))
+    control.set_bitrate(60_000)
+    await until(lambda: len(packets) > 3 and control.bitrate == 60_000)
+    encoder: Any = aiortc_guard.private(call.video_sender, RTCRtpSender, "__encoder")
+    await until(lambda: encoder.codec is not None and encoder.codec.bit_rate == 60_000)
+    assert encoder.target_bitrate == 60_000 < aiortc.codecs.vpx.MIN_BITRATE
+    encoder.target_bitrate = 5_000_000  # what aiortc does with REMB
+    assert encoder.target_bitrate == 60_000
+    codec = encoder.codec
+    control.set_bitrate(1_000)
+    await until(lambda: encoder.codec is not codec and encoder.codec.bit_rate == 50_000)
+
+
+@pytest.mark.parametrize("base", [Vp8Encoder, H264Encoder])
+async def test_both_encoders_take_our_rate_and_vp8s_keyframes_are_bounded(call: Call, base: type[Any]) -> None:
+    control: VideoSendControl = call.control  # type: ignore[attr-defined]
+    encoder = aiortc_send._steered(base, control)
+    for pts, rate in enumerate((60_000, 60_000, 180_000)):
+        control.bitrate = rate
+        frame = av.VideoFrame.from_ndarray(np.full((240, 320, 3), 90, np.uint8), format="bgr24")
+        frame.pts, frame.time_base = 3600 * pts, Fraction(1, 90_000)
+        payloads, timestamp = encoder.encode(frame)
+        assert payloads and timestamp == 3600 * pts and encoder.codec.bit_rate == rate
+        # What is left after opening is what the codec did not know.
+        assert not {"max-intra-rate", "bufsize", "minrate", "maxrate"} & set(encoder.codec.options)
+    if base is Vp8Encoder:
+        encoder.codec = codec = av.CodecContext.create("libvpx", "w")
+        codec.options = {"deadline": "realtime"}
+        assert encoder.codec.options == {"deadline": "realtime", "max-intra-rate": "400", "noise-sensitivity": "0"}
+        control.bitrate = 1_000_000
+        assert encoder.target_bitrate == 6 * 320 * 240, "a small picture is not sent at the rate of a large one"
+
+
+async def test_reports_and_remb_steer_the_rate_and_low_rates_thin_the_pictures(call: Call, until: Until) -> None:
+    control: VideoSendControl = call.control  # type: ignore[attr-defined]
+    feedback: list[SenderFeedback] = []
+    compat.tap_sender_feedback(call.video_sender, feedback.append)
+    await until(lambda: any(f.rtt_ms is not None and 0.0 <= f.rtt_ms < 2_000.0 for f in feedback))
+    remb = RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=pack_remb_fci(70_000, [call.video_sender._ssrc]))
+    await call.video_sender._handle_rtcp_packet(remb)
+    assert 69_000 <= control.target <= 70_000
+    await until(lambda: control.bitrate == control.target)  # with the next frame
+    sent, thinned = call.video.frames_put, control.frames_thinned
+    await until(lambda: control.frames_thinned - thinned >= 10)
+    assert control.frames_thinned - thinned <= 0.8 * (call.video.frames_put - sent) + 1
+    report = RtcpRrPacket(ssrc=1, reports=[RtcpReceiverInfo(call.video_sender._ssrc, 128, 9, 9, 0, 0, 0)])
+    await call.video_sender._handle_rtcp_packet(report)
+    assert control.target <= 70_000 * 0.76
+    control.begin_trial(150_000)
+    await call.video_sender._handle_rtcp_packet(remb)
+    assert control.target == 150_000
+
+
+def test_bounds_in_the_wrong_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="minimum <= initial <= maximum"):
+        BitrateBounds(50_000, 20_000, 100_000)
+
+
+async def test_a_close_takes_the_wrappers_off(call: Call) -> None:
+    control: VideoSendControl = call.control  # type: ignore[attr-defined]
+    control.close()
+    assert call.video_sender._retransmit.__func__ is RTCRtpSender._retransmit  # type: ignore[attr-defined]
+
+
+async def test_a_goodbye_is_told_and_a_broken_path_is_not(call: Call, until: Until) -> None:
+    said: list[str] = []
+    compat.tap_bye(call.receiver("audio"), lambda: said.append("audio"))
+    await call.audio_sender.stop()  # aiortc sends RTCP BYE
+    await until(lambda: bool(said))
+    compat.tap_bye(call.receiver("video"), lambda: said.append("video"))
+    await call.receiver("video").transport.stop()
+    await asyncio.sleep(0.1)
+    assert said == ["audio"]
+
+
+async def test_what_waits_on_a_dead_path_is_lost_in_silence(
+    make_pc: Callable[[], RTCPeerConnection], negotiate: Any, until: Until
+) -> None:
+    a, b = make_pc(), make_pc()
+    channel = a.createDataChannel("x")
+    await negotiate(a, b)
+    await until(lambda: channel.readyState == "open")
+
+    async def dead(data: bytes) -> None:
+        raise ConnectionError("the path is gone")
+
+    channel.transport.transport._send_data = dead  # type: ignore[method-assign]
+    with pytest.raises(ConnectionError):
+        channel.send("fails aloud")
+        await channel.transport._data_channel_flush()
+    undo = compat.survive_dead_path(channel)
+    channel.send("fails in silence")
+    await channel.transport._data_channel_flush()
+    await channel.transport._transmit()
+    undo()
+
+
+async def test_a_browser_is_not_told_to_send_less_than_is_of_use(call: Call, until: Until) -> None:
+    told: list[int] = []
+    compat.tap_sender_feedback(call.video_sender, lambda feedback: told.append(feedback.remb_bps or 0))
+    floor = 7_000_000
+    undo = compat.lift_remb(call.receiver("video"), lambda: floor)
+    await until(lambda: any(told), 15)
+    assert {bps for bps in told if bps} and min(bps for bps in told if bps) >= 0.99 * floor  # REMB rounds down
+    undo()
+    floor, told[:] = 0, []
+    await until(lambda: any(told), 5)
+    assert min(bps for bps in told if bps) < 3_000_000

@@ -1,0 +1,143 @@
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from aiortc import RTCPeerConnection
+
+from realtime.clock import MonotonicClock
+from realtime.media import BLOCK_SAMPLES, AudioBlock
+from realtime.rtc.aiortc import SenderFeedback, tap_rtp, tap_sender_feedback
+from realtime.rtc.badlink.link import LinkStep, LinkTrace
+from realtime.rtc.badlink.transport import ImpairedReceive
+from realtime.rtc.control import CHANNEL, Control, ControlType, NodeControl, open_channel
+from realtime.rtc.send.tracks import BlockAudioTrack
+
+Until = Callable[..., Awaitable[None]]
+CLOCK = MonotonicClock()
+
+
+class Speech:
+    """Speech from `a` to `b`, and a data channel."""
+
+    def __init__(self, a: RTCPeerConnection, b: RTCPeerConnection) -> None:
+        self.a, self.b = a, b
+        self.track = BlockAudioTrack(CLOCK, zero_ms=CLOCK.now_ms())
+        self.sender = a.addTrack(self.track)
+        self.channel = open_channel(a)
+        self.pongs: list[object] = []
+        self.channel.on("message", self.pongs.append)
+        self.sequences: list[int] = []
+        self.feedback: list[SenderFeedback] = []
+        NodeControl.attach(b)
+
+    def listen(self) -> None:
+        receiver = self.b.getReceivers()[0]
+        tap_rtp(receiver, lambda packet, at: self.sequences.append(packet.sequence_number), CLOCK)
+        tap_sender_feedback(self.sender, self.feedback.append)
+
+    async def feed(self) -> None:
+        while True:
+            self.track.put(AudioBlock(np.zeros(BLOCK_SAMPLES, np.int16), CLOCK.now_ms()))
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def speech(make_pc: Callable[[], RTCPeerConnection], negotiate: Any, until: Until) -> AsyncIterator[Speech]:
+    speech = Speech(make_pc(), make_pc())
+    feeder = asyncio.create_task(speech.feed())
+    await negotiate(speech.a, speech.b)
+    speech.listen()
+    await until(lambda: len(speech.sequences) > 3 and speech.channel.readyState == "open")
+    yield speech
+    feeder.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await feeder
+
+
+async def test_a_closed_link_lets_data_pass_but_no_media_and_opens_again(speech: Speech, until: Until) -> None:
+    impaired = ImpairedReceive(speech.b, CLOCK)
+    count = len(speech.sequences)
+    await until(lambda: len(speech.sequences) > count + 3)  # no limit yet
+    impaired.set_rate(0.0)
+    count = len(speech.sequences)
+    await asyncio.sleep(0.3)
+    assert len(speech.sequences) == count
+    speech.channel.send(Control(ControlType.PING, 1).encode())
+    await until(lambda: bool(speech.pongs))
+    impaired.set_rate(None)
+    await until(lambda: len(speech.sequences) > count + 3)
+    assert speech.sequences[count] - speech.sequences[count - 1] > 5
+    # What was held back was never counted as received: the sender hears of it as loss.
+    await until(lambda: any((f.fraction_lost or 0.0) > 0.1 for f in speech.feedback))
+    await impaired.close()
+    await impaired.close()
+    assert speech.b.connectionState == "connected"
+
+
+async def test_a_narrow_link_delivers_at_its_rate_and_what_waits_goes_on_at_the_next(
+    speech: Speech, until: Until
+) -> None:
+    impaired = ImpairedReceive(speech.b, CLOCK)
+    impaired.set_rate(5.0)  # about eight packets a second
+    count, start = len(speech.sequences), CLOCK.now_ms()
+    await until(lambda: CLOCK.now_ms() - start > 1500.0)
+    passed = len(speech.sequences) - count
+    least_bytes = 12 + 16 + 28 + 3
+    assert 1 <= passed <= 5.0 * (CLOCK.now_ms() - start) / 8.0 / least_bytes + 1
+    impaired.set_rate(None)
+    await until(lambda: len(speech.sequences) > count + passed + 5)
+    await impaired.close()
+
+
+async def test_a_message_passes_the_same_link_as_the_media(speech: Speech, until: Until) -> None:
+    impaired = ImpairedReceive(speech.b, CLOCK)
+    arrivals: list[float] = []
+
+    def arrived() -> None:
+        arrivals.append(CLOCK.now_ms())
+
+    impaired.carry(1000, arrived)
+    assert len(arrivals) == 1  # no limit yet
+    impaired.set_rate(0.0)
+    impaired.carry(1000, arrived)
+    impaired.set_rate(40.0)
+    await asyncio.sleep(0.05)
+    start = CLOCK.now_ms()
+    impaired.carry(1000, arrived)
+    await until(lambda: len(arrivals) == 2)
+    assert arrivals[1] - start > 8.0 * 1000 / 40.0
+    impaired.set_rate(None)
+    await asyncio.sleep(0.05)
+    impaired.carry(1000, arrived)
+    assert len(arrivals) == 3  # what met the closed link never came
+    await impaired.close()
+
+
+async def test_a_trace_is_followed_from_its_zero(speech: Speech, until: Until) -> None:
+    now = CLOCK.now_ms()
+    trace = LinkTrace((LinkStep(0.0, 0.0), LinkStep(5_000.0, delay_ms=30.0)))
+    early = ImpairedReceive(speech.b, CLOCK, trace=trace, zero_ms=now)
+    count = len(speech.sequences)
+    await asyncio.sleep(0.2)
+    assert len(speech.sequences) == count
+    await early.close()
+    late = ImpairedReceive(speech.b, CLOCK, trace=trace, zero_ms=now - 6_000.0, seed=3)
+    await until(lambda: len(speech.sequences) > count + 3)
+    await late.close()
+
+
+async def test_a_bad_rate_and_a_connection_without_transport_are_refused(
+    speech: Speech, make_pc: Callable[[], RTCPeerConnection]
+) -> None:
+    impaired = ImpairedReceive(speech.b, CLOCK)
+    with pytest.raises(ValueError, match="rates >= 0"):
+        impaired.set_rate(-5.0)
+    await impaired.close()
+    pc = make_pc()
+    with pytest.raises(RuntimeError, match="both descriptions"):
+        ImpairedReceive(pc, CLOCK)
+    await pc.close()
+    assert speech.channel.label == CHANNEL

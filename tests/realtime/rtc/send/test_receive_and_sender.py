@@ -1,0 +1,175 @@
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc.rtp import RtpPacket
+
+from realtime.clock import MonotonicClock
+from realtime.media import BLOCK_SAMPLES, AudioBlock, VideoFrame
+from realtime.rtc.badlink.link import ImpairedLink, LinkStep, LinkTrace
+from realtime.rtc.badlink.transport import ImpairedSend, datagram_kind
+from realtime.rtc.control import NodeControl
+from realtime.rtc.receive.streams import ReceivedStreams
+from realtime.rtc.send.caller import LOW_SPEECH, CallerPeer
+from realtime.rtc.send.opus import OpusDecoder
+from realtime.rtc.send.packer import SpeechMode
+from realtime.rtc.send.uplink import UplinkConfig, UplinkWatch
+
+Until = Callable[..., Awaitable[None]]
+CLOCK = MonotonicClock()
+# The fewest steps that show the whole cycle in a test's time; what they decide is tested on a made clock.
+QUICK = UplinkConfig(settle_ms=300.0, trial_ms=300.0, probe_backoff_ms=200.0, probe_backoff_max_ms=200.0)
+
+
+class Wire:
+    """A caller and a receiving end: frames carry their number in their brightness, audio is a tone."""
+
+    def __init__(self, watch: UplinkWatch | None = None) -> None:
+        configuration = RTCConfiguration(iceServers=[])
+        self.zero_ms = CLOCK.now_ms()
+        self.node = RTCPeerConnection(configuration)
+        self.audio: list[tuple[int, int, bytes, float]] = []
+        self.frames: list[VideoFrame] = []
+        self.video_arrivals: list[float] = []
+        self.ended: list[str] = []
+        self.signals: list[bool] = []
+        self.streams = ReceivedStreams(
+            self.node,
+            CLOCK,
+            on_audio_packet=lambda *packet: self.audio.append(packet),
+            on_video_frame=lambda frame, at: self.frames.append(frame),
+            on_video_packet=self.video_arrivals.append,
+            on_end=self.ended.append,
+        )
+        NodeControl.attach(self.node, self.signals.append)
+        self.caller = CallerPeer(CLOCK, zero_ms=self.zero_ms, configuration=configuration, watch=watch)
+        self.impaired: ImpairedSend | None = None
+        self.first_pts: dict[str, int] = {}
+        self.remember_first_pts(self.caller.audio)
+        self.remember_first_pts(self.caller.video)
+        self.feeder = asyncio.create_task(self.feed())
+
+    def path_ms(self, kind: str, media_ms: Callable[[int], float]) -> float:
+        """Return media time minus capture time of the first frame or block of the stream."""
+        sender = next(s for s in self.caller.pc.getSenders() if s.kind == kind)
+        history: dict[int, RtpPacket] = vars(sender)["_RTCRtpSender__rtp_history"]
+        assert len(history) < 128  # else the first is forgotten
+        first = min(history.values(), key=lambda p: p.sequence_number)
+        rate = 90.0 if kind == "video" else 48.0
+        return media_ms(first.timestamp) - (self.zero_ms + self.first_pts[kind] / rate)
+
+    def remember_first_pts(self, track: Any) -> None:
+        receive = track.recv
+
+        async def recv() -> Any:
+            media = await receive()
+            self.first_pts.setdefault(track.kind, media.pts)
+            return media
+
+        track.recv = recv
+
+    async def feed(self) -> None:
+        """Push media in real time: 50 blocks and 25 frames a second, all stamped on one clock."""
+        texture = np.random.default_rng(1).integers(0, 60, (120, 160, 3), dtype=np.uint8)
+        start = CLOCK.now_ms()
+        for i in range(10_000):
+            await CLOCK.sleep_until(start + 20.0 * i)
+            media_ms = start + 20.0 * i
+            t = (i * BLOCK_SAMPLES + np.arange(BLOCK_SAMPLES)) / 48_000
+            tone = np.asarray(8000 * np.sin(2 * np.pi * 440 * t), np.int16)
+            self.caller.put_audio(AudioBlock(tone, media_ms))
+            if i % 2 == 0:
+                self.caller.put_frame(VideoFrame(texture + np.uint8(i // 2 % 16 * 12), media_ms))
+
+    async def close(self) -> None:
+        self.feeder.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.feeder
+        if self.impaired is not None:
+            await self.impaired.close()
+        await self.caller.close()
+        await self.streams.close()
+        await self.node.close()
+
+
+@pytest.fixture
+async def wire(negotiate: Any) -> AsyncIterator[Wire]:
+    wire = Wire(UplinkWatch(QUICK))
+    await negotiate(wire.caller.pc, wire.node)
+    wire.caller.start()
+    yield wire
+    await wire.close()
+
+
+async def test_speech_and_pictures_arrive_on_one_clock(wire: Wire, until: Until) -> None:
+    await until(lambda: len(wire.frames) >= 30 and len(wire.audio) >= 60 and wire.streams.pair.synchronized)
+    counters = wire.streams.counters
+    assert counters.decodeErrors == 0
+    assert counters.framesDecoded >= 30 and counters.videoPackets >= counters.framesAssembled >= 30
+    decoder = OpusDecoder()
+    samples = [decoder(payload) for _, _, payload, _ in wire.audio]
+    assert all(block is not None and block.shape == (BLOCK_SAMPLES,) for block in samples)
+    # Speech was captured at start + 20 i, pictures at start + 40 j: on our media clock they keep that grid, together.
+    audio_ms = [wire.streams.pair.audio_ms(timestamp) for _, timestamp, _, _ in wire.audio[-20:]]
+    video_ms = [frame.media_ms for frame in wire.frames[-10:]]
+    assert np.allclose(np.diff(video_ms), 40.0, atol=1.0)
+    assert np.allclose(np.diff(audio_ms), 20.0, atol=1.0)
+    # What was captured together has one media time, though the streams' RTP timestamps have nothing in common.
+    skew_ms = wire.path_ms("video", wire.streams.pair.video_ms) - wire.path_ms("audio", wire.streams.pair.audio_ms)
+    assert abs(skew_ms) < 40.0
+    frame = wire.streams.take_frame()
+    assert frame is not None and frame.image.shape == (120, 160, 3) and frame.image.dtype == np.uint8
+    assert wire.streams.take_frame() is None
+
+
+async def test_a_caller_that_is_gone_ends_the_streams(wire: Wire, until: Until) -> None:
+    await until(lambda: len(wire.frames) > 3)
+    await wire.caller.close()
+    await until(lambda: sorted(wire.ended) == ["audio", "video"])
+    await wire.caller.close()
+
+
+async def test_a_collapse_pauses_video_keeps_speech_and_recovers(wire: Wire, until: Until) -> None:
+    await until(lambda: len(wire.frames) > 10 and wire.caller._channel.readyState == "open")
+    collapse, recovery = 800.0, 3300.0
+    trace = LinkTrace((LinkStep(0, 2000, 15), LinkStep(collapse, 60, 15), LinkStep(recovery, 2000, 15)))
+    zero_ms = CLOCK.now_ms()
+    wire.impaired = ImpairedSend(wire.caller.pc, ImpairedLink(trace, seed=5), CLOCK, zero_ms=zero_ms)
+    await until(lambda: wire.caller.video_paused, 5)
+    paused_ms = CLOCK.now_ms() - zero_ms
+    assert collapse < paused_ms < recovery
+    assert wire.caller.audio.mode == LOW_SPEECH
+    await until(lambda: wire.signals == [False], 5)
+    await until(lambda: CLOCK.now_ms() - zero_ms > recovery - 300.0, 5)
+    # The queue has drained: speech flows in full, and no video packet has come for a while.
+    recent = [number for number, *_, at in wire.audio if paused_ms + 600 < at - zero_ms < recovery - 300]
+    assert len(recent) >= 5 and set(np.diff(recent) % 65536) == {1}
+    assert not [at for at in wire.video_arrivals if paused_ms + 600 < at - zero_ms < recovery - 300]
+    await until(lambda: wire.signals == [False, True], 6)
+    assert wire.caller.audio.mode == SpeechMode(24_000)
+    frames = len(wire.frames)
+    await until(lambda: len(wire.frames) > frames + 10, 5)
+    # While video rests all of it, pings and reports too, stays within what a narrow link bears.
+    quiet = range(int(paused_ms // 100) + 5, int(recovery // 100) - 3)
+    offered_bytes = sum(n for (number, _), n in wire.impaired.counters.offered.items() if number in quiet)
+    assert offered_bytes * 8 / (100.0 * len(quiet)) <= 55.0  # a short while, and it may hold a probe
+    kinds = {kind for _, kind in wire.impaired.counters.dropped}
+    assert any(kind.startswith("rtp-") for kind in kinds)
+    offered, delivered = wire.impaired.counters.offered, wire.impaired.counters.delivered
+    assert sum(delivered.values()) < sum(offered.values())
+    rates = wire.impaired.counters.series_kbps(delivered)
+    narrow = rates[int(collapse // 100) + 1 : int(recovery // 100)]
+    # A bin of 100 ms may hold one datagram more than its share, counted where its last bit arrives.
+    assert max(narrow) <= 60 + 1_300 * 8 / 100 and np.mean(narrow) <= 62
+
+
+def test_datagrams_are_named_by_their_first_bytes() -> None:
+    assert datagram_kind(bytes([0x80, 0xE0]) + bytes(10)) == "rtp-96"
+    assert datagram_kind(bytes([0x80, 0x60]) + bytes(10)) == "rtp-96"
+    assert datagram_kind(bytes([0x80, 200]) + bytes(10)) == "rtcp"
+    assert datagram_kind(bytes([22, 0xFE])) == "dtls"
+    assert datagram_kind(b"") == "other" == datagram_kind(bytes([1, 1]))
