@@ -107,9 +107,9 @@ def synth_rows(generator: Generator, images: Sequence[Image]) -> Iterator[Row]:
 def stock_generator(threads: int, folder: Path) -> Generator | None:
     """Return a Wav2Lip generator of the published size with random weights; None without torch."""
     try:
-        from models.export import export_onnx
-        from models.onnx_contract import WAV2LIP
-        from models.wav2lip import Wav2Lip
+        from models.onnx.contract import WAV2LIP
+        from models.onnx.export import export_onnx
+        from models.wav2lip.network import Wav2Lip
     except ModuleNotFoundError:
         return None
     out = folder / "wav2lip.onnx"

@@ -153,7 +153,7 @@ def _open_stage(model: str, photo: Photo | None) -> "tuple[Stage, MelWindow, Med
 
 def _open_gate(say: Say) -> MouthGate | None:
     """Open what tells speech from music and other people; without it loudness moves the lips."""
-    from models.near import NearVoice
+    from models.near.onnx import NearVoice
     from models.vad import VoiceDetector
     from realtime.speech.voice import VoiceGate
 

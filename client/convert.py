@@ -53,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
     missing = [name for name in ("torch", "onnx") if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(f"convert needs {' and '.join(missing)}: pip install 'lipline[train]'")
-    from models.checkpoint import load_network
-    from models.export import export_onnx
-    from models.onnx_contract import SYNCNET, WAV2LIP
+    from models.onnx.checkpoint import load_network
+    from models.onnx.contract import SYNCNET, WAV2LIP
+    from models.onnx.export import export_onnx
 
     contracts = {contract.kind: contract for contract in (WAV2LIP, SYNCNET)}
     try:

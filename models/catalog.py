@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from models.errors import ModelError
 from models.generator import Generator
-from models.onnx_contract import KIND_KEY, SYNCNET, WAV2LIP, check_version
+from models.onnx.contract import KIND_KEY, SYNCNET, WAV2LIP, check_version
 from models.runtime import open_session
-from models.wav2lip_onnx import Wav2LipGenerator, describe_inputs, looks_like_wav2lip
+from models.wav2lip.onnx import Wav2LipGenerator, describe_inputs, looks_like_wav2lip
 
 WEIGHTS: Final = Path(__file__).parent / "weights"
 """Folder of the bundled models; a model's name is its file's stem."""
@@ -83,7 +83,7 @@ def _open_wav2lip(session: Any, path: Path) -> Generator:
 
 
 def _open_lite(session: Any, _path: Path) -> Generator:
-    from models.lite_onnx import LiteGenerator
+    from models.lite.onnx import LiteGenerator
 
     return LiteGenerator(session)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.alignment import COLUMN_MS
-from models.lite_contract import GAP, shape_of
+from models.lite.contract import GAP, shape_of
 from models.mel import melspectrogram
 from train.shards import Sample
 
@@ -60,7 +60,7 @@ class Clip:
 
     @cached_property
     def shapes(self) -> NDArray[np.float32]:
-        """(T, 55, 2) mouth shapes (models.lite_contract.shape_of)."""
+        """(T, 55, 2) mouth shapes (models.lite.contract.shape_of)."""
         return shape_of(self.landmarks, self.crops.shape[1])
 
     @cached_property

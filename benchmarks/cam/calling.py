@@ -12,7 +12,7 @@ import cv2
 
 from benchmarks.cam.soak import OffClockSound, Watch
 from models.catalog import open_generator
-from models.near import NearVoice
+from models.near.onnx import NearVoice
 from models.vad import VoiceDetector
 from realtime.cam.call import CameraRelay, Devices, LocalCall
 from realtime.cam.filesound import FileSound, video_round_ms

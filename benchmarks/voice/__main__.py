@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.voice import sounds
 from benchmarks.voice.mixing import Talk, joined, lead, mixed
 from benchmarks.voice.mouth import Mouth, energies
-from models.near import NearVoice
+from models.near.onnx import NearVoice
 from models.vad import CHUNK, VoiceDetector
 from realtime.media_file import read_audio
 from realtime.speech.mel import StreamingMel

@@ -18,7 +18,7 @@ from benchmarks.voice.sounds import RATE, Sound
 from models.catalog import open_generator
 from models.generator import Landmarks
 from models.landmarks import mouth_opening
-from models.near import NearVoice
+from models.near.onnx import NearVoice
 from models.vad import VoiceDetector
 from realtime.face.pastframe import PastFrame
 from realtime.face.synth import FaceSynth

@@ -11,8 +11,8 @@ import torch
 
 from client.main import main
 from models.errors import ModelError
+from models.expert.network import SyncNet
 from models.runtime import open_session
-from models.syncnet import SyncNet
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_refuses_wrong_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_refuses_the_discriminator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from models.discriminators import QualityDiscriminator
+    from models.wav2lip.discriminator import QualityDiscriminator
 
     with torch.device("meta"):
         shapes = {key: value.shape for key, value in QualityDiscriminator().state_dict().items()}
@@ -100,7 +100,7 @@ def test_a_file_that_differs_is_refused(
     def differ(*_: object) -> float:
         raise ModelError("the exported syncnet differs from torch by 0.1")
 
-    monkeypatch.setattr("models.export.export_onnx", differ)
+    monkeypatch.setattr("models.onnx.export.export_onnx", differ)
     assert "differs from torch" in refused(capsys, expert[1], expert[1].with_name("other.onnx"))
 
 

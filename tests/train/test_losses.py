@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.patch_discriminator import PatchDiscriminator
+from models.lite.discriminator import PatchDiscriminator
 from train.losses.adversarial import discriminator_loss, hinge_discriminator_loss, hinge_real_loss, real_loss
 from train.losses.frozen import FeatureLoss, SyncLoss, stack_lower
 from train.losses.lips import landmark_weights, normalised, outline_weights

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from models.lite import Lite
+    from models.lite.network import Lite
     from train.clips import Clip
     from train.enroll.config import EnrolConfig
 
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from models.catalog import model_path
-    from models.lite_export import load_lite
+    from models.lite.export import load_lite
     from train.config import read_config
     from train.enroll.config import EnrolConfig
 
@@ -136,8 +136,8 @@ def _enrol(args: argparse.Namespace, lite: "Lite", clips: "list[Clip]", config: 
 def _write(out: Path, lite: "Lite", seconds: float, before: float, after: float) -> None:
     import json
 
-    from models.lite_export import export_lite
-    from models.lite_onnx import PERSONAL_KEY
+    from models.lite.export import export_lite
+    from models.lite.onnx import PERSONAL_KEY
 
     said = {"seconds": round(seconds), "correlation": round(after, 3), "generic": round(before, 3)}
     export_lite(lite, out, {PERSONAL_KEY: json.dumps(said)})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from models.lite import Lite
+from models.lite.network import Lite
 from train.clips import Clip
 from train.enroll.config import EnrolConfig
 from train.enroll.parts import Fixed

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from models.lite import Lite
+from models.lite.network import Lite
 from train.enroll.config import EnrolConfig
 from train.enroll.parts import Fixed, Parts
 from train.enroll.tune import Tuned, tune

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.expert_onnx import REACH, Expert, lse
+from models.expert.onnx import REACH, Expert, lse
 
 
 class ExpertJudge:

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from models.errors import ModelError
-from models.export import export_onnx
-from models.onnx_weights import read_weights
+from models.onnx.export import export_onnx
+from models.onnx.weights import read_weights
 from train.config import read_config
 from train.expert.config import ExpertTraining
 from train.expert.origin import Origin

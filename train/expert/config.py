@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from models.expert import ExpertConfig
+from models.expert.contract import ExpertConfig
 from train.config import Config, DataConfig
 from train.optimise import LoopConfig
 
@@ -13,7 +13,7 @@ Kind = Literal["hard", "near", "same", "speaker", "other"]
 
 
 class NetworkConfig(Config):
-    """Say what is trained (models.expert.ExpertConfig).
+    """Say what is trained (models.expert.contract.ExpertConfig).
 
     Attributes:
         frames: 1, 3 or 5 frames of one judgement.

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.expert import cut_sound, lower_faces, stack_frames
-from models.syncnet import SyncNet
+from models.expert.contract import cut_sound, lower_faces, stack_frames
+from models.expert.network import SyncNet
 from train.clips import Clip
 
 DISTANCES: Final = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from models.errors import ModelError
-from models.expert_onnx import Expert
+from models.expert.onnx import Expert
 from train.clips import Clip
 from train.expert.judged import HALF, Judged, accuracies, best_threshold, judge_clips
 from train.expert.origin import TRAINING, Origin

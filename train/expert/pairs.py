@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.expert import ExpertConfig, cut_sound
+from models.expert.contract import ExpertConfig, cut_sound
 from train.augment import augment_mel
 from train.clips import Clip, balanced
 from train.expert.config import AugmentConfig, Kind, PairsConfig

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.expert import ExpertConfig
-from models.syncnet import SyncNet
+from models.expert.contract import ExpertConfig
+from models.expert.network import SyncNet
 from train.clips import Clip, Role
 from train.expert.agreement import agreement_losses
 from train.expert.config import ExpertTraining

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.expert import FACE_HW, ExpertConfig
-from models.lite_contract import CHIN, GAP, OUTER
+from models.expert.contract import FACE_HW, ExpertConfig
+from models.lite.contract import CHIN, GAP, OUTER
 from train.clips import Clip
 from train.expert.config import AugmentConfig
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.lite_contract import GAP, POINTS
+from models.lite.contract import GAP, POINTS
 from train.clips import Clip
 
 

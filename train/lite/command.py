@@ -7,8 +7,8 @@ from typing import Final, Literal
 import torch
 
 from models.catalog import model_path
-from models.lite import Lite
-from models.lite_export import export_lite, load_lite
+from models.lite.export import export_lite, load_lite
+from models.lite.network import Lite
 from train.clips import Clip, Role
 from train.config import read_config
 from train.distributed import here

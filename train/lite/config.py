@@ -5,13 +5,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from models.lite_contract import LiteConfig
+from models.lite.contract import LiteConfig
 from train.config import Config, DataConfig
 from train.optimise import LoopConfig
 
 
 class ModelConfig(Config):
-    """Size the generator (models.lite_contract.LiteConfig)."""
+    """Size the generator (models.lite.contract.LiteConfig)."""
 
     sources: int = Field(default=4, ge=2)
     coefficients: int = Field(default=12, ge=1)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.alignment import MelWindow
-from models.lite_voice import Voice
+from models.lite.voice import Voice
 from train.clips import FPS, Clip
 from train.lite.basis import coefficients_of, gap_of_basis
 from train.lite.sound import windows_of

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from models.lite import Lite
-from models.lite_contract import LiteConfig
+from models.lite.contract import LiteConfig
+from models.lite.network import Lite
 from train.clips import Clip, Split
 from train.config import read_config
 from train.lite.basis import fit_basis

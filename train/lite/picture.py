@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.lite_contract import LiteConfig
-from models.lite_painter import Drawing, Painter
-from models.lite_warp import enlarge
-from models.patch_discriminator import PatchDiscriminator
+from models.lite.contract import LiteConfig
+from models.lite.discriminator import PatchDiscriminator
+from models.lite.painter import Drawing, Painter
+from models.lite.warp import enlarge
 from train.clips import Clip
 from train.lite.config import PictureConfig
 from train.lite.sources import draw_windows, rgb

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.lite_contract import LiteConfig
-from models.syncnet import SyncNet, see
+from models.expert.network import SyncNet, see
+from models.lite.contract import LiteConfig
 from train.clips import FPS, Clip
 from train.losses.frozen import SyncLoss
 from train.task import Batch

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.lite import Lite
-from models.lite_voice import Voice
+from models.lite.network import Lite
+from models.lite.voice import Voice
 from train.clips import Clip
 from train.lite.basis import coefficients_of, gap_of_basis
 from train.lite.config import VoiceConfig

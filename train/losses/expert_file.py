@@ -4,11 +4,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from models.checkpoint import load_network
 from models.errors import ModelError
-from models.expert import config_of
-from models.onnx_weights import read_weights
-from models.syncnet import SyncNet
+from models.expert.contract import config_of
+from models.expert.network import SyncNet
+from models.onnx.checkpoint import load_network
+from models.onnx.weights import read_weights
 
 
 def read_expert(path: Path) -> SyncNet:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.export import export_onnx
-from models.near_net import NearNet
+from models.near.network import NearNet
+from models.onnx.export import export_onnx
 from train.config import read_config
 from train.kinds import Options
 from train.loop import train_kind

@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from models.near_net import FRONT, HIDDEN
+from models.near.network import FRONT, HIDDEN
 from train.config import Config, DataConfig
 from train.optimise import LoopConfig
 
 
 class NetworkConfig(Config):
-    """Say what is trained (models.near_net.NearNet).
+    """Say what is trained (models.near.network.NearNet).
 
     Attributes:
         hidden: numbers that are remembered.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.near_net import AHEAD, NearNet
+from models.near.network import AHEAD, NearNet
 from train.near.config import NearTraining
 from train.near.heard import Hearing
 from train.near.mixes import Mixer

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from models.expert_onnx import REACH
+from models.expert.onnx import REACH
 from train.clips import FPS
 from train.prepare.cache import Candidate
 from train.prepare.settings import Choice

@@ -117,7 +117,7 @@ def expert_file(said: str | None) -> Path | None:
         return None
     from models.catalog import EXPERT, WEIGHTS
     from models.errors import ModelError
-    from models.expert_onnx import Expert
+    from models.expert.onnx import Expert
 
     file = WEIGHTS / f"{EXPERT}.onnx" if said is None else Path(said)
     if not file.is_file():

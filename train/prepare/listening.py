@@ -114,7 +114,7 @@ def _finder(faces: int) -> FaceFinder:
 
 @cache
 def _expert(file: Path) -> Expert:
-    from models.expert_onnx import Expert as OnnxExpert
+    from models.expert.onnx import Expert as OnnxExpert
 
     expert: Expert = OnnxExpert.open(file)
     return expert

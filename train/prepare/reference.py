@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.facemesh import FaceMesh
 from models.generator import FaceImage, Image
-from models.lite_onnx import aligned_crops
+from models.lite.onnx import aligned_crops
 
 LOOKS: Final = 8
 """Frames of a clip that are described."""

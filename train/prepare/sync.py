@@ -7,11 +7,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.expert_onnx import REACH
+from models.expert.onnx import REACH
 
 
 class Expert(Protocol):
-    """Embed lips and sound so that what belongs together is near (models.expert_onnx)."""
+    """Embed lips and sound so that what belongs together is near (models.expert.onnx)."""
 
     def embed(
         self, crops: NDArray[np.uint8], mel: NDArray[np.float32]
@@ -25,7 +25,7 @@ class Curve:
 
     Attributes:
         sums: (2 * REACH + 1,) distances, summed; entry REACH + k is for a picture k frames after its
-            sound (the sign of models.expert_onnx.LipSync).
+            sound (the sign of models.expert.onnx.LipSync).
         counts: (2 * REACH + 1,) how many windows were compared; 0 where the clip is too short.
     """
 
@@ -61,7 +61,7 @@ class Curve:
 def curve(video: NDArray[np.float32], audio: NDArray[np.float32]) -> Curve:
     """Compare every window's picture with the sound up to `REACH` frames before and after; (W, E) each.
 
-    Distance and confidence are those of models.expert_onnx.lse; sums can be joined over the clips of a video.
+    Distance and confidence are those of models.expert.onnx.lse; sums can be joined over the clips of a video.
     """
     count = min(len(video), len(audio))
     sums, counts = np.zeros(2 * REACH + 1), np.zeros(2 * REACH + 1, dtype=np.int64)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.generator import FaceImage, Image, Landmarks
 from models.landmarks import eye_distance, transform, yaw_degrees
-from models.lite_onnx import aligned_crops
+from models.lite.onnx import aligned_crops
 from realtime.face.tracker import LandmarkSmoother
 from train.clips import FPS
 from train.prepare import quality

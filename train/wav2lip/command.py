@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.export import export_onnx
-from models.onnx_contract import WAV2LIP
+from models.onnx.contract import WAV2LIP
+from models.onnx.export import export_onnx
 from train.clips import Role
 from train.config import read_config
 from train.distributed import here

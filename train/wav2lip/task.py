@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.discriminators import QualityDiscriminator
-from models.syncnet import SyncNet, see
-from models.wav2lip import Wav2Lip
+from models.expert.network import SyncNet, see
+from models.wav2lip.discriminator import QualityDiscriminator
+from models.wav2lip.network import Wav2Lip
 from train.clips import Clip
 from train.losses.adversarial import discriminator_loss, real_loss
 from train.losses.frozen import SyncLoss, stack_lower

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from models.alignment import WAV2LIP_WINDOW
-from models.expert import FRAME_MS, ExpertConfig, cut_sound
+from models.expert.contract import FRAME_MS, ExpertConfig, cut_sound
 from models.landmarks import Matrix, box_matrix
-from models.wav2lip_onnx import SIZE
+from models.wav2lip.onnx import SIZE
 from train.clips import Clip, balanced
 from train.task import Batch
 
@@ -73,7 +73,7 @@ def window_box(clip: Clip, reference: int) -> Matrix:
 
 
 def cut_box(crops: NDArray[np.uint8], box: Matrix) -> NDArray[np.uint8]:
-    """Cut a box out of crops (T, S, S, 3) as `models.wav2lip_onnx` does at run time: (3, T, 96, 96) uint8.
+    """Cut a box out of crops (T, S, S, 3) as `models.wav2lip.onnx` does at run time: (3, T, 96, 96) uint8.
 
     No box reaches out of its crop on GRID, CREMA-D and rendered heads at 128 px (left 11, top 0.5, right 116, bottom
     124 at most); where one does, the crop's rim goes on.

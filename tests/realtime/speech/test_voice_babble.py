@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.near import NearVoice
+from models.near.onnx import NearVoice
 from models.vad import VoiceDetector
 from realtime.media_file import read_audio
 from realtime.speech.mel import StreamingMel

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from models.catalog import open_generator
-from models.lite import Lite
-from models.lite_export import export_lite
-from models.lite_onnx import PERSONAL_KEY
+from models.lite.export import export_lite
+from models.lite.network import Lite
+from models.lite.onnx import PERSONAL_KEY
 from realtime.media_file import read_audio, read_video, write_media
 from tests.train.lite.planted_mouths import TINY, planted_clip
 from train.clips import Clip

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.lite import Lite
+from models.lite.network import Lite
 from tests.train.lite.planted_mouths import TINY, planted_clip
 from train.enroll.config import EnrolConfig, StageConfig
 from train.enroll.figures import Figures, measure_person, shortcoming, table

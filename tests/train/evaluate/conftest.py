@@ -9,7 +9,7 @@ import pytest
 from models.facemesh import FaceMesh
 from models.generator import FaceImage
 from models.landmarks import transform
-from models.lite_onnx import aligned_crops
+from models.lite.onnx import aligned_crops
 from models.mel import SAMPLE_RATE
 from realtime.media_file import read_audio, read_video
 from train.shards import FRAME_SAMPLES, Sample, SampleInfo

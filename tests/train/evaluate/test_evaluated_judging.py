@@ -5,7 +5,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from models.expert_onnx import Expert
+from models.expert.onnx import Expert
 from train.evaluate.judging import ExpertJudge
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.lite_contract import POINTS
+from models.lite.contract import POINTS
 from train.clips import Clip
 from train.shards import Sample, SampleInfo
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from spoken_bars import bar_clip
 
-from models.expert import ExpertConfig, cut_sound, lower_faces
+from models.expert.contract import ExpertConfig, cut_sound, lower_faces
 from train.expert.config import AugmentConfig, PairsConfig
 from train.expert.pairs import IN_SYNC, KINDS, SILENT, draw_batch, draw_starts, relate
 from train.expert.windows import draw_view, look, measures

@@ -8,10 +8,10 @@ import torch
 from spoken_bars import bar_sample
 
 from models.errors import ModelError
-from models.expert import ExpertConfig
-from models.expert_onnx import Expert
-from models.export import export_onnx
-from models.syncnet import SyncNet
+from models.expert.contract import ExpertConfig
+from models.expert.network import SyncNet
+from models.expert.onnx import Expert
+from models.onnx.export import export_onnx
 from train.clips import Split
 from train.config import ConfigError, read_config
 from train.expert.command import origin_of, run

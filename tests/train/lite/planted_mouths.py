@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.lite_contract import POINTS, LiteConfig, to_crop_px
+from models.lite.contract import POINTS, LiteConfig, to_crop_px
 from train.clips import Clip
 from train.shards import Sample, SampleInfo
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from models.alignment import SILENCE
-from models.lite_contract import GAP, POINTS, LiteConfig
+from models.lite.contract import GAP, POINTS, LiteConfig
 from tests.train.lite.planted_mouths import planted_clip
 from train.augment import augment_mel
 from train.lite.basis import coefficients_of, fit_basis, gap_of_basis

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from models.catalog import open_generator
-from models.expert import ExpertConfig
-from models.export import export_onnx
+from models.expert.contract import ExpertConfig
+from models.expert.network import SyncNet
 from models.generator import FaceImage
-from models.lite import Lite
-from models.lite_contract import LiteConfig
-from models.lite_export import load_lite
-from models.lite_painter import Drawing
-from models.lite_voice import Voice
-from models.syncnet import SyncNet
+from models.lite.contract import LiteConfig
+from models.lite.export import load_lite
+from models.lite.network import Lite
+from models.lite.painter import Drawing
+from models.lite.voice import Voice
+from models.onnx.export import export_onnx
 from tests.train.lite.planted_mouths import TINY, as_sample, planted_clip
 from train.clips import Split
 from train.kinds import Options

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.near import NearVoice
+from models.near.onnx import NearVoice
 from realtime.speech.voice import newest_chunk
 from train.kinds import Options
 from train.near.command import run

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from films import face_at
 
-from models.expert_onnx import REACH
+from models.expert.onnx import REACH
 from train.prepare.cache import Cache, Candidate, Tracked, file_sha256
 from train.prepare.corpus import Video
 from train.prepare.packing import pack

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.expert_onnx import REACH, lse
+from models.expert.onnx import REACH, lse
 from train.prepare.cache import Candidate
 from train.prepare.choice import (
     ADRIFT,

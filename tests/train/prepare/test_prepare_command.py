@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.errors import ModelError
-from models.expert_onnx import REACH
+from models.expert.onnx import REACH
 from realtime.media_file import read_audio, read_video, write_media
 from train.prepare import command, listening
 from train.prepare.cache import Cache, file_sha256

@@ -11,10 +11,10 @@ from wav2lip_clips import landmarks, planted_clip, tiny_expert, training
 
 from models.catalog import open_generator
 from models.errors import ModelError
-from models.export import export_onnx
+from models.expert.network import SyncNet
 from models.generator import FaceImage
-from models.syncnet import SyncNet
-from models.wav2lip import Wav2Lip
+from models.onnx.export import export_onnx
+from models.wav2lip.network import Wav2Lip
 from train.config import ConfigError, read_config
 from train.kinds import Options, find_run
 from train.loop import LoopConfig, train

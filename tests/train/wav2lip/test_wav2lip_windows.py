@@ -5,10 +5,10 @@ import pytest
 import torch
 from wav2lip_clips import landmarks, planted_clip, planted_mel, tiny_expert
 
+from models.expert.network import see
 from models.generator import FaceImage
 from models.landmarks import box_matrix
-from models.syncnet import see
-from models.wav2lip_onnx import Wav2LipGenerator
+from models.wav2lip.onnx import Wav2LipGenerator
 from train.clips import Clip
 from train.wav2lip.paste import paste
 from train.wav2lip.windows import FEWEST, FRAMES, cut_box, draw_windows, last_start, pick_starts, window_box

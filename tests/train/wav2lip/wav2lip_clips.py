@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.expert import ExpertConfig
-from models.syncnet import SyncNet
+from models.expert.contract import ExpertConfig
+from models.expert.network import SyncNet
 from train.clips import Clip
 from train.wav2lip.config import ExpertFile, LossConfig, Wav2LipTraining
 

@@ -1,0 +1,1 @@
+"""The near-voice network: whether the caller speaks, or only the room."""

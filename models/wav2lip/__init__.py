@@ -1,0 +1,1 @@
+"""Wav2Lip's networks, with the layout of the published checkpoints."""
