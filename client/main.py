@@ -25,11 +25,11 @@ class Command:
 
 
 COMMANDS = {
-    "doctor": Command("client.doctor", "say what this machine can do, what is missing and how to mend it"),
+    "doctor": Command("client.doctor.command", "say what this machine can do, what is missing and how to mend it"),
     "demo": Command("client.demo.command", "show a call whose link collapses, with and without lipline, and measure"),
-    "serve": Command("client.serve", "run a signaling server with a lipline node"),
-    "call": Command("client.call", "join a room from a file or from camera and microphone"),
-    "cam": Command("client.cam", "be a camera and a microphone in any program, also without a camera"),
+    "serve": Command("client.serve.command", "run a signaling server with a lipline node"),
+    "call": Command("client.call.command", "join a room from a file or from camera and microphone"),
+    "cam": Command("client.cam.command", "be a camera and a microphone in any program, also without a camera"),
     "dub": Command("client.dub", "put the words of any speech on a person in a video"),
     "convert": Command("client.convert", "turn a Wav2Lip or SyncNet checkpoint into ONNX"),
     "prepare": Command("train.prepare.command", "turn folders of talking-face videos into shards to train on"),

@@ -10,11 +10,11 @@ import numpy as np
 from aiortc import RTCPeerConnection
 from numpy.typing import NDArray
 
+from client.call.joining import offer_to_node, until_connected
 from client.demo.measure import changed
 from client.demo.order import Order, Wire
 from client.demo.seeing import lay_out
 from client.demo.sound import AUDIO_RATE, Samples
-from client.joining import offer_to_node, until_connected
 from models.generator import Image
 from realtime.clock import Clock, MonotonicClock
 from realtime.media import VideoFrame

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from client.checks import CALLER
+from client.doctor.checks import CALLER
 from client.errors import UsageError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from client.demo.order import Order, Wire
-from client.hosting import filter_node, hosted, plain_node
+from client.serve.host import filter_node, hosted, plain_node
 from realtime.rtc.node.node import LiplineNode
 from realtime.rtc.node.path import TimelineEntry
 

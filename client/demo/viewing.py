@@ -6,9 +6,9 @@ from pathlib import Path
 
 from aiortc import RTCPeerConnection
 
+from client.call.joining import offer_to_node, until_connected
 from client.demo.order import Order, Wire
 from client.demo.seeing import Viewer
-from client.joining import offer_to_node, until_connected
 from realtime.clock import MonotonicClock
 from signaling.client import SignalingClient
 from signaling.messages import Role

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from client.pages import page as bundled
+from client.serve.pages import page as bundled
 from signaling.rooms import Rooms
 from signaling.server import SignalingServer
 

@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from client import doctor, main
-from client.checks import _satisfies
+from client import main
+from client.doctor import command as doctor
+from client.doctor.checks import _satisfies
 from client.errors import UsageError
 
 

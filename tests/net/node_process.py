@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from client.hosting import filter_node, hosted  # noqa: E402
+from client.serve.host import filter_node, hosted  # noqa: E402
 from realtime.clock import MonotonicClock  # noqa: E402
 from realtime.rtc.node.node import LiplineNode  # noqa: E402
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from client.cam_switch import Switch
+from client.cam.switch import Switch
 from realtime.cam.modes import Mode
 from realtime.cam.output import CamStatus
 from realtime.face.people import FaceMark

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from client.consent import ConsentStore, data_folder, fingerprint, require_consent
+from client.cam.consent import ConsentStore, data_folder, fingerprint, require_consent
 from client.errors import UsageError
 
 

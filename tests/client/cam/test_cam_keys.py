@@ -8,7 +8,7 @@ import termios
 
 import pytest
 
-from client.keys import Keys
+from client.cam.keys import Keys
 
 
 @pytest.fixture

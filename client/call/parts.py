@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from client.connections import Kept
-from client.meeting import Meeting
-from client.recording import Downlink, Recording
-from client.sending import BadUplink, Sending, clip_tracks, device_tracks, read_trace
+from client.call.connections import Kept
+from client.call.meeting import Meeting
+from client.call.recorder import Downlink, Recording
+from client.call.sender import BadUplink, Sending, clip_tracks, device_tracks, read_trace
 from realtime.clock import MonotonicClock
 from realtime.rtc.badlink.link import ImpairedLink
 

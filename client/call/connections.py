@@ -6,9 +6,9 @@ from typing import Protocol
 
 from aiortc import RTCPeerConnection
 
+from client.call.joining import until_connected, until_lost
+from client.call.meeting import GIVE_UP_S, Meeting, Say
 from client.errors import UsageError
-from client.joining import until_connected, until_lost
-from client.meeting import GIVE_UP_S, Meeting, Say
 from signaling.client import backoff_s
 
 

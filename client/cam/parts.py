@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from client.checks import CALLER
-from client.consent import require_consent
+from client.cam.consent import require_consent
+from client.doctor.checks import CALLER
 from client.errors import UsageError
 from models.alignment import MelWindow
 from models.errors import ModelError

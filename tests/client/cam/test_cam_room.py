@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from cam_desk import Desk, until
 
-from client import cam
-from client.cam_room import CamRoom
+from client.cam import command as cam
+from client.cam.room import CamRoom
 from client.errors import UsageError
 from realtime.cam.modes import Mode
 from signaling.client import SignalingClient

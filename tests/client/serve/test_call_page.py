@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from client.pages import FILES, page
+from client.serve.pages import FILES, page
 
-WEB = Path(__file__).resolve().parents[2] / "client" / "web"
+WEB = Path(__file__).resolve().parents[3] / "client" / "web"
 
 
 def test_the_list_is_the_folder() -> None:

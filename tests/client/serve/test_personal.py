@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from aiortc import RTCConfiguration
 
-from client.hosting import filter_node, hosted
-from client.joining import offer_to_node
-from client.personal import open_personal, personal_file
+from client.call.joining import offer_to_node
+from client.serve.host import filter_node, hosted
+from client.serve.personal import open_personal, personal_file
 from models.catalog import model_path
 from realtime.clock import MonotonicClock
 from realtime.rtc.send.caller import CallerPeer
@@ -62,7 +62,7 @@ async def test_each_caller_of_a_room_gets_their_own_model(tmp_path: Path, monkey
     monkeypatch.setattr(catalog, "open_generator", noted)
 
     # Faces are not looked for here: the tracker is the slow part of a renderer.
-    monkeypatch.setattr("client.hosting.MediaPipeTracker", NoFaces)
+    monkeypatch.setattr("client.serve.host.MediaPipeTracker", NoFaces)
     async with hosted(["r"], "t", lambda: filter_node("lite", "cpu", tmp_path)) as here:
         assert opened.pop() == "lite"
         for name, expected in (("anna", ["anna.onnx"]), ("bert", ["lite"]), ("broken", ["broken.onnx", "lite"])):

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import cv2
 
-from client.certificates import Tls
-from client.personal import open_personal
+from client.serve.certificates import Tls
+from client.serve.personal import open_personal
 from models.alignment import MelWindow
 from realtime.face.synth import FaceSynth
 from realtime.face.tracker import MediaPipeTracker

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from client.certificates import MAKE_ONE, load_tls
 from client.errors import UsageError
-from client.hosting import hosted, plain_node
-from client.pages import page
-from client.serve import advice, is_local
+from client.serve.certificates import MAKE_ONE, load_tls
+from client.serve.command import advice, is_local
+from client.serve.host import hosted, plain_node
+from client.serve.pages import page
 from signaling.client import SignalingClient
 from signaling.messages import Role
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
-from client.cam_switch import Switch
+from client.cam.switch import Switch
 from client.errors import UsageError
 from signaling.client import SignalingClient, SignalingError, backoff_s
 from signaling.messages import CameraFace, CameraMode, CameraState, Error, Message, Role

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 
-from client import checks, device_checks
+from client.doctor import checks, device_checks
 
 
 class Level(Enum):

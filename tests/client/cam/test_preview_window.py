@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from cam_desk import Desk, until
 
-from client.preview import Preview, Watched
+from client.cam.preview import Preview, Watched
 from realtime.cam.call import as_i420
 from realtime.cam.modes import Mode
 from realtime.devices.memory import MemoryFrames

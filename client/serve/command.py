@@ -67,9 +67,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    from client.certificates import load_tls
-    from client.hosting import ClosableNode, filter_node, hosted, plain_node
-    from client.pages import page
+    from client.serve.certificates import load_tls
+    from client.serve.host import ClosableNode, filter_node, hosted, plain_node
+    from client.serve.pages import page
     from models.errors import ModelError
     from signaling.client import SignalingError
     from signaling.messages import MessageError
@@ -108,7 +108,7 @@ def advice(host: str, secure: bool) -> list[str]:
     everywhere = host in ("", "0.0.0.0", "::")
     lines = ["Others use this machine's address in place of the one above."] if everywhere else []
     if not secure:
-        from client.certificates import MAKE_ONE
+        from client.serve.certificates import MAKE_ONE
 
         address = "ADDRESS" if everywhere else host
         lines += [

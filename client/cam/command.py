@@ -12,9 +12,9 @@ from client.errors import UsageError
 from realtime.cam.modes import Mode
 
 if TYPE_CHECKING:
-    from client.cam_status import StatusLine
-    from client.cam_switch import Switch
-    from client.preview import Watched
+    from client.cam.preview import Watched
+    from client.cam.status import StatusLine
+    from client.cam.switch import Switch
     from realtime.cam.call import LocalCall
 
 DESCRIPTION = """\
@@ -85,7 +85,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(options: argparse.Namespace) -> int:
     """Be the camera until q, Ctrl-C or the end of `--seconds`."""
     _check(options)
-    from client.cam_parts import check_consent
+    from client.cam.parts import check_consent
 
     check_consent(options)
     asyncio.run(_run(options))
@@ -124,11 +124,11 @@ def _size(text: str) -> tuple[int, int]:
 
 
 async def _run(options: argparse.Namespace) -> None:
-    from client.cam_parts import put_together
-    from client.cam_status import StatusLine
-    from client.cam_switch import Switch
-    from client.keys import Keys
-    from client.preview import Watched
+    from client.cam.keys import Keys
+    from client.cam.parts import put_together
+    from client.cam.preview import Watched
+    from client.cam.status import StatusLine
+    from client.cam.switch import Switch
     from realtime.cam.call import LocalCall
     from realtime.clock import MonotonicClock
 
@@ -161,13 +161,13 @@ async def _open_switches(
 ) -> None:
     """Open the preview window and join the room, where they were asked for."""
     if options.preview:
-        from client.cam_status import status_text
-        from client.preview import Preview
+        from client.cam.preview import Preview
+        from client.cam.status import status_text
 
         preview = Preview(switch, lambda: status_text(call.status(), len(switch.marks), switch.followed), line.say)
         watched.look = (await stack.enter_async_context(preview)).look
     if options.join is not None:
-        from client.cam_room import CamRoom
+        from client.cam.room import CamRoom
 
         room = CamRoom(options.join, options.room, options.token, options.name, switch, line.say)
         await stack.enter_async_context(room)

@@ -60,8 +60,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _take_part(options: argparse.Namespace) -> None:
-    from client.meeting import Meeting
-    from client.parts import Playing, record, say, send
+    from client.call.meeting import Meeting
+    from client.call.parts import Playing, record, say, send
     from signaling.client import SignalingError
     from signaling.messages import Role
 

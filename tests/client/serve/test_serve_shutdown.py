@@ -13,7 +13,7 @@ IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 
 def start(*arguments: str, by: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
     command = [*by, sys.executable, "-u", "-m", "client.main", *arguments]
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=root)
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client import cam, cam_parts
-from client.cam_status import StatusLine, status_text
+from client.cam import command as cam
+from client.cam import parts as cam_parts
+from client.cam.status import StatusLine, status_text
 from client.errors import UsageError
 from realtime.cam.modes import Mode
 from realtime.cam.output import CamStatus
@@ -174,7 +175,7 @@ def clip(tmp_path: Path) -> Path:
 def test_a_clip_goes_through_to_a_film_with_its_sound(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("client.consent.data_folder", lambda: tmp_path / "data")
+    monkeypatch.setattr("client.cam.consent.data_folder", lambda: tmp_path / "data")
     film = tmp_path / "film.mp4"
     options = parse("--camera", str(clip), "--out", str(film), "--seconds", "2", "--i-may-use-this")
     options.run(options)

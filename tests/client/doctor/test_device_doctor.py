@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from client import device_checks
+from client.doctor import device_checks
 from realtime.devices import v4l2
 from realtime.devices.holders import Holder
 from realtime.devices.names import VideoDevice

@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import pytest
 
-from client import call
+from client.call import command as call
+from client.call.sender import Sending, clip_tracks
 from client.errors import UsageError
-from client.hosting import hosted
-from client.sending import Sending, clip_tracks
+from client.serve.host import hosted
 from models.alignment import MelWindow
 from realtime.clock import MonotonicClock
 from realtime.media_file import probe, read_audio, read_video, write_media

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from client.cam_parts import _open_gate
+from client.cam.parts import _open_gate
 from models.alignment import MelWindow
 from models.errors import ModelError
 from realtime.speech.audio import SpeechPath

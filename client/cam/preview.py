@@ -13,7 +13,7 @@ from typing import Final, Self
 import cv2
 import numpy as np
 
-from client.cam_switch import Switch
+from client.cam.switch import Switch
 from realtime.devices.api import FrameSink, Pixels
 
 WIDTH: Final = 400
@@ -40,7 +40,7 @@ class Preview:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "client.preview_window",
+            "client.cam.preview_window",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

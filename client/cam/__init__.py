@@ -1,0 +1,1 @@
+"""`lipline cam`: a camera and a microphone for any program."""

@@ -1,0 +1,1 @@
+"""`lipline serve`: rooms with a node in each, and the call page."""
