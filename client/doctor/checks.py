@@ -12,7 +12,7 @@ from pathlib import Path
 
 Finding = tuple[str, bool, str, str]
 
-CALLER = Path(__file__).parent / "assets" / "caller.mp4"
+CALLER = Path(__file__).parents[1] / "assets" / "caller.mp4"
 WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
 DEFAULT_PORT = 8765
 MIN_FACE_SHARE = 0.9

@@ -19,7 +19,7 @@ def normalised(weights_N1HW: Tensor) -> Tensor:
 
 
 def outline_weights(outline_N4HW: Tensor, floor: float = 0.25) -> Tensor:
-    """Return weights (N, 1, H, W), mean one, from the maps of `models.lite.network.Warp.outline`; `floor` is far from all."""
+    """Return weights (N, 1, H, W), mean one, from the maps of `Warp.outline`; `floor` is far from all."""
     gains = outline_N4HW.new_tensor(OUTLINE_GAINS)[None, :, None, None]
     return normalised(floor + (outline_N4HW * gains).sum(1, keepdim=True))
 

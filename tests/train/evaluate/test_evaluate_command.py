@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from tiny_generators import write_slicer
 
-from tests.models.tiny_generators import write_slicer
 from train.clips import Split
 from train.evaluate.command import add_parser
 from train.evaluate.corpus import Corpus
