@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     import torch
 
-    from train.distributed import joined
+    from train.loop.distributed import joined
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from train.clips import Split
+from train.data.clips import Split
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -26,7 +26,7 @@ class DataConfig(Config):
     """Say which clips are used.
 
     Attributes:
-        by: what the split keeps apart, "speaker" or "clip" (train.clips.Split).
+        by: what the split keeps apart, "speaker" or "clip" (train.data.clips.Split).
         test: share held out.
         judge: share for the sync expert alone.
         speakers: only these; none means all.

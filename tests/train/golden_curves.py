@@ -19,7 +19,7 @@ if __name__ == "__main__":
 import torch  # noqa: E402
 from tiny_tasks import TalkTask, quiet  # noqa: E402
 
-from train.loop import LoopConfig, train  # noqa: E402
+from train.loop.loop import LoopConfig, train  # noqa: E402
 
 FOLDER = Path(__file__).parent / "golden"
 TOLERANCE = 5e-4

@@ -11,11 +11,12 @@ import pytest
 import torch
 from tiny_tasks import TalkTask
 
-from train import command, distributed, kinds
+from train import command, kinds
 from train.config import Config, read_config
-from train.distributed import Place
 from train.kinds import Kind, Options
-from train.loop import LoopConfig, train
+from train.loop import distributed
+from train.loop.distributed import Place
+from train.loop.loop import LoopConfig, train
 
 
 class TalkConfig(Config):
@@ -80,7 +81,7 @@ def test_only_the_first_process_writes_and_speaks(
     kind: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(distributed, "here", lambda: Place(1, 1, torch.device("cpu")))
-    monkeypatch.setattr("train.loop.here", distributed.here)
+    monkeypatch.setattr("train.loop.loop.here", distributed.here)
     assert call(kind) == 0
     assert capsys.readouterr().out == "" and not (kind / "run").exists() and not (kind / "out.pt").exists()
 

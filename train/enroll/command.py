@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from models.lite.network import Lite
-    from train.clips import Clip
+    from train.data.clips import Clip
     from train.enroll.config import EnrolConfig
 
 DESCRIPTION = """\

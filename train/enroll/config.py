@@ -4,7 +4,7 @@ from pydantic import Field
 
 from train.config import Config
 from train.lite.config import PictureConfig, PictureLoss, VoiceConfig
-from train.optimise import LoopConfig
+from train.loop.trainer import LoopConfig
 
 
 class PartsConfig(Config):

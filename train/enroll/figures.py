@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.lite.network import Lite
-from train.clips import Clip
+from train.data.clips import Clip
 from train.enroll.config import EnrolConfig
 from train.enroll.parts import Fixed
 from train.lite.config import PictureConfig
-from train.lite.hearing import measure
+from train.lite.lip_gap import measure
 from train.lite.picture import PictureTask
 
 _COLUMNS: Final = ("generator", "r in speech", "loudness", "spread", "lag ms", "lips L1", "sharpness")
@@ -20,7 +20,7 @@ class Figures:
     """Hold what held-out stretches say.
 
     Attributes:
-        correlation, loudness, spread, lag_ms: as train.lite.hearing.Hearing; loudness is the control.
+        correlation, loudness, spread, lag_ms: as train.lite.lip_gap.Hearing; loudness is the control.
         lips: L1 of pictures of the true mouth shape, weighted to the lips, 0..1.
         sharpness: of these over that of the real ones.
     """

@@ -7,16 +7,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from train.clips import Clip, Split
+from train.data.clips import Clip, Split
+from train.data.pool import Pool
+from train.data.shards import ShardError
 from train.enroll.parts import Parts, seconds_of
-from train.pool import Pool
 from train.prepare.choice import SOMEBODY_ELSE
 from train.prepare.corpus import find_videos
 from train.prepare.reference import describe, likeness
 from train.prepare.report import Report
 from train.prepare.run import Plan, prepare
 from train.prepare.settings import Choice, Settings
-from train.shards import ShardError
 
 WHO: Final = "person"
 """Name of the speaker in the shards: whose name it is matters to nobody."""

@@ -8,9 +8,9 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from train.clips import FPS, Clip
+from train.data.clips import FPS, Clip
+from train.data.shards import FRAME_SAMPLES
 from train.enroll.config import PartsConfig
-from train.shards import FRAME_SAMPLES
 
 Part = Literal["learn", "choose", "held"]
 
@@ -51,7 +51,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """Give the same clips at every step (a train.pool.ClipSource)."""
+    """Give the same clips at every step (a train.data.pool.ClipSource)."""
 
     clips: Sequence[Clip]
 

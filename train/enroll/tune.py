@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from train.distributed import here
 from train.enroll.config import StageConfig
-from train.optimise import LoopConfig, Trainer
-from train.task import Batch, Evaluation, Task
+from train.loop.distributed import here
+from train.loop.task import Batch, Evaluation, Task
+from train.loop.trainer import LoopConfig, Trainer
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class Near:
-    """Wrap a task: hold its model near the weights that it has now (a train.task.Task).
+    """Wrap a task: hold its model near the weights that it has now (a train.loop.task.Task).
 
     The statistics of batch norm stay what many people made them: a few seconds of one would shift them. The penalty is
     L2-SP of Li, Grandvalet and Davoine, "Explicit Inductive Bias for Transfer Learning with Convolutional Networks",

@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         ValueError: with the reason and the remedy in one line.
     """
     _check(args)
-    from train.clips import Split
+    from train.data.clips import Split
     from train.evaluate.corpus import Corpus
     from train.evaluate.pairs import draw_pairs, write_pairs
 

@@ -5,10 +5,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from train.clips import Clip, Split
+from train.data.clips import Clip, Split
+from train.data.shards import SampleInfo, ShardError, decode_sample, sample_info, shard_paths
 from train.evaluate.pairs import Pair
 from train.evaluate.protocol import Scene
-from train.shards import SampleInfo, ShardError, decode_sample, sample_info, shard_paths
 
 Part = Literal["test", "train", "judge", "all"]
 

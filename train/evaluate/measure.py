@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.generator import Generator
-from train.clips import Clip
+from train.data.clips import Clip
 from train.evaluate.cpbd import cpbd
+from train.evaluate.crop_mesh import CropMesh, openings
 from train.evaluate.opening import closed_below, frames_until_closed, moments
 from train.evaluate.picture import flicker, lip_distance, lip_sharpness, psnr, skin, ssim
 from train.evaluate.protocol import (
@@ -23,8 +24,7 @@ from train.evaluate.protocol import (
     silenced,
     spoken_over,
 )
-from train.evaluate.seeing import CropMesh, openings
-from train.evaluate.talking import Shown
+from train.evaluate.talker import Shown
 
 _CUT_FRAMES: Final = 12  # shown after the sound was cut off
 _NOT_BEFORE: Final = 5  # frames: a mouth must have had time to open

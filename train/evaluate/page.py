@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from importlib import resources
 
-from train.evaluate.drawing import overview
+from train.evaluate.drawings import overview
 from train.evaluate.protocol import FROZEN, LOUDNESS, OTHER, REAL
 from train.evaluate.showcase import Example, example_html
 from train.evaluate.table import MOUTH, PICTURE, Table, Value, cell, column

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.generator import Generator
-from train.clips import Clip
-from train.evaluate.talking import Gallery, Shown, Talker, heard
-from train.shards import FRAME_SAMPLES
+from train.data.clips import Clip
+from train.data.shards import FRAME_SAMPLES
+from train.evaluate.talker import Gallery, Shown, Talker, heard
 
 REAL: Final = "real video"
 FROZEN: Final = "frozen face"

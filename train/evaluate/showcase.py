@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.media_file import write_media
-from train.clips import FPS
-from train.evaluate.drawing import curves
+from train.data.clips import FPS
+from train.evaluate.drawings import curves
 from train.evaluate.measure import Measured
 from train.evaluate.opening import REACH, correlation
 from train.evaluate.picture import mouth_region
 from train.evaluate.protocol import FROZEN, LOUDNESS, REAL, Scene
-from train.evaluate.talking import Shown
+from train.evaluate.talker import Shown
 
 _MOMENTS: Final = 10
 _PANE: Final = 256

@@ -14,11 +14,11 @@ import cv2
 from models.catalog import open_generator
 from models.generator import Generator
 from train.evaluate.corpus import Corpus
+from train.evaluate.crop_mesh import CropMesh
 from train.evaluate.measure import Judge, Measured, measure
 from train.evaluate.pairs import Pair
 from train.evaluate.protocol import Scene, Setting, spoken_over
-from train.evaluate.seeing import CropMesh
-from train.evaluate.talking import Shown
+from train.evaluate.talker import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Bench:
         }
         self._judge = judge
         if judge is None and task.expert is not None:
-            from train.evaluate.judging import open_judge
+            from train.evaluate.judge import open_judge
 
             self._judge = open_judge(task.expert)
         self._mesh = CropMesh()

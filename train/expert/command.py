@@ -13,7 +13,7 @@ from train.expert.config import ExpertTraining
 from train.expert.origin import Origin
 from train.expert.task import ExpertTask, Student
 from train.kinds import Options
-from train.loop import train_kind
+from train.loop.loop import train_kind
 
 
 def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Options) -> int:

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from models.expert.contract import ExpertConfig
 from train.config import Config, DataConfig
-from train.optimise import LoopConfig
+from train.loop.trainer import LoopConfig
 
 Kind = Literal["hard", "near", "same", "speaker", "other"]
 
@@ -93,7 +93,7 @@ class AugmentConfig(Config):
         turn: standard deviation of its angle, degrees.
         mirror: chance of a mirrored face.
         light: strength of changes of gamma, brightness and colour, 0 (none) to 1.
-        sound: chance of another voice, level and background noise (train.augment.augment_mel).
+        sound: chance of another voice, level and background noise (train.data.augment.augment_mel).
     """
 
     scale: float = Field(default=0.02, ge=0, le=0.3)

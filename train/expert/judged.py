@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.expert.contract import cut_sound, lower_faces, stack_frames
 from models.expert.network import SyncNet
-from train.clips import Clip
+from train.data.clips import Clip
 
 DISTANCES: Final = {
     "1 frame": (1, 1),

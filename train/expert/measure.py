@@ -15,10 +15,10 @@ from typing import Final
 
 from models.errors import ModelError
 from models.expert.onnx import Expert
-from train.clips import Clip
+from train.data.clips import Clip
+from train.data.shards import read_samples, shard_paths
 from train.expert.judged import HALF, Judged, accuracies, best_threshold, judge_clips
 from train.expert.origin import TRAINING, Origin
-from train.shards import read_samples, shard_paths
 
 CALIBRATION: Final = 60
 """Most training clips that the threshold is found on."""

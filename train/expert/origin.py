@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.errors import ModelError
-from train.clips import Role, Split
+from train.data.clips import Role, Split
 
 TRAINED_KEY: Final = "lipline.trained"
 """Metadata property that holds an Origin as JSON."""

@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 
 from models.expert.contract import ExpertConfig, cut_sound
-from train.augment import augment_mel
-from train.clips import Clip, balanced
+from train.data.augment import augment_mel
+from train.data.clips import Clip, balanced
 from train.expert.config import AugmentConfig, Kind, PairsConfig
 from train.expert.windows import draw_view, look, measures
-from train.task import Batch
+from train.loop.task import Batch
 
 IN_SYNC: Final = 0
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)

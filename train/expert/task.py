@@ -11,16 +11,16 @@ from torch.nn import functional
 
 from models.expert.contract import ExpertConfig
 from models.expert.network import SyncNet
-from train.clips import Clip, Role
+from train.data.clips import Clip, Role
+from train.data.pool import Pool
+from train.data.shards import read_infos, shard_paths
 from train.expert.agreement import agreement_losses
 from train.expert.config import ExpertTraining
 from train.expert.judged import FAR, HALF, accuracies, best_threshold, judge_clips, torch_embed
 from train.expert.pairs import draw_batch
 from train.expert.windows import MEASURES
+from train.loop.task import Batch, Evaluation
 from train.losses.expert_file import read_expert
-from train.pool import Pool
-from train.shards import read_infos, shard_paths
-from train.task import Batch, Evaluation
 
 EVALUATED: Final = 40
 """Most held-out clips of one evaluation."""
@@ -58,7 +58,7 @@ def _begin(config: ExpertConfig, start: Path | None) -> SyncNet:
 
 
 class ExpertTask:
-    """Bring the expert, clips of the role "judge" and the losses together (a train.task.Task)."""
+    """Bring the expert, clips of the role "judge" and the losses together (a train.loop.task.Task)."""
 
     def __init__(self, config: ExpertTraining, shards: Sequence[Path], seed: int = 1) -> None:
         """Look through `shards`.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.expert.contract import FACE_HW, ExpertConfig
 from models.lite.contract import CHIN, GAP, OUTER
-from train.clips import Clip
+from train.data.clips import Clip
 from train.expert.config import AugmentConfig
 
 MEASURES: Final = 3

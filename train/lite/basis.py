@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.lite.contract import GAP, POINTS
-from train.clips import Clip
+from train.data.clips import Clip
 
 
 def fit_basis(clips: Sequence[Clip], coefficients: int) -> NDArray[np.float32]:

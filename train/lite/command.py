@@ -9,20 +9,20 @@ import torch
 from models.catalog import model_path
 from models.lite.export import export_lite, load_lite
 from models.lite.network import Lite
-from train.clips import Clip, Role
 from train.config import read_config
-from train.distributed import here
+from train.data.clips import Clip, Role
+from train.data.pool import Pool
+from train.data.shards import ShardError
 from train.kinds import Options
 from train.lite.basis import fit_basis
 from train.lite.config import LiteTraining
 from train.lite.picture import PictureTask
 from train.lite.sync import SyncJudge
 from train.lite.voice import VoiceTask, set_gain
-from train.loop import train
+from train.loop.distributed import here
+from train.loop.loop import train
+from train.loop.task import Task
 from train.losses.expert_file import read_expert
-from train.pool import Pool
-from train.shards import ShardError
-from train.task import Task
 
 _TRAIN: Final[Role] = "train"
 

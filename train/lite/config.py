@@ -7,7 +7,7 @@ from pydantic import Field
 
 from models.lite.contract import LiteConfig
 from train.config import Config, DataConfig
-from train.optimise import LoopConfig
+from train.loop.trainer import LoopConfig
 
 
 class ModelConfig(Config):

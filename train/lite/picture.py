@@ -13,16 +13,16 @@ from models.lite.contract import LiteConfig
 from models.lite.discriminator import PatchDiscriminator
 from models.lite.painter import Drawing, Painter
 from models.lite.warp import enlarge
-from train.clips import Clip
+from train.data.clips import Clip
+from train.data.pool import ClipSource
 from train.lite.config import PictureConfig
 from train.lite.sources import draw_windows, rgb
 from train.lite.sync import SyncJudge
+from train.loop.task import Batch, Evaluation
 from train.losses.adversarial import hinge_discriminator_loss, hinge_real_loss
 from train.losses.lips import outline_weights
 from train.losses.motion import temporal_loss
 from train.losses.pictures import edge_l1, flow_variation, laplacian_energy, sharpness_loss, structure_loss, weighted_l1
-from train.pool import ClipSource
-from train.task import Batch, Evaluation
 
 SHOWN = 6
 """Held-out windows that are drawn for people to look at."""
@@ -32,7 +32,7 @@ NOISE = 0.003
 
 
 class PictureTask:
-    """Bring the pictures of a lite, clips, losses and a discriminator together (a train.task.Task)."""
+    """Bring the pictures of a lite, clips, losses and a discriminator together (a train.loop.task.Task)."""
 
     def __init__(
         self,

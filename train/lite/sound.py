@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from models.alignment import SILENCE, MelWindow
-from train.augment import augment_mel
-from train.clips import FPS, Clip, balanced
+from train.data.augment import augment_mel
+from train.data.clips import FPS, Clip, balanced
 from train.lite.basis import coefficients_of
-from train.task import Batch
+from train.loop.task import Batch
 
 _OUTSIDE = 0.4  # chance of a frame before and after the speech, against one inside
 

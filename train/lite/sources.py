@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.landmarks import JAW, LIPS_INNER, LIPS_OUTER
-from train.clips import Clip, balanced
-from train.task import Batch
+from train.data.clips import Clip, balanced
+from train.loop.task import Batch
 
 
 def mirrored_points() -> NDArray[np.int64]:

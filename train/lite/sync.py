@@ -8,9 +8,9 @@ from torch import Tensor
 
 from models.expert.network import SyncNet, see
 from models.lite.contract import LiteConfig
-from train.clips import FPS, Clip
+from train.data.clips import FPS, Clip
+from train.loop.task import Batch
 from train.losses.frozen import SyncLoss
-from train.task import Batch
 
 
 class SyncJudge:

@@ -10,14 +10,14 @@ from torch.nn import functional as F
 
 from models.lite.network import Lite
 from models.lite.voice import Voice
-from train.clips import Clip
+from train.data.clips import Clip
+from train.data.pool import ClipSource
 from train.lite.basis import coefficients_of, gap_of_basis
 from train.lite.config import VoiceConfig
-from train.lite.hearing import hear, measure_speakers
+from train.lite.lip_gap import hear, measure_speakers
 from train.lite.sound import draw_runs
+from train.loop.task import Batch, Evaluation
 from train.losses.motion import correlation_loss
-from train.pool import ClipSource
-from train.task import Batch, Evaluation
 
 _SAMPLED = 200  # clips that spreads are measured on
 
@@ -26,7 +26,7 @@ GAIN_MOST = 1.8
 
 
 class VoiceTask:
-    """Bring the voice of a lite, clips and losses together (a train.task.Task)."""
+    """Bring the voice of a lite, clips and losses together (a train.loop.task.Task)."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class VoiceTask:
         return {"loss": loss, **parts}
 
     def evaluate(self, average: nn.Module) -> Evaluation:
-        """Measure the lip gap of held-out speech (train.lite.hearing.measure_speakers)."""
+        """Measure the lip gap of held-out speech (train.lite.lip_gap.measure_speakers)."""
         assert isinstance(average, Voice)
         return Evaluation(measure_speakers(average, self._held_out, self._basis, self._lite.window))
 

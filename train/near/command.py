@@ -7,7 +7,7 @@ from models.near.network import NearNet
 from models.onnx.export import export_onnx
 from train.config import read_config
 from train.kinds import Options
-from train.loop import train_kind
+from train.loop.loop import train_kind
 from train.near.config import NearTraining
 from train.near.task import NearTask
 

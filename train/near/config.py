@@ -4,7 +4,7 @@ from pydantic import Field
 
 from models.near.network import FRONT, HIDDEN
 from train.config import Config, DataConfig
-from train.optimise import LoopConfig
+from train.loop.trainer import LoopConfig
 
 
 class NetworkConfig(Config):

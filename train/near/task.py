@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.near.network import AHEAD, NearNet
+from train.loop.task import Batch, Evaluation
 from train.near.config import NearTraining
 from train.near.heard import Hearing
 from train.near.mixes import Mixer
 from train.near.voices import Speaker, filmed, synthetic
-from train.task import Batch, Evaluation
 
 _MADE: Final = 24  # mixes made at a time
 _WARM: Final = 20  # columns in which the detector warms up: not judged
@@ -24,7 +24,7 @@ _FLOOR: Final = -3.95  # mel below it is silence and stays so
 
 
 class NearTask:
-    """Bring the network, mixes and the loss together (a train.task.Task)."""
+    """Bring the network, mixes and the loss together (a train.loop.task.Task)."""
 
     def __init__(self, config: NearTraining, shards: Sequence[Path], seed: int = 1) -> None:
         """Collect the voices.

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from models.mel import SAMPLE_RATE
 from train.config import DataConfig
+from train.data.shards import ShardError, read_members, sample_info, shard_paths
+from train.head.rendered import SENTENCES
 from train.head.speech import Voice, speak
 from train.near.config import VoicesConfig
-from train.rendered import SENTENCES
-from train.shards import ShardError, read_members, sample_info, shard_paths
 
 Sound = NDArray[np.float32]
 

@@ -17,9 +17,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from train.data.shards import FRAME_SAMPLES, Sample, ShardError, ShardWriter, encode_sample, read_members
+from train.prepare.offset import Curve
 from train.prepare.settings import Settings
-from train.prepare.sync import Curve
-from train.shards import FRAME_SAMPLES, Sample, ShardError, ShardWriter, encode_sample, read_members
 
 _OUTCOME: Final = "outcome"
 _SPEECH: Final = "speech"
@@ -134,7 +134,7 @@ class Cache:
             raise self._damaged(sha256, error) from error
 
     def clips(self, sha256: str) -> Iterator[tuple[str, dict[str, bytes]]]:
-        """Yield key and members (train.shards.decode_sample reads them) of every candidate; ShardError as above."""
+        """Yield key and members (train.data.shards.decode_sample reads them) of every candidate; ShardError as above."""
         for key, members in read_members(self._tar(sha256)):
             if key not in (_OUTCOME, _SPEECH):
                 yield key, members

@@ -7,10 +7,10 @@ from itertools import groupby
 from typing import Final
 
 from models.expert.onnx import REACH
-from train.clips import FPS
+from train.data.clips import FPS
 from train.prepare.cache import Candidate
+from train.prepare.offset import Curve, joined
 from train.prepare.settings import Choice
-from train.prepare.sync import Curve, joined
 
 WRONG_PERSON: Final = "not the person of the reference"
 NOT_HEARD: Final = "sound and picture do not go together"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from train.clips import FPS
+from train.data.clips import FPS
 from train.prepare.settings import Settings
 from train.prepare.sound import cuts, tighten
-from train.prepare.tracks import FINE, Track
+from train.prepare.track import FINE, Track
 
 NO_FACE = "no face"
 NO_SOUND = "sound ends before"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from train.clips import FPS
+from train.data.clips import FPS
 from train.prepare.choice import NOT_HEARD
 
 FILE: Final = "REPORT.json"

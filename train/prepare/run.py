@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 from realtime.media_file import MediaError
-from train.clips import FPS
+from train.data.clips import FPS
+from train.data.shards import ShardError
 from train.prepare.cache import Cache, file_sha256
 from train.prepare.corpus import Video
-from train.prepare.listening import Done, Job, work
-from train.prepare.packing import pack
+from train.prepare.job import Done, Job, work
+from train.prepare.packer import pack
 from train.prepare.report import Report
 from train.prepare.settings import Choice, Settings
 from train.prepare.workers import Failure, work_off
-from train.shards import ShardError
 
 TWICE: Final = "same content as another file"
 

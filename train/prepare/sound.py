@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.mel import SAMPLE_RATE
 from realtime.media_file import MediaError, read_audio
-from train.shards import FRAME_SAMPLES
+from train.data.shards import FRAME_SAMPLES
 
 QUIETEST: Final = -60.0
 """dB of full scale below which nothing is speech, however quiet the rest."""

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from models.onnx.contract import WAV2LIP
 from models.onnx.export import export_onnx
-from train.clips import Role
 from train.config import read_config
-from train.distributed import here
+from train.data.clips import Role
+from train.data.pool import Pool
 from train.kinds import Options
-from train.loop import train_kind
+from train.loop.distributed import here
+from train.loop.loop import train_kind
 from train.losses.expert_file import read_expert
-from train.pool import Pool
 from train.wav2lip.config import Wav2LipTraining
 from train.wav2lip.task import Wav2LipTask
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from train.config import Config, DataConfig
-from train.optimise import LoopConfig
+from train.loop.trainer import LoopConfig
 
 
 class ExpertFile(Config):

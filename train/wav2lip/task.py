@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from models.expert.network import SyncNet, see
 from models.wav2lip.discriminator import QualityDiscriminator
 from models.wav2lip.network import Wav2Lip
-from train.clips import Clip
+from train.data.clips import Clip
+from train.data.pool import Pool
+from train.loop.task import Batch, Evaluation
 from train.losses.adversarial import discriminator_loss, real_loss
 from train.losses.frozen import SyncLoss, stack_lower
 from train.losses.pictures import weighted_l1
-from train.pool import Pool
-from train.task import Batch, Evaluation
 from train.wav2lip.config import Wav2LipTraining
 from train.wav2lip.paste import paste
 from train.wav2lip.windows import FRAMES, draw_windows
@@ -24,7 +24,7 @@ SHOWN = 8
 
 
 class Wav2LipTask:
-    """Bring generator, expert, discriminator and clips together (a train.task.Task)."""
+    """Bring generator, expert, discriminator and clips together (a train.loop.task.Task)."""
 
     def __init__(
         self, config: Wav2LipTraining, expert: SyncNet, pool: Pool, held_out: Sequence[Clip], seed: int = 1

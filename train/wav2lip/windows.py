@@ -12,8 +12,8 @@ from models.alignment import WAV2LIP_WINDOW
 from models.expert.contract import FRAME_MS, ExpertConfig, cut_sound
 from models.landmarks import Matrix, box_matrix
 from models.wav2lip.onnx import SIZE
-from train.clips import Clip, balanced
-from train.task import Batch
+from train.data.clips import Clip, balanced
+from train.loop.task import Batch
 
 FRAMES: Final = 5
 """Frames of a window."""

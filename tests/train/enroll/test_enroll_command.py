@@ -17,8 +17,8 @@ from models.lite.network import Lite
 from models.lite.onnx import PERSONAL_KEY
 from realtime.media_file import read_audio, read_video, write_media
 from tests.train.lite.planted_mouths import TINY, planted_clip
-from train.clips import Clip
 from train.config import read_config
+from train.data.clips import Clip
 from train.enroll import command, footage
 from train.enroll.config import EnrolConfig
 from train.enroll.footage import FootageError, refuse_gaps, refuse_little, strangers

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from train.clips import Clip
+from train.data.clips import Clip
 from train.enroll.config import PartsConfig
 from train.enroll.parts import Parts, Piece, cut, part, planned, seconds_of
 

@@ -19,8 +19,8 @@ from train.enroll.person import enrol
 from train.enroll.tune import Near, tune
 from train.lite.basis import fit_basis
 from train.lite.config import ModelConfig, PictureConfig, VoiceConfig
-from train.optimise import LoopConfig
-from train.task import Batch, Evaluation
+from train.loop.task import Batch, Evaluation
+from train.loop.trainer import LoopConfig
 
 
 class Pulled:

@@ -12,7 +12,7 @@ from models.landmarks import transform
 from models.lite.onnx import aligned_crops
 from models.mel import SAMPLE_RATE
 from realtime.media_file import read_audio, read_video
-from train.shards import FRAME_SAMPLES, Sample, SampleInfo
+from train.data.shards import FRAME_SAMPLES, Sample, SampleInfo
 
 FRAMES = 30
 STARTS = (20, 50)

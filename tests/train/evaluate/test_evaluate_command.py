@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from tiny_generators import write_slicer
 
-from train.clips import Split
+from train.data.clips import Split
+from train.data.shards import Sample, ShardError, ShardWriter
 from train.evaluate.command import add_parser
 from train.evaluate.corpus import Corpus
-from train.shards import Sample, ShardError, ShardWriter
 
 
 def evaluate(*words: object) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.expert.onnx import Expert
-from train.evaluate.judging import ExpertJudge
+from train.evaluate.judge import ExpertJudge
 
 
 @pytest.mark.parametrize("windows", [12, 60])

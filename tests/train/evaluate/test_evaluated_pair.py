@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from models.alignment import MelWindow
 from models.generator import FaceImage, Patch
-from train.clips import Clip
+from train.data.clips import Clip
+from train.data.shards import Sample
+from train.evaluate.crop_mesh import CropMesh, openings
 from train.evaluate.measure import Measured, measure
 from train.evaluate.opening import REACH, correlation, lag_ms, spread
 from train.evaluate.protocol import FROZEN, LOUDNESS, REAL, Scene, Setting, moments, rebuilt, spoken_over
-from train.evaluate.seeing import CropMesh, openings
 from train.evaluate.table import tabulate
-from train.shards import Sample
 
 NAME = "oracle"
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from models.lite.contract import POINTS
-from train.clips import Clip
-from train.shards import Sample, SampleInfo
+from train.data.clips import Clip
+from train.data.shards import Sample, SampleInfo
 
 SIZE = 128
 GROUND = 140

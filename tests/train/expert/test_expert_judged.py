@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from spoken_bars import bar_clip
 
-from train.clips import Clip
+from train.data.clips import Clip
 from train.expert.judged import (
     DISTANCES,
     FAR,

@@ -12,8 +12,9 @@ from models.expert.contract import ExpertConfig
 from models.expert.network import SyncNet
 from models.expert.onnx import Expert
 from models.onnx.export import export_onnx
-from train.clips import Split
 from train.config import ConfigError, read_config
+from train.data.clips import Split
+from train.data.shards import ShardWriter
 from train.expert.command import origin_of, run
 from train.expert.config import ExpertTraining
 from train.expert.judged import DISTANCES, FAR
@@ -21,7 +22,6 @@ from train.expert.measure import main, measure
 from train.expert.origin import SEEN, TRAINED_KEY, TRAINING, UNSEEN, Origin
 from train.expert.task import ExpertTask
 from train.kinds import Options
-from train.shards import ShardWriter
 
 CONFIG = """
 data = { by = "clip", test = 0.25, judge = 0.5, speakers = ["anna"] }

@@ -3,8 +3,8 @@
 import numpy as np
 
 from models.lite.contract import POINTS, LiteConfig, to_crop_px
-from train.clips import Clip
-from train.shards import Sample, SampleInfo
+from train.data.clips import Clip
+from train.data.shards import Sample, SampleInfo
 
 SIZE = LiteConfig().size
 TINY = {"width": 8, "coefficients": 3, "features": 6}

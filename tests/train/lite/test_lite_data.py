@@ -6,7 +6,7 @@ import torch
 from models.alignment import SILENCE
 from models.lite.contract import GAP, POINTS, LiteConfig
 from tests.train.lite.planted_mouths import planted_clip
-from train.augment import augment_mel
+from train.data.augment import augment_mel
 from train.lite.basis import coefficients_of, fit_basis, gap_of_basis
 from train.lite.sound import draw_runs
 from train.lite.sources import draw_windows, mirrored_points, pick_sources

@@ -18,19 +18,19 @@ from models.lite.painter import Drawing
 from models.lite.voice import Voice
 from models.onnx.export import export_onnx
 from tests.train.lite.planted_mouths import TINY, as_sample, planted_clip
-from train.clips import Split
+from train.data.clips import Split
+from train.data.pool import Pool
+from train.data.shards import ShardWriter
 from train.kinds import Options
 from train.lite.basis import fit_basis, gap_of_basis
 from train.lite.command import make_judge, run
 from train.lite.config import LiteTraining, ModelConfig, PictureConfig, PictureLoss, VoiceConfig, VoiceLoss
-from train.lite.hearing import measure
+from train.lite.lip_gap import measure
 from train.lite.picture import PictureTask, region_of
 from train.lite.sync import SyncJudge
 from train.lite.voice import GAIN_MOST, VoiceTask, set_gain
-from train.loop import train
-from train.optimise import LoopConfig
-from train.pool import Pool
-from train.shards import ShardWriter
+from train.loop.loop import train
+from train.loop.trainer import LoopConfig
 
 EVERYTHING = PictureLoss(sharpness=0.1, structure=0.1, quality=0.1, temporal=0.1)
 

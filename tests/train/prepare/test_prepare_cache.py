@@ -10,13 +10,13 @@ import pytest
 from films import face_at
 
 from models.expert.onnx import REACH
+from train.data.shards import Sample, SampleInfo, ShardError, read_samples, shard_paths
 from train.prepare.cache import Cache, Candidate, Tracked, file_sha256
 from train.prepare.corpus import Video
-from train.prepare.packing import pack
+from train.prepare.offset import Curve
+from train.prepare.packer import pack
 from train.prepare.report import Report
 from train.prepare.settings import Choice, Settings
-from train.prepare.sync import Curve
-from train.shards import Sample, SampleInfo, ShardError, read_samples, shard_paths
 
 SETTINGS = Settings(size=64)
 EXPERT = "0123456789ab"

@@ -16,8 +16,8 @@ from train.prepare.choice import (
     choose,
     fitting,
 )
+from train.prepare.offset import Curve, curve, joined
 from train.prepare.settings import Choice
-from train.prepare.sync import Curve, curve, joined
 
 
 def embeddings(count: int, seed: int = 0) -> NDArray[np.float32]:

@@ -12,7 +12,9 @@ import pytest
 from models.errors import ModelError
 from models.expert.onnx import REACH
 from realtime.media_file import read_audio, read_video, write_media
-from train.prepare import command, listening
+from train.data.shards import decode_sample, read_samples, shard_paths
+from train.prepare import command
+from train.prepare import job as listening
 from train.prepare.cache import Cache, file_sha256
 from train.prepare.choice import NOT_HEARD
 from train.prepare.faces import FaceFinder
@@ -20,7 +22,6 @@ from train.prepare.reference import ReferenceError, describe, likeness, read_ref
 from train.prepare.report import Report
 from train.prepare.run import Bar
 from train.prepare.settings import Settings
-from train.shards import decode_sample, read_samples, shard_paths
 
 SETTINGS = Settings()
 

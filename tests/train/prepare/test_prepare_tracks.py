@@ -15,7 +15,7 @@ from train.prepare.faces import distinct, linked
 from train.prepare.pieces import NO_FACE, NO_SOUND, NO_SPEECH, TOO_SHORT, pieces, runs
 from train.prepare.settings import Settings
 from train.prepare.sound import voiced
-from train.prepare.tracks import FINE, Track, follow
+from train.prepare.track import FINE, Track, follow
 
 GRAIN = np.random.default_rng(0).integers(60, 200, (240, 480, 3), dtype=np.uint8)
 

@@ -16,11 +16,11 @@ from models.generator import FaceImage
 from models.onnx.export import export_onnx
 from models.wav2lip.network import Wav2Lip
 from train.config import ConfigError, read_config
+from train.data.pool import Pool
+from train.data.shards import Sample, SampleInfo, ShardWriter
 from train.kinds import Options, find_run
-from train.loop import LoopConfig, train
+from train.loop.loop import LoopConfig, train
 from train.losses.expert_file import read_expert
-from train.pool import Pool
-from train.shards import Sample, SampleInfo, ShardWriter
 from train.wav2lip.config import LossConfig, Wav2LipTraining
 from train.wav2lip.task import Wav2LipTask
 

@@ -9,7 +9,7 @@ from models.expert.network import see
 from models.generator import FaceImage
 from models.landmarks import box_matrix
 from models.wav2lip.onnx import Wav2LipGenerator
-from train.clips import Clip
+from train.data.clips import Clip
 from train.wav2lip.paste import paste
 from train.wav2lip.windows import FEWEST, FRAMES, cut_box, draw_windows, last_start, pick_starts, window_box
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.expert.contract import ExpertConfig
 from models.expert.network import SyncNet
-from train.clips import Clip
+from train.data.clips import Clip
 from train.wav2lip.config import ExpertFile, LossConfig, Wav2LipTraining
 
 SIZE = 128

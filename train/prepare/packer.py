@@ -9,14 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from train.clips import FPS
-from train.prepare.cache import Cache
-from train.prepare.choice import Kept, choose, fitting
-from train.prepare.corpus import Video
-from train.prepare.reference import likeness
-from train.prepare.report import Report
-from train.prepare.settings import Choice
-from train.shards import (
+from train.data.clips import FPS
+from train.data.shards import (
     FRAME_SAMPLES,
     LIMIT_BYTES,
     ShardWriter,
@@ -26,6 +20,12 @@ from train.shards import (
     encode_speech,
     sample_info,
 )
+from train.prepare.cache import Cache
+from train.prepare.choice import Kept, choose, fitting
+from train.prepare.corpus import Video
+from train.prepare.reference import likeness
+from train.prepare.report import Report
+from train.prepare.settings import Choice
 
 NAME: Final = "clips"
 """Shards are called clips-000000.tar and so on."""

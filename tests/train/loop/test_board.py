@@ -10,9 +10,9 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_tasks import TalkTask, quiet
 
-from train.board import Board, encode, to_bytes
-from train.loop import LoopConfig, train
-from train.task import Evaluation
+from train.loop.board import Board, encode, to_bytes
+from train.loop.loop import LoopConfig, train
+from train.loop.task import Evaluation
 
 
 def read(folder: Path) -> EventAccumulator:

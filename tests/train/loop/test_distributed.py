@@ -13,10 +13,10 @@ import torch.multiprocessing
 from tiny_tasks import TalkTask, quiet, saved
 from torch import Tensor, nn
 
-from train import distributed
-from train.distributed import PlaceError, here, joined, largest, share
-from train.loop import LoopConfig, train
-from train.task import Evaluation
+from train.loop import distributed
+from train.loop.distributed import PlaceError, here, joined, largest, share
+from train.loop.loop import LoopConfig, train
+from train.loop.task import Evaluation
 
 CONFIG = LoopConfig(steps=3, learning_rate=5e-3, schedule="constant", evaluate_every=1)
 LONGER = CONFIG.model_copy(update={"steps": 5})

@@ -1,4 +1,4 @@
-"""Measure what lookahead buys: `python -m train.lite.lookahead --config FILE --shards DIR... --run DIR --out FILE.png`.
+"""Measure what lookahead buys: `python -m benchmarks.lookahead --config FILE --shards DIR... --run DIR --out FILE.png`.
 
 Trains the voice alone once per lookahead, each time with the same steps, seed and clips, and measures the lip gap
 inside held-out speech. Writes a plot and, beside it, the figures as JSON; a run that was stopped goes on.
@@ -13,25 +13,25 @@ import torch
 
 from models.lite.contract import LiteConfig
 from models.lite.network import Lite
-from train.clips import Clip, Split
 from train.config import read_config
+from train.data.clips import Clip, Split
+from train.data.pool import Pool
 from train.lite.basis import fit_basis
 from train.lite.command import make_pool, read_held_out
 from train.lite.config import LiteTraining
-from train.lite.hearing import measure_speakers
+from train.lite.lip_gap import measure_speakers
 from train.lite.voice import VoiceTask, set_gain
-from train.loop import train
-from train.pool import Pool
+from train.loop.loop import train
 
 Row = dict[str, float]
-"""Figures by name (train.lite.hearing.Hearing)."""
+"""Figures by name (train.lite.lip_gap.Hearing)."""
 
 LOOKAHEADS_MS = (0.0, 40.0, 80.0, 120.0, 160.0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m train.lite.lookahead", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lookahead", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="as for `lipline train lite`")
     parser.add_argument("--shards", type=Path, nargs="+", required=True, help="folders that `lipline prepare` wrote")
     parser.add_argument("--unseen", type=Path, nargs="*", default=[], help="shards of speakers never trained on")

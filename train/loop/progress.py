@@ -6,7 +6,7 @@ from typing import Final
 
 from torch import Tensor
 
-from train.board import Board
+from train.loop.board import Board
 
 POINT_STEPS: Final = 50
 LINE_S: Final = 10.0

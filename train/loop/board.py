@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from train.task import Evaluation
+from train.loop.task import Evaluation
 
 FRAME_MS: Final = 40
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.alignment import MelWindow
 from models.lite.voice import Voice
-from train.clips import FPS, Clip
+from train.data.clips import FPS, Clip
 from train.lite.basis import coefficients_of, gap_of_basis
 from train.lite.sound import windows_of
 

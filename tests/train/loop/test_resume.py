@@ -13,8 +13,8 @@ import torch
 from tiny_tasks import TalkTask, quiet, same, saved
 from torch import Tensor, nn
 
-from train.checkpoint import DAMAGED, FILE, PREVIOUS, Checkpoints, RunError, differences
-from train.loop import LoopConfig, train
+from train.loop.checkpoint import DAMAGED, FILE, PREVIOUS, Checkpoints, RunError, differences
+from train.loop.loop import LoopConfig, train
 
 CONFIG = LoopConfig(steps=20, learning_rate=5e-3, evaluate_every=3)
 EAGER = CONFIG.model_copy(update={"checkpoint_s": 0.0})

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from train.task import Batch, Task
+from train.loop.task import Batch, Task
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.alignment import COLUMN_MS
 from models.lite.contract import GAP, shape_of
 from models.mel import melspectrogram
-from train.shards import Sample
+from train.data.shards import Sample
 
 FPS: Final = 25.0
 

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.generator import Image
-from train.clips import FPS
+from train.data.clips import FPS
+from train.data.shards import FRAME_SAMPLES, Sample, SampleInfo
 from train.prepare.cache import Candidate, Tracked
 from train.prepare.faces import Finder
 from train.prepare.pieces import NO_SOUND, Piece, pieces
 from train.prepare.reference import describe
 from train.prepare.settings import Settings
 from train.prepare.sound import cuts, levels, voiced
-from train.prepare.tracks import follow
-from train.shards import FRAME_SAMPLES, Sample, SampleInfo
+from train.prepare.track import follow
 
 PART: Final = round(60 * FPS)
 """Frames of a video that are held at once, and for which sound and picture are taken to be equally far apart."""

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from tiny_tasks import TalkTask, quiet, saved
 from torch import Tensor, nn
 
-from train import progress
-from train.distributed import here
-from train.loop import LoopConfig, train
-from train.optimise import DivergedError, Trainer, rate_at
-from train.task import Batch
+from train.loop import progress
+from train.loop.distributed import here
+from train.loop.loop import LoopConfig, train
+from train.loop.task import Batch
+from train.loop.trainer import DivergedError, Trainer, rate_at
 
 CONFIG = LoopConfig(steps=10, learning_rate=5e-3)
 
@@ -146,7 +146,7 @@ class SlowTime:
 
 
 def test_a_time_budget_ends_the_run_with_the_rate_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("train.budget.time", "train.progress.time", "train.loop.time"):
+    for module in ("train.loop.budget.time", "train.loop.progress.time", "train.loop.loop.time"):
         monkeypatch.setattr(module, SlowTime())
     rates: list[float] = []
     advance = Trainer.advance
@@ -210,7 +210,7 @@ def test_a_line_tells_how_far_how_fast_and_how_long(monkeypatch: pytest.MonkeyPa
             self.told.append((step, dict(values)))
 
     clock = SlowTime()
-    monkeypatch.setattr("train.progress.time", clock)
+    monkeypatch.setattr("train.loop.progress.time", clock)
     board, lines = Points(), list[str]()
     shown = progress.Progress(20_000, board, lines.append)  # type: ignore[arg-type]
     for step in range(101, 201):

@@ -11,7 +11,7 @@ from models.generator import FaceImage, Image, Landmarks
 from models.landmarks import eye_distance, transform, yaw_degrees
 from models.lite.onnx import aligned_crops
 from realtime.face.tracker import LandmarkSmoother
-from train.clips import FPS
+from train.data.clips import FPS
 from train.prepare import quality
 from train.prepare.faces import Finder, linked
 from train.prepare.settings import Settings

@@ -2,7 +2,7 @@
 
 import time
 
-from train.distributed import Place, largest
+from train.loop.distributed import Place, largest
 
 
 class Budget:

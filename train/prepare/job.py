@@ -13,14 +13,14 @@ import numpy as np
 
 from models.mel import melspectrogram
 from realtime import media_file
-from train.clips import FPS
+from train.data.clips import FPS
+from train.data.shards import Sample, ShardError, decode_sample
 from train.prepare.cache import Cache
 from train.prepare.faces import FaceFinder
+from train.prepare.offset import Curve, Expert, curve
 from train.prepare.settings import Settings
 from train.prepare.sound import read_speech
-from train.prepare.sync import Curve, Expert, curve
-from train.prepare.tracking import track
-from train.shards import Sample, ShardError, decode_sample
+from train.prepare.tracker import track
 
 DAMAGED: Final = "damaged or cut off, what decodes is used"
 

@@ -1,4 +1,4 @@
-"""Make shards of rendered people to train on: `python -m train.rendered --out DIR --count 40` (needs espeak-ng).
+"""Make shards of rendered people to train on: `python -m train.head.rendered --out DIR --count 40` (needs espeak-ng).
 
 Every clip is another face, voice and pair of sentences; the mouth is timed by the phonemes, so that what is learned of
 sound and shape is known to be in step.
@@ -21,10 +21,10 @@ from train.head.speech import Voice
 from train.prepare.cache import Cache
 from train.prepare.corpus import Video
 from train.prepare.faces import FaceFinder
-from train.prepare.packing import pack
+from train.prepare.packer import pack
 from train.prepare.report import Report
 from train.prepare.settings import Choice, Settings
-from train.prepare.tracking import track
+from train.prepare.tracker import track
 
 FIRST_SEED: Final = 100
 """Faces below are kept for tests and for the bundled caller."""
@@ -78,7 +78,7 @@ def plan(index: int) -> tuple[str, Voice]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; people who are there already are not rendered again."""
-    parser = argparse.ArgumentParser(prog="python -m train.rendered", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m train.head.rendered", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the shards")
     parser.add_argument("--count", type=int, default=40, help="how many people")
     parser.add_argument("--size", type=int, default=128, help="side of the crops, px")

@@ -15,7 +15,7 @@ from train.head.pose import Motion
 from train.head.speech import Phoneme
 from train.head.visemes import MouthTrack
 
-CLIP = Path(__file__).resolve().parents[2] / "client" / "assets" / "caller.mp4"
+CLIP = Path(__file__).resolve().parents[3] / "client" / "assets" / "caller.mp4"
 
 
 @cache

@@ -18,7 +18,7 @@ from realtime.face.compose import Compositor
 from realtime.face.history import History
 from realtime.face.pastframe import PastFrame, motion
 from realtime.face.tracker import LandmarkSmoother, describe
-from train.clips import Clip
+from train.data.clips import Clip
 from train.evaluate.opening import FRAME_MS
 
 _SHARED: Final = 10  # neighbouring rebuilt frames take their references from the same history

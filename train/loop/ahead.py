@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
-from train.distributed import Place
-from train.task import Batch, Task
+from train.loop.distributed import Place
+from train.loop.task import Batch, Task
 
 
 class Ahead:

@@ -12,8 +12,8 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from train.clips import FPS, Clip, Role, Split
-from train.shards import ShardError, decode_sample, read_infos, read_members, sample_info, shard_paths
+from train.data.clips import FPS, Clip, Role, Split
+from train.data.shards import ShardError, decode_sample, read_infos, read_members, sample_info, shard_paths
 
 CAPACITY: Final = 6 << 30
 """Bytes of decoded clips that are held by default: 80 minutes at 128 px."""

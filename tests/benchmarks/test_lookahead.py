@@ -5,9 +5,9 @@ from pathlib import Path
 
 import cv2
 
+from benchmarks.lookahead import main
 from tests.train.lite.planted_mouths import as_sample, planted_clip
-from train.lite.lookahead import main
-from train.shards import ShardWriter
+from train.data.shards import ShardWriter
 
 
 def test_every_lookahead_is_trained_measured_and_drawn(tmp_path: Path) -> None:

@@ -8,17 +8,17 @@ from typing import Any
 
 from torch import nn
 
-from train.ahead import Ahead
-from train.board import Board
-from train.budget import Budget
-from train.checkpoint import Checkpoints
 from train.config import Config
-from train.distributed import Place, here, share
-from train.interrupt import StopRequest
 from train.kinds import Options
-from train.optimise import LoopConfig, Trainer
-from train.progress import Progress
-from train.task import Task
+from train.loop.ahead import Ahead
+from train.loop.board import Board
+from train.loop.budget import Budget
+from train.loop.checkpoint import Checkpoints
+from train.loop.distributed import Place, here, share
+from train.loop.interrupt import StopRequest
+from train.loop.progress import Progress
+from train.loop.task import Task
+from train.loop.trainer import LoopConfig, Trainer
 
 __all__ = ["LoopConfig", "train", "train_kind"]
 
@@ -36,7 +36,7 @@ def train(
     """Train the networks of `task` and return the averaged "model" in evaluation mode.
 
     Goes on from the checkpoint in `run` when there is one, exactly as if it had never stopped. In a distributed run
-    (train.distributed.joined) every process calls it; the first one writes and reports.
+    (train.loop.distributed.joined) every process calls it; the first one writes and reports.
 
     Args:
         task: networks, data and losses.

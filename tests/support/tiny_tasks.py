@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from train.loop.task import Batch, Evaluation
 from train.losses.adversarial import hinge_discriminator_loss, hinge_real_loss
 from train.losses.motion import temporal_loss
 from train.losses.pictures import edge_l1, weighted_l1
-from train.task import Batch, Evaluation
 
 SIDE = 16
 

@@ -11,10 +11,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from train.checkpoint import State, load_network
 from train.config import Config
-from train.distributed import Place, objective, others_fixed
-from train.task import Batch, Task
+from train.loop.checkpoint import State, load_network
+from train.loop.distributed import Place, objective, others_fixed
+from train.loop.task import Batch, Task
 
 
 class LoopConfig(Config):

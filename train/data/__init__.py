@@ -1,0 +1,1 @@
+"""Prepared clips: shards on disk, read as clips, drawn from as batches."""
