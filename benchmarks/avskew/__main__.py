@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.avskew.calling import Weather, run_call
+from benchmarks.avskew.call import Weather, run_call
 from benchmarks.avskew.film import FPS, make_film
 from benchmarks.avskew.measure import STATES, Found, measure, quantiles
 from benchmarks.wire.facts import machine

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.avskew.beacon import MARK_RETURNING, MARK_SYNTH
 from benchmarks.avskew.film import BEEP_AMPLITUDE, BEEP_MS, EVENT_MS, TONES_HZ
-from benchmarks.avskew.watching import Notes
+from benchmarks.avskew.viewer import Notes
 from realtime.media import AUDIO_RATE
 
 STATES = ("REAL", "SYNTH", "RETURNING")

@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.cam.calling import MeasuredCall, WatchedCall, running
+from benchmarks.cam.call import MeasuredCall, WatchedCall, running
 from benchmarks.cam.soak import PPM, Watch, figures, watch
 from benchmarks.soak.gauges import Before, Figure
 from realtime.cam.call import LocalCall

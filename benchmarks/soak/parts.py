@@ -14,7 +14,7 @@ def make_renderer(name: str) -> tuple[FaceRenderer, MelWindow]:
     """
     if name == "light":
         from benchmarks.avskew.beacon import BeaconRenderer
-        from benchmarks.avskew.calling import WINDOW
+        from benchmarks.avskew.call import WINDOW
 
         return BeaconRenderer(WINDOW), WINDOW
     if name != "lite":

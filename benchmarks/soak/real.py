@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from aiortc import RTCConfiguration, RTCPeerConnection
 
-from benchmarks.avskew.calling import connected, negotiate
+from benchmarks.avskew.call import connected, negotiate
 from benchmarks.avskew.film import FRAME_MS, Film, make_film
 from benchmarks.soak.gauges import Reading, read
 from benchmarks.soak.parts import make_renderer

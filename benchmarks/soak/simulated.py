@@ -20,7 +20,7 @@ from benchmarks.avskew.film import Film, make_film
 from benchmarks.soak.gauges import Reading, read
 from benchmarks.soak.lockstep import LockstepSynth
 from benchmarks.soak.parts import make_renderer
-from benchmarks.soak.stepping import StepClock
+from benchmarks.soak.step_clock import StepClock
 from models.generator import Image
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
 from realtime.rtc.badlink.link import ImpairedLink, LinkStep, LinkTrace

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.voice import sounds
-from benchmarks.voice.mixing import Talk, joined, lead, mixed
+from benchmarks.voice.mix import Talk, joined, lead, mixed
 from benchmarks.voice.mouth import Mouth, energies
 from models.near.onnx import NearVoice
 from models.vad import CHUNK, VoiceDetector

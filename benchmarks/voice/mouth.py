@@ -13,7 +13,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from benchmarks.voice.mixing import STEP, Talk
+from benchmarks.voice.mix import STEP, Talk
 from benchmarks.voice.sounds import RATE, Sound
 from models.catalog import open_generator
 from models.generator import Landmarks

@@ -5,10 +5,10 @@ import pytest
 
 from benchmarks.avskew.__main__ import pool, summarize
 from benchmarks.avskew.beacon import MARK_RETURNING, MARK_SYNTH, BeaconRenderer
-from benchmarks.avskew.calling import WINDOW
+from benchmarks.avskew.call import WINDOW
 from benchmarks.avskew.film import BEEP_MS, Film, beep_start_ms, brightness, make_film, paint, tone_of
 from benchmarks.avskew.measure import measure, ntp_ms, quantiles
-from benchmarks.avskew.watching import Notes
+from benchmarks.avskew.viewer import Notes
 from models.alignment import MelWindow
 from realtime.media import BLOCK_SAMPLES
 from realtime.speech.audio import SpeechPath

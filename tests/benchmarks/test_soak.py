@@ -12,7 +12,7 @@ from benchmarks.soak.lockstep import LockstepSynth
 from benchmarks.soak.parts import make_renderer
 from benchmarks.soak.real import script as real_script
 from benchmarks.soak.simulated import PERIOD_S, SimulatedCall, number_of, paused, script, sent_at
-from benchmarks.soak.stepping import StepClock
+from benchmarks.soak.step_clock import StepClock
 from realtime.media import VideoFrame
 from realtime.picture.synth_api import SynthJob
 

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("soxr", reason="the benchmark's babble needs the extra `train`")
 
-from benchmarks.voice.mixing import Talk, joined, mixed  # noqa: E402
+from benchmarks.voice.mix import Talk, joined, mixed  # noqa: E402
 from benchmarks.voice.mouth import energies  # noqa: E402
 from benchmarks.voice.sounds import RATE, crowd, music, pink, white  # noqa: E402
 

@@ -22,7 +22,7 @@ from fuzz_material import U16, U32, broken, fuzz, largest, opus_payloads, pictur
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.avskew.calling import connected
+from benchmarks.avskew.call import connected
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock, VideoFrame
 from realtime.rtc.control import NodeControl

@@ -8,7 +8,7 @@ from fuzz_material import U16, U32, broken, fuzz, largest, opus_payloads, pictur
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.soak.stepping import StepClock
+from benchmarks.soak.step_clock import StepClock
 from models.alignment import MelWindow
 from realtime.media import BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
 from realtime.rtc.node.path import CallPath

@@ -134,7 +134,7 @@ class Cache:
             raise self._damaged(sha256, error) from error
 
     def clips(self, sha256: str) -> Iterator[tuple[str, dict[str, bytes]]]:
-        """Yield key and members (train.data.shards.decode_sample reads them) of every candidate; ShardError as above."""
+        """Yield key and members (`decode_sample` reads them) of every candidate; ShardError as above."""
         for key, members in read_members(self._tar(sha256)):
             if key not in (_OUTCOME, _SPEECH):
                 yield key, members

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from face_fakes import LoudnessMouth
 
-from benchmarks.scenes.drawing import drawn_face
+from benchmarks.scenes.drawn_face import drawn_face
 from models.facemesh import FaceMesh
 from models.landmarks import STABLE, eye_distance, mouth_opening
 from realtime.face.pastframe import motion

@@ -1,6 +1,6 @@
-"""Show frames of a mode side by side: `python -m benchmarks.strips photo|cam OUT.png [PICTURE ...]`.
+"""Show frames of a mode side by side: `python -m docs.make_pictures photo|cam OUT.png [PICTURE ...]`.
 
-`cam` shows all modes of a local call (benchmarks/strips/cam.py), with the first picture as the photo. `photo`: without
+`cam` shows all modes of a local call (docs/make_pictures/cam.py), with the first picture as the photo. `photo`: without
 pictures, a frame of the bundled caller (rendered) and a drawing go through the whole of `photo`: read from a
 file, placed, spoken with the bundled model, moved. The words are the bundled caller's.
 """
@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.scenes.drawing import drawn_face
-from benchmarks.strips.cam import cam
-from benchmarks.strips.tiles import close_up, labelled
+from benchmarks.scenes.drawn_face import drawn_face
+from docs.make_pictures.cam import cam
+from docs.make_pictures.tiles import close_up, labelled
 from models.catalog import open_generator
 from models.facemesh import FaceMesh
 from models.generator import Generator, Image
@@ -103,7 +103,7 @@ def photo(out: Path, pictures: Sequence[Path]) -> None:
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.strips", description=(__doc__ or "").split(":")[0])
+    parser = argparse.ArgumentParser(prog="python -m docs.make_pictures", description=(__doc__ or "").split(":")[0])
     parser.add_argument("mode", choices=["photo", "cam"])
     parser.add_argument("out", type=Path, metavar="OUT.png")
     parser.add_argument("pictures", type=Path, nargs="*", metavar="PICTURE")

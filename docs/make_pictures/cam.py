@@ -11,9 +11,9 @@ from typing import Final
 import cv2
 import numpy as np
 
-from benchmarks.cam.calling import CALLER, running
-from benchmarks.scenes.drawing import drawn_face
-from benchmarks.strips.tiles import close_up, labelled
+from benchmarks.cam.call import CALLER, running
+from benchmarks.scenes.drawn_face import drawn_face
+from docs.make_pictures.tiles import close_up, labelled
 from models.facemesh import FaceMesh
 from models.generator import Image
 from models.landmarks import mouth_opening

@@ -9,7 +9,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from benchmarks.avskew.beacon import BeaconRenderer
 from benchmarks.avskew.film import FRAME_MS, Film
-from benchmarks.avskew.watching import Notes, Watcher
+from benchmarks.avskew.viewer import Notes, Watcher
 from models.alignment import MelWindow
 from realtime.clock import Clock, MonotonicClock
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, VideoFrame
