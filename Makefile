@@ -10,7 +10,7 @@ DEV := $(VENV)/.for-tests
 TORCH := --no-deps --extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0
 # mediapipe brings an OpenCV that wants libGL; where that is missing, the headless build of the same release takes its place.
 HEADLESS := opencv-contrib-python-headless==4.11.0.86
-CODE := realtime models train client signaling benchmarks tests
+CODE := realtime models train client signaling benchmarks tests docs/make_pictures
 
 .PHONY: help setup demo test browser net vm sound lint types format bench clean
 .DEFAULT_GOAL := help
