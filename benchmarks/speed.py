@@ -34,7 +34,7 @@ FRAMES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PartRow:
     """Hold one part's times in ms: the first call, and median and 95th percentile of the rest."""
 
     part: str
@@ -43,7 +43,7 @@ class Row:
     p95_ms: float
 
 
-def timed(part: str, work: Callable[[int], object], times: int) -> Row:
+def timed(part: str, work: Callable[[int], object], times: int) -> PartRow:
     """Call `work(i)` `times` times and return its row."""
     spent = []
     for index in range(times):
@@ -51,10 +51,10 @@ def timed(part: str, work: Callable[[int], object], times: int) -> Row:
         work(index)
         spent.append((time.perf_counter() - began) * 1000.0)
     warm = spent[1:]
-    return Row(part, spent[0], float(np.median(warm)), float(np.percentile(warm, 95)))
+    return PartRow(part, spent[0], float(np.median(warm)), float(np.percentile(warm, 95)))
 
 
-def mel_rows() -> Iterator[Row]:
+def mel_rows() -> Iterator[PartRow]:
     """Time the streaming mel on 20 ms blocks of the caller's speech."""
     speech, stream = read_audio(CALLER, SAMPLE_RATE), StreamingMel()
     block = SAMPLE_RATE // 50
@@ -63,13 +63,13 @@ def mel_rows() -> Iterator[Row]:
     )
 
 
-def face_rows(images: Sequence[Image]) -> Iterator[Row]:
+def face_rows(images: Sequence[Image]) -> Iterator[PartRow]:
     """Time the face tracker on the caller's frames."""
     with FaceMesh() as mesh:
         yield timed("FaceMesh, 640x480", lambda i: mesh.find(images[i]), len(images))
 
 
-def generator_rows(generator: Generator, images: Sequence[Image], part: str) -> Iterator[Row]:
+def generator_rows(generator: Generator, images: Sequence[Image], part: str) -> Iterator[PartRow]:
     """Time preparing a past frame and generating a mouth at the frame's own resolution."""
     with FaceMesh() as mesh:
         faces = [FaceImage(image, found) for image in images if (found := mesh.find(image)) is not None]
@@ -82,7 +82,7 @@ def generator_rows(generator: Generator, images: Sequence[Image], part: str) -> 
     yield timed(part, lambda i: generator.generate(mel, prepared[i], references), len(prepared))
 
 
-def synth_rows(generator: Generator, images: Sequence[Image]) -> Iterator[Row]:
+def synth_rows(generator: Generator, images: Sequence[Image]) -> Iterator[PartRow]:
     """Time whole synthetic frames: pose path, generator, compositing, badge; and the hand-back with its tracking."""
     synth = FaceSynth(generator, MediaPipeTracker())
     try:
@@ -117,7 +117,7 @@ def stock_generator(threads: int, folder: Path) -> Generator | None:
     return open_generator(out, threads=threads)
 
 
-def measure(threads: int) -> list[Row]:
+def measure(threads: int) -> list[PartRow]:
     """Return every row, in the order of a call."""
     images = [frame.image for _, frame in zip(range(FRAMES), read_video(CALLER, 25.0), strict=False)]
     lite = open_generator("lite", threads=threads)

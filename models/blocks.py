@@ -13,7 +13,7 @@ from torch import Tensor, nn
 Pair = int | tuple[int, int]
 
 
-class Stage(NamedTuple):
+class BlockStage(NamedTuple):
     """Say what one stage of a network is: a convolution, then residual ones of the same width.
 
     Attributes:
@@ -36,7 +36,7 @@ class Stage(NamedTuple):
 class ConvBlock(nn.Module):
     """Convolve, normalise, add the input where residual, rectify."""
 
-    def __init__(self, width_in: int, stage: Stage, *, skip: bool = False) -> None:
+    def __init__(self, width_in: int, stage: BlockStage, *, skip: bool = False) -> None:
         super().__init__()
         geometry = (width_in, stage.channels, stage.kernel, stage.stride, stage.padding)
         convolution: nn.Module
@@ -58,7 +58,7 @@ class ConvBlock(nn.Module):
 class PlainBlock(nn.Module):
     """Convolve and rectify leakily, without normalisation (the discriminator's layer)."""
 
-    def __init__(self, width_in: int, stage: Stage) -> None:
+    def __init__(self, width_in: int, stage: BlockStage) -> None:
         super().__init__()
         self.conv_block = nn.Sequential(nn.Conv2d(width_in, stage.channels, stage.kernel, stage.stride, stage.padding))
         self.act = nn.LeakyReLU(0.01)
@@ -69,14 +69,14 @@ class PlainBlock(nn.Module):
         return y
 
 
-def build_stage(width_in: int, stage: Stage) -> list[nn.Module]:
+def build_stage(width_in: int, stage: BlockStage) -> list[nn.Module]:
     """Build a stage's blocks in order, the first one taking `width_in` channels."""
     blocks: list[nn.Module] = [ConvBlock(width_in, stage)]
-    blocks += [ConvBlock(stage.channels, Stage(stage.channels), skip=True) for _ in range(stage.residual)]
+    blocks += [ConvBlock(stage.channels, BlockStage(stage.channels), skip=True) for _ in range(stage.residual)]
     return blocks
 
 
-def build_chain(width_in: int, stages: Iterable[Stage]) -> nn.Sequential:
+def build_chain(width_in: int, stages: Iterable[BlockStage]) -> nn.Sequential:
     """Build stages one after the other, numbered through (`N.conv_block...`)."""
     blocks: list[nn.Module] = []
     for stage in stages:
@@ -85,7 +85,7 @@ def build_chain(width_in: int, stages: Iterable[Stage]) -> nn.Sequential:
     return nn.Sequential(*blocks)
 
 
-def audio_stages(deep_residual: int, strides: tuple[int, int] = (3, 2)) -> tuple[Stage, ...]:
+def audio_stages(deep_residual: int, strides: tuple[int, int] = (3, 2)) -> tuple[BlockStage, ...]:
     """Return the audio encoder's table: mel (N, 1, 80, T) to (N, 512, 1, 1).
 
     Args:
@@ -94,12 +94,12 @@ def audio_stages(deep_residual: int, strides: tuple[int, int] = (3, 2)) -> tuple
     """
     third, fourth = strides
     return (
-        Stage(32, residual=2),
-        Stage(64, stride=(3, 1), residual=2),
-        Stage(128, stride=(3, third), residual=2),
-        Stage(256, stride=(3, fourth), residual=deep_residual),
-        Stage(512, padding=0),
-        Stage(512, kernel=1, padding=0),
+        BlockStage(32, residual=2),
+        BlockStage(64, stride=(3, 1), residual=2),
+        BlockStage(128, stride=(3, third), residual=2),
+        BlockStage(256, stride=(3, fourth), residual=deep_residual),
+        BlockStage(512, padding=0),
+        BlockStage(512, kernel=1, padding=0),
     )
 
 

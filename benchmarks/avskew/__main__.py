@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.avskew.call import Weather, run_call
 from benchmarks.avskew.film import FPS, make_film
-from benchmarks.avskew.measure import STATES, Found, measure, quantiles
+from benchmarks.avskew.measure import STATES, Skews, measure, quantiles
 from benchmarks.wire.facts import machine
 
 TARGET_MS = 40.0
@@ -29,7 +29,7 @@ BUSY_SHARE = 0.02
 RUNS = (Weather("narrow"), Weather("narrow, jitter 30 ms, loss 2 %", jitter_ms=30.0, loss=0.02))
 
 
-def summarize(found: Found) -> list[dict[str, Any]]:
+def summarize(found: Skews) -> list[dict[str, Any]]:
     """Return a row per state: events, and median, p50 and p95 without sign of both skews, in ms."""
     rows = []
     for state in STATES:

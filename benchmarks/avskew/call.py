@@ -9,7 +9,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from benchmarks.avskew.beacon import BeaconRenderer
 from benchmarks.avskew.film import FRAME_MS, Film
-from benchmarks.avskew.viewer import Notes, Watcher
+from benchmarks.avskew.viewer import Notes, SkewViewer
 from models.alignment import MelWindow
 from realtime.clock import Clock, MonotonicClock
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, VideoFrame
@@ -75,7 +75,7 @@ async def run_call(film: Film, seconds: float, weather: Weather, *, seed: int) -
         stack.push_async_callback(node.close)
         pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         stack.push_async_callback(pc.close)
-        watcher = Watcher(pc, clock)
+        watcher = SkewViewer(pc, clock)
         stack.push_async_callback(watcher.close)
         peer = CallerPeer(clock, zero_ms=0.0, configuration=RTCConfiguration(iceServers=[]), on_video=on_video)
         stack.push_async_callback(peer.close)

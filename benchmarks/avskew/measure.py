@@ -47,7 +47,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Skews:
     """Hold the pairs, and how many beeps nobody saw a flash for and flashes nobody heard a beep for."""
 
     events: tuple[Event, ...]
@@ -63,7 +63,7 @@ class _Mark:
     mixed: bool = False
 
 
-def measure(notes: Notes) -> Found:
+def measure(notes: Notes) -> Skews:
     """Pair beeps and flashes of the same tone, each with the nearest by arrival."""
     events: list[Event] = []
     beeps_alone = flashes_alone = 0
@@ -79,7 +79,7 @@ def measure(notes: Notes) -> Found:
             aligned = None if beep.ntp_ms is None or near.ntp_ms is None else beep.ntp_ms - near.ntp_ms
             events.append(Event(near.arrived_ms, near.state, aligned, beep.arrived_ms - near.arrived_ms, near.mixed))
         flashes_alone += len(left)
-    return Found(tuple(sorted(events, key=lambda event: event.at_ms)), beeps_alone, flashes_alone)
+    return Skews(tuple(sorted(events, key=lambda event: event.at_ms)), beeps_alone, flashes_alone)
 
 
 def quantiles(values: Sequence[float]) -> tuple[float, float, float]:

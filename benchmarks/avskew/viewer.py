@@ -35,7 +35,7 @@ class Notes:
     reports: dict[str, list[tuple[float, float, int]]] = field(default_factory=lambda: {"audio": [], "video": []})
 
 
-class Watcher:
+class SkewViewer:
     """Receive one audio and one video stream of `pc`; make it before the offer. One event loop; `await close()`."""
 
     def __init__(self, pc: RTCPeerConnection, clock: Clock) -> None:

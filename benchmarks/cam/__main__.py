@@ -19,8 +19,8 @@ from typing import Final
 import numpy as np
 
 from benchmarks.cam.call import MeasuredCall, WatchedCall, running
-from benchmarks.cam.soak import PPM, Watch, figures, watch
-from benchmarks.soak.gauges import Before, Figure
+from benchmarks.cam.soak import PPM, CamWatch, figures, watch
+from benchmarks.soak.gauges import Before, Gauge
 from realtime.cam.call import LocalCall
 from realtime.cam.modes import Mode
 from realtime.media import FrameKind
@@ -40,7 +40,7 @@ PLAN: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ModeRow:
     """Hold one phase: rates per second, times in ms, CPU in cores; latency is 0 where nothing real left."""
 
     phase: str
@@ -54,7 +54,7 @@ class Row:
     cpu: float
 
 
-async def measure(seconds: float, size: tuple[int, int] | None, late_ms: float) -> list[Row]:
+async def measure(seconds: float, size: tuple[int, int] | None, late_ms: float) -> list[ModeRow]:
     """Run the plan and return its rows."""
     rows = []
     async with running(MeasuredCall, size, late_ms) as (call, camera, synth):
@@ -68,11 +68,11 @@ async def measure(seconds: float, size: tuple[int, int] | None, late_ms: float) 
     return rows
 
 
-async def soak(minutes: float, size: tuple[int, int] | None, late_ms: float) -> list[Figure]:
+async def soak(minutes: float, size: tuple[int, int] | None, late_ms: float) -> list[Gauge]:
     """Run the call for `minutes` after one that loads what stays loaded; return what came of it."""
     async with running(WatchedCall, size, late_ms):
         await asyncio.sleep(3.0)
-    before, seen = Before(), Watch()
+    before, seen = Before(), CamWatch()
     async with running(WatchedCall, size, late_ms, ppm=PPM) as (call, camera, synth):
         await asyncio.sleep(2.0)
         call.watch = seen
@@ -84,7 +84,7 @@ async def soak(minutes: float, size: tuple[int, int] | None, late_ms: float) -> 
     return figures(seen, before, synth.errors)
 
 
-async def _phase(call: LocalCall, phase: str, seconds: float) -> Row:
+async def _phase(call: LocalCall, phase: str, seconds: float) -> ModeRow:
     left = call.__dict__.setdefault("left", [])
     first, cpu, began = len(left), time.process_time(), time.monotonic()
     await asyncio.sleep(seconds)
@@ -93,7 +93,7 @@ async def _phase(call: LocalCall, phase: str, seconds: float) -> Row:
     latencies = [latency for _, _, latency, _ in here if latency is not None] or [0.0]
     new = [at for at, kind, _, _ in here if kind is not FrameKind.REPEATED]
     made = sum(kind is FrameKind.SYNTH for _, kind, _, _ in here) / max(1, len(here))
-    return Row(
+    return ModeRow(
         phase,
         len(here) / spent,
         made,
@@ -106,7 +106,7 @@ async def _phase(call: LocalCall, phase: str, seconds: float) -> Row:
     )
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[ModeRow]) -> str:
     """Return the rows as Markdown."""
     lines = [
         "| phase | fps | made | latency p50, p95 ms | skew p95 ms | sound ms | freezes | cores |",

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import cv2
 
-from benchmarks.cam.soak import OffClockSound, Watch
+from benchmarks.cam.soak import CamWatch, OffClockSound
 from models.catalog import open_generator
 from models.near.onnx import NearVoice
 from models.vad import VoiceDetector
@@ -78,7 +78,7 @@ class MeasuredCall(LocalCall):
 class WatchedCall(LocalCall):
     """Tell `watch` what leaves, once it is set."""
 
-    watch: Watch | None = None
+    watch: CamWatch | None = None
 
     def _send(self, picture: Picture) -> None:
         super()._send(picture)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.soak.gauges import Before, Figure, Reading, memory, read
+from benchmarks.soak.gauges import Before, Gauge, MemoryReading, memory, read
 from realtime.cam.filesound import blocks_of
 from realtime.cam.modes import Mode
 from realtime.cam.output import Picture
@@ -67,7 +67,7 @@ class OffClockSound:
 
 
 @dataclass
-class Seen:
+class CamSeen:
     """Hold what was seen of one mode: its seconds, pictures that were due and those that left, skew in ms, CPU in s."""
 
     seconds: float = 0.0
@@ -82,13 +82,13 @@ class Seen:
         return 100.0 * max(0.0, 1.0 - self.new / max(1.0, self.due))
 
 
-class Watch:
+class CamWatch:
     """Count by mode what leaves; everything on the event loop."""
 
     def __init__(self) -> None:
-        self.modes: defaultdict[Mode, Seen] = defaultdict(Seen)
+        self.modes: defaultdict[Mode, CamSeen] = defaultdict(CamSeen)
         self.mode = Mode.THROUGH
-        self.readings: list[Reading] = []
+        self.readings: list[MemoryReading] = []
         self.lag_ms: defaultdict[Mode, array[float]] = defaultdict(lambda: array("f"))
 
     def see(self, picture: Picture) -> None:
@@ -119,7 +119,7 @@ def plan(seconds: float) -> list[Step]:
     return sorted(steps, key=lambda step: step.at_s)
 
 
-async def watch(call: Any, camera: Any, seconds: float, seen: Watch) -> None:
+async def watch(call: Any, camera: Any, seconds: float, seen: CamWatch) -> None:
     """Follow the plan for `seconds` with a call that runs already; `camera` has `gone` and `given`."""
     began, cpu, given = time.monotonic(), time.process_time(), camera.given
     steps, changed, last = plan(seconds), began, began
@@ -151,44 +151,44 @@ def drift_ms(values: Sequence[float]) -> float:
     return abs(float(np.median(values[-third:]) - np.median(values[:third])))
 
 
-def figures(seen: Watch, before: Before, errors: int) -> list[Figure]:
+def figures(seen: CamWatch, before: Before, errors: int) -> list[Gauge]:
     """Return all figures and their limits."""
     found = []
     for mode, row in seen.modes.items():
         found += [
-            Figure(f"{mode.value}: pictures missed of {row.due:.0f}", row.missed_percent, "%", MISSED_PERCENT),
-            Figure(f"{mode.value}: |skew| p95", float(np.percentile(row.skew_ms, 95)), "ms", SKEW_MS),
-            Figure(f"{mode.value}: CPU", row.cpu_s / max(row.seconds, 1e-6), "cores"),
+            Gauge(f"{mode.value}: pictures missed of {row.due:.0f}", row.missed_percent, "%", MISSED_PERCENT),
+            Gauge(f"{mode.value}: |skew| p95", float(np.percentile(row.skew_ms, 95)), "ms", SKEW_MS),
+            Gauge(f"{mode.value}: CPU", row.cpu_s / max(row.seconds, 1e-6), "cores"),
         ]
         lags = seen.lag_ms[mode]
         if len(lags) >= 6:
-            found.append(Figure(f"{mode.value}: delay of the sound", float(np.median(lags)), "ms"))
+            found.append(Gauge(f"{mode.value}: delay of the sound", float(np.median(lags)), "ms"))
             # Nothing is heard in AWAY: its delay is that of silence made here.
             if mode is not Mode.AWAY:
-                found.append(Figure(f"{mode.value}: drift of that delay", drift_ms(lags), "ms", DRIFT_MS))
+                found.append(Gauge(f"{mode.value}: drift of that delay", drift_ms(lags), "ms", DRIFT_MS))
     due = sum(row.due for row in seen.modes.values())
     missed = 100.0 * max(0.0, 1.0 - sum(row.new for row in seen.modes.values()) / max(1.0, due))
-    found.append(Figure(f"pictures missed of all {due:.0f}", missed, "%", MISSED_PERCENT))
+    found.append(Gauge(f"pictures missed of all {due:.0f}", missed, "%", MISSED_PERCENT))
     found += memory_figures(seen.readings)
     threads, fds = before.left()
     for name in threads:
         print(f"left: {name}")
     return [
         *found,
-        Figure("renderer's faults", errors, "", 0.0),
-        Figure("threads left", len(threads), "", 0.0),
-        Figure("file descriptors left", fds, "", 0.0),
+        Gauge("renderer's faults", errors, "", 0.0),
+        Gauge("threads left", len(threads), "", 0.0),
+        Gauge("file descriptors left", fds, "", 0.0),
     ]
 
 
-def memory_figures(readings: Sequence[Reading]) -> list[Figure]:
+def memory_figures(readings: Sequence[MemoryReading]) -> list[Gauge]:
     """Return how memory went; nothing where the run was too short to tell: each mode fills something once."""
     if not readings or (readings[-1].hours - readings[0].hours) * 60.0 < MEMORY_MIN:
         print(f"memory: a run of less than {MEMORY_MIN:g} minutes does not tell")
         return []
     found = memory(readings)
     return [
-        Figure("memory: slope", found.slope_mb_h, "MiB/h"),
-        Figure(f"memory: growth in the last {found.hours * 60.0:.1f} min", found.growth_mb, "MiB", found.limit_mb),
-        Figure("memory: most", max(reading.rss_mb for reading in readings), "MiB"),
+        Gauge("memory: slope", found.slope_mb_h, "MiB/h"),
+        Gauge(f"memory: growth in the last {found.hours * 60.0:.1f} min", found.growth_mb, "MiB", found.limit_mb),
+        Gauge("memory: most", max(reading.rss_mb for reading in readings), "MiB"),
     ]

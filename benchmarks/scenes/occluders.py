@@ -20,7 +20,7 @@ _FOREHEAD: Final = (151, 108, 337, 9)
 _CHEEKS: Final = (50, 280, 205, 425)
 
 
-class Canvas:
+class FrameCanvas:
     """Collect shapes over one frame in coordinates of its face: origin between the lips, unit the eye distance."""
 
     def __init__(self, image: Image, landmarks: Landmarks, seed: int = 0) -> None:
@@ -81,11 +81,11 @@ class Canvas:
         return np.clip(self.image + 0.5, 0, 255).astype(np.uint8), self.alpha
 
 
-Draw = Callable[[Canvas, float, float, np.random.Generator], None]
+Draw = Callable[[FrameCanvas, float, float, np.random.Generator], None]
 """Draw a thing on a canvas; its middle is moved by (x, y) eye distances from the mouth."""
 
 
-def _hand(canvas: Canvas, x: float, y: float, rng: np.random.Generator) -> None:
+def _hand(canvas: FrameCanvas, x: float, y: float, rng: np.random.Generator) -> None:
     """A flat hand, fingers up, as one that hides a yawn or a whisper."""
     tone = canvas.skin() * rng.uniform(0.85, 1.1)
     slant = rng.uniform(-0.5, 0.5)
@@ -98,7 +98,7 @@ def _hand(canvas: Canvas, x: float, y: float, rng: np.random.Generator) -> None:
     canvas.limb((x + 0.35, y + 0.8), (x + 0.75, y + 0.25), 0.22, tone)
 
 
-def _fist(canvas: Canvas, x: float, y: float, rng: np.random.Generator) -> None:
+def _fist(canvas: FrameCanvas, x: float, y: float, rng: np.random.Generator) -> None:
     """A fist or folded fingers at the lips, as one who thinks."""
     tone = canvas.skin() * rng.uniform(0.85, 1.1)
     canvas.polygon(
@@ -110,7 +110,7 @@ def _fist(canvas: Canvas, x: float, y: float, rng: np.random.Generator) -> None:
     canvas.limb((x - 0.4, y + 0.45), (x + 0.2, y + 0.4), 0.22, tone)
 
 
-def _cup(canvas: Canvas, x: float, y: float, rng: np.random.Generator) -> None:
+def _cup(canvas: FrameCanvas, x: float, y: float, rng: np.random.Generator) -> None:
     """A mug at the lips with the fingers that hold it."""
     colour = rng.uniform(20, 240, 3)
     turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
@@ -121,7 +121,7 @@ def _cup(canvas: Canvas, x: float, y: float, rng: np.random.Generator) -> None:
         canvas.limb((x + 0.2, y + 0.35 + 0.22 * k), (x + 0.62, y + 0.4 + 0.22 * k), 0.2, tone)
 
 
-def _microphone(canvas: Canvas, x: float, y: float, rng: np.random.Generator) -> None:
+def _microphone(canvas: FrameCanvas, x: float, y: float, rng: np.random.Generator) -> None:
     """A hand-held microphone: a dark ball before the lips and its stem."""
     grey = np.full(3, rng.uniform(20, 90))
     turn = np.linspace(0, 2 * np.pi, 32, endpoint=False)
@@ -129,7 +129,7 @@ def _microphone(canvas: Canvas, x: float, y: float, rng: np.random.Generator) ->
     canvas.polygon(np.stack([0.36 * np.cos(turn), 0.36 * np.sin(turn)], 1) + (x, y + 0.15), grey, 0.6)
 
 
-def _mask(canvas: Canvas, x: float, y: float, rng: np.random.Generator) -> None:
+def _mask(canvas: FrameCanvas, x: float, y: float, rng: np.random.Generator) -> None:
     """A surgical mask, pulled up from below."""
     colour = np.array([(225, 210, 170), (240, 240, 240), (40, 40, 45)][int(rng.integers(3))], dtype=np.float64)
     shape = np.array(
@@ -149,7 +149,7 @@ def _mask(canvas: Canvas, x: float, y: float, rng: np.random.Generator) -> None:
         canvas.limb((x - 0.6, y - 0.12 + 0.2 * k), (x + 0.6, y - 0.12 + 0.2 * k), 0.02, colour * 0.85)
 
 
-def _paper(canvas: Canvas, x: float, y: float, rng: np.random.Generator) -> None:
+def _paper(canvas: FrameCanvas, x: float, y: float, rng: np.random.Generator) -> None:
     """A telephone or a sheet of paper, one plain colour."""
     colour = rng.uniform(15, 245) * rng.uniform(0.9, 1.1, 3)
     tilt = rng.uniform(-0.2, 0.2)
@@ -173,7 +173,7 @@ def occlude(image: Image, landmarks: Landmarks, kind: str, x: float, y: float, s
         y: how far below.
         seed: fixes colour, slant and grain.
     """
-    canvas = Canvas(image, landmarks, seed)
+    canvas = FrameCanvas(image, landmarks, seed)
     OCCLUDERS[kind](canvas, x, y, np.random.default_rng(seed))
     return canvas.result()
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.avskew.film import make_film
 from benchmarks.soak import real, simulated
-from benchmarks.soak.gauges import Before, Figure, Reading, memory
+from benchmarks.soak.gauges import Before, Gauge, MemoryReading, memory
 from benchmarks.soak.parts import RENDERERS, make_renderer
 from benchmarks.wire.facts import machine
 
@@ -27,13 +27,13 @@ DRIFT_MS = 20.0
 LINE_MS = 600.0
 
 
-def memory_figures(readings: Sequence[Reading]) -> list[Figure]:
+def memory_figures(readings: Sequence[MemoryReading]) -> list[Gauge]:
     """Return slope and growth; the growth over what was measured is judged, the slope of a short run says little."""
     found = memory(readings)
     return [
-        Figure(f"memory: slope over the last {found.hours * 60:.1f} min of call", found.slope_mb_h, "MiB/h"),
-        Figure("memory: growth in that time", found.growth_mb, "MiB", found.limit_mb),
-        Figure("memory: at the end", found.last_mb, "MiB"),
+        Gauge(f"memory: slope over the last {found.hours * 60:.1f} min of call", found.slope_mb_h, "MiB/h"),
+        Gauge("memory: growth in that time", found.growth_mb, "MiB", found.limit_mb),
+        Gauge("memory: at the end", found.last_mb, "MiB"),
     ]
 
 
@@ -43,15 +43,15 @@ def drift(values: Sequence[float]) -> float:
     return abs(float(np.median(values[-quarter:]) - np.median(values[quarter : 2 * quarter])))
 
 
-def left_figures(before: Before, tasks_left: Sequence[str]) -> list[Figure]:
+def left_figures(before: Before, tasks_left: Sequence[str]) -> list[Gauge]:
     """Return what the call left, and name it."""
     threads, fds = before.left()
     for name in (*tasks_left, *threads):
         print(f"left: {name}")
     return [
-        Figure("tasks left", len(tasks_left), "", 0.0),
-        Figure("threads left", len(threads), "", 0.0),
-        Figure("file descriptors left", fds, "", 0.0),
+        Gauge("tasks left", len(tasks_left), "", 0.0),
+        Gauge("threads left", len(threads), "", 0.0),
+        Gauge("file descriptors left", fds, "", 0.0),
     ]
 
 
@@ -63,7 +63,7 @@ def warmed(renderer: str) -> None:
     made.close()
 
 
-def simulate(args: argparse.Namespace) -> tuple[list[Figure], dict[str, Any]]:
+def simulate(args: argparse.Namespace) -> tuple[list[Gauge], dict[str, Any]]:
     """Run the simulated call."""
     call = simulated.SimulatedCall(args.minutes, args.speed, renderer=args.renderer, seed=args.seed)
     before = Before()
@@ -72,17 +72,17 @@ def simulate(args: argparse.Namespace) -> tuple[list[Figure], dict[str, Any]]:
         1.0, float(str(seen.snapshot["totalSamplesReceived"]))
     )
     figures = [
-        Figure("speed reached", args.minutes * 60.0 / seen.wall_s, "x"),
+        Gauge("speed reached", args.minutes * 60.0 / seen.wall_s, "x"),
         *memory_figures(seen.readings),
-        Figure("|skew| p95 by frame numbers", float(np.percentile(np.abs(seen.skew_ms), 95)), "ms", SKEW_MS),
-        Figure("delay: drift of its median", drift(seen.delay_ms), "ms", DRIFT_MS),
-        Figure("delay: |off the target| p95", float(np.percentile(np.abs(seen.off_ms), 95)), "ms"),
-        Figure("sound waiting, most", max(seen.line_ms), "ms", LINE_MS),
-        Figure("sound concealed", 100.0 * concealed, "%"),
-        Figure("real frames", seen.kinds.get("real", 0), ""),
-        Figure("synthetic frames", seen.kinds.get("synth", 0), ""),
-        Figure("repeated frames", seen.kinds.get("repeated", 0), ""),
-        Figure("renderer errors", seen.errors, "", 0.0),
+        Gauge("|skew| p95 by frame numbers", float(np.percentile(np.abs(seen.skew_ms), 95)), "ms", SKEW_MS),
+        Gauge("delay: drift of its median", drift(seen.delay_ms), "ms", DRIFT_MS),
+        Gauge("delay: |off the target| p95", float(np.percentile(np.abs(seen.off_ms), 95)), "ms"),
+        Gauge("sound waiting, most", max(seen.line_ms), "ms", LINE_MS),
+        Gauge("sound concealed", 100.0 * concealed, "%"),
+        Gauge("real frames", seen.kinds.get("real", 0), ""),
+        Gauge("synthetic frames", seen.kinds.get("synth", 0), ""),
+        Gauge("repeated frames", seen.kinds.get("repeated", 0), ""),
+        Gauge("renderer errors", seen.errors, "", 0.0),
         *left_figures(before, seen.tasks_left),
     ]
     return figures, {
@@ -92,7 +92,7 @@ def simulate(args: argparse.Namespace) -> tuple[list[Figure], dict[str, Any]]:
     }
 
 
-def call_for_real(args: argparse.Namespace) -> tuple[list[Figure], dict[str, Any]]:
+def call_for_real(args: argparse.Namespace) -> tuple[list[Gauge], dict[str, Any]]:
     """Run the real call."""
     before = Before()
     seen = asyncio.run(real.run_call(args.minutes, renderer=args.renderer, seed=args.seed))
@@ -100,16 +100,16 @@ def call_for_real(args: argparse.Namespace) -> tuple[list[Figure], dict[str, Any
     off = [abs(delay - target) for delay, target in zip(seen.delay_ms, seen.target_ms, strict=True)]
     figures = [
         *memory_figures(seen.readings),
-        Figure("|skew| p95 of the node's last 80 s, worst", max(seen.skew_p95_ms[warm:]), "ms", SKEW_MS),
-        Figure("delay: |off the target| p95", float(np.percentile(off[warm:], 95)), "ms"),
-        Figure("asyncio tasks, most", max(seen.tasks), ""),
-        Figure("threads, most", max(reading.threads for reading in seen.readings), ""),
-        Figure("ticks that the machine was too busy for", float(str(seen.snapshot.get("ticksSkipped", 0))), ""),
-        Figure("connections cut", seen.cuts, ""),
-        Figure("connections that did not come about", seen.failed, "", 0.0),
-        Figure("errors logged", seen.errors, "", 0.0),
-        Figure("viewer's returns", seen.viewer_returns, ""),
-        Figure("pictures that did not come to the viewer", 100.0 - 4.0 * seen.pictures / seen.wall_s, "%", 25.0),
+        Gauge("|skew| p95 of the node's last 80 s, worst", max(seen.skew_p95_ms[warm:]), "ms", SKEW_MS),
+        Gauge("delay: |off the target| p95", float(np.percentile(off[warm:], 95)), "ms"),
+        Gauge("asyncio tasks, most", max(seen.tasks), ""),
+        Gauge("threads, most", max(reading.threads for reading in seen.readings), ""),
+        Gauge("ticks that the machine was too busy for", float(str(seen.snapshot.get("ticksSkipped", 0))), ""),
+        Gauge("connections cut", seen.cuts, ""),
+        Gauge("connections that did not come about", seen.failed, "", 0.0),
+        Gauge("errors logged", seen.errors, "", 0.0),
+        Gauge("viewer's returns", seen.viewer_returns, ""),
+        Gauge("pictures that did not come to the viewer", 100.0 - 4.0 * seen.pictures / seen.wall_s, "%", 25.0),
         *left_figures(before, seen.tasks_left),
     ]
     return figures, {

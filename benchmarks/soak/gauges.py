@@ -17,7 +17,7 @@ MB_PER_HOUR = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class MemoryReading:
     """Hold one reading: hours of the call, resident memory in MiB, threads, open file descriptors."""
 
     hours: float
@@ -26,10 +26,10 @@ class Reading:
     fds: int
 
 
-def read(hours: float) -> Reading:
+def read(hours: float) -> MemoryReading:
     """Read this process's gauges; Linux only."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return Reading(hours, pages * os.sysconf("SC_PAGE_SIZE") / 2**20, threading.active_count(), open_fds())
+    return MemoryReading(hours, pages * os.sysconf("SC_PAGE_SIZE") / 2**20, threading.active_count(), open_fds())
 
 
 def open_fds() -> int:
@@ -53,7 +53,7 @@ class Memory:
         return SLACK_MB + MB_PER_HOUR * self.hours
 
 
-def memory(readings: Sequence[Reading], warm_share: float = WARM_SHARE) -> Memory:
+def memory(readings: Sequence[MemoryReading], warm_share: float = WARM_SHARE) -> Memory:
     """Fit the memory of the call after its first part, in which models load and queues fill.
 
     Raises:
@@ -89,7 +89,7 @@ class Before:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Gauge:
     """Hold a figure and the most that it may be; `limit` None is only told."""
 
     name: str

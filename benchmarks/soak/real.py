@@ -14,7 +14,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 from benchmarks.avskew.call import connected, negotiate
 from benchmarks.avskew.film import FRAME_MS, Film, make_film
-from benchmarks.soak.gauges import Reading, read
+from benchmarks.soak.gauges import MemoryReading, read
 from benchmarks.soak.parts import make_renderer
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, VideoFrame
@@ -34,13 +34,13 @@ CUT_EVERY_S, CUT_LASTS_S, VIEWER_EVERY_S = 40.0, 3.0, 90.0
 
 
 @dataclass
-class Watched:
+class RealCall:
     """Hold what was seen: gauges every 2 s, the node's |skew| p95 and delay at each, counters, what was left.
 
     `failed` counts connections that did not come about, `errors` what was logged as an error.
     """
 
-    readings: list[Reading] = field(default_factory=list)
+    readings: list[MemoryReading] = field(default_factory=list)
     tasks: list[int] = field(default_factory=list)
     skew_p95_ms: list[float] = field(default_factory=list)
     delay_ms: list[float] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Watched:
 class _Errors(logging.Handler):
     """Count what is logged as an error: a call that breaks down says so there."""
 
-    def __init__(self, watched: Watched) -> None:
+    def __init__(self, watched: RealCall) -> None:
         super().__init__(logging.ERROR)
         self._watched = watched
 
@@ -69,7 +69,7 @@ class _Errors(logging.Handler):
 class _Viewer:
     """Watch and count; what comes is thrown away."""
 
-    def __init__(self, watched: Watched, clock: MonotonicClock) -> None:
+    def __init__(self, watched: RealCall, clock: MonotonicClock) -> None:
         def see(frame: VideoFrame, at_ms: float) -> None:
             watched.pictures += 1
 
@@ -149,10 +149,10 @@ def script(seconds: float) -> LinkTrace:
     return LinkTrace(tuple(steps))
 
 
-async def run_call(minutes: float, *, renderer: str, seed: int, tell: Callable[[str], None] = print) -> Watched:
+async def run_call(minutes: float, *, renderer: str, seed: int, tell: Callable[[str], None] = print) -> RealCall:
     """Call for `minutes`, hang up, and return what was seen and what was left."""
     before = set(asyncio.all_tasks())
-    clock, seen = MonotonicClock(), Watched()
+    clock, seen = MonotonicClock(), RealCall()
     film = await asyncio.to_thread(make_film, FILM_S, size=(320, 240), seed=seed)
     window = (await asyncio.to_thread(make_renderer, renderer))[1]
 
@@ -187,7 +187,7 @@ async def _events(
     caller: _Caller,
     viewers: list[_Viewer],
     node: LiplineNode,
-    seen: Watched,
+    seen: RealCall,
     clock: MonotonicClock,
     tell: Callable[[str], None],
 ) -> None:
@@ -217,7 +217,7 @@ async def _events(
         await asyncio.sleep(READ_S)
 
 
-def _look(at_s: float, node: LiplineNode, seen: Watched, tell: Callable[[str], None]) -> None:
+def _look(at_s: float, node: LiplineNode, seen: RealCall, tell: Callable[[str], None]) -> None:
     counters = node.snapshot()
     reading = read(at_s / 3600.0)
     seen.readings.append(reading)

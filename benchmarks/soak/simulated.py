@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.avskew.film import Film, make_film
-from benchmarks.soak.gauges import Reading, read
+from benchmarks.soak.gauges import MemoryReading, read
 from benchmarks.soak.lockstep import LockstepSynth
 from benchmarks.soak.parts import make_renderer
 from benchmarks.soak.step_clock import StepClock
@@ -67,7 +67,7 @@ def sent_at(caller_ms: float, half_ms: float) -> float:
 
 
 @dataclass
-class Watched:
+class SimulatedFigures:
     """Hold what was seen of the call; times in ms, bounded by its length at one value a second or a frame.
 
     Attributes:
@@ -77,7 +77,7 @@ class Watched:
         kinds: frames of each kind.
     """
 
-    readings: list[Reading] = field(default_factory=list)
+    readings: list[MemoryReading] = field(default_factory=list)
     skew_ms: "array[float]" = field(default_factory=lambda: array("d"))  # a list would be a leak of its own
     delay_ms: list[float] = field(default_factory=list)
     off_ms: list[float] = field(default_factory=list)
@@ -111,9 +111,9 @@ class SimulatedCall:
         self._sounded: deque[tuple[float, float | None]] = deque(maxlen=8)
         self._heard: tuple[int, float] | None = None
         self._flows = True
-        self.watched = Watched()
+        self.watched = SimulatedFigures()
 
-    async def run(self) -> Watched:
+    async def run(self) -> SimulatedFigures:
         """Run the call to its end."""
         before = set(asyncio.all_tasks())
         began = time.monotonic()

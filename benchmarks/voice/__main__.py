@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.voice import sounds
 from benchmarks.voice.mix import Talk, joined, lead, mixed
-from benchmarks.voice.mouth import Mouth, energies
+from benchmarks.voice.mouth import MixedMouth, energies
 from models.near.onnx import NearVoice
 from models.vad import CHUNK, VoiceDetector
 from realtime.media_file import read_audio
@@ -136,7 +136,7 @@ def gates(talk: Talk) -> Iterator[dict[str, str | float]]:
         yield {"speech": talk.name, "under": name, "snr_db": snr, **row}
 
 
-def lips(talk: Talk, mouth: Mouth) -> Iterator[dict[str, str | float]]:
+def lips(talk: Talk, mouth: MixedMouth) -> Iterator[dict[str, str | float]]:
     """Print and yield the figures of the generated lips, mix by mix; white and pink noise are left out."""
     clean = float("nan")
     for name, under, snr in mixes(talk, SNRS):
@@ -175,7 +175,7 @@ def main() -> None:
     rows: list[dict[str, str | float]] = []
     if args.mouth:
         print("speech   under it              dB  pauses  of clean  speech of clean")
-        mouth = Mouth(_ASSETS / "caller.mp4")
+        mouth = MixedMouth(_ASSETS / "caller.mp4")
         for talk in talks:
             rows += lips(talk, mouth)
         mouth.close()

@@ -49,7 +49,7 @@ class Still:
         return [self.frames[index] for index in at]
 
 
-class Mouth:
+class MixedMouth:
     """Let one face speak mixes."""
 
     def __init__(self, film: Path) -> None:

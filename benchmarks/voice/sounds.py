@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from train.head.speech import Voice, speak
+from train.head.speech import SpeechVoice, speak
 
 RATE: Final = 16_000
 Sound = NDArray[np.float32]
@@ -78,7 +78,7 @@ def babble(seconds: float, talkers: int = 8) -> Sound:
     """
     voices = []
     for index in range(talkers):
-        voice = Voice(_TALKERS[index], words_per_minute=150 + 9 * index, pitch=30 + 6 * index)
+        voice = SpeechVoice(_TALKERS[index], words_per_minute=150 + 9 * index, pitch=30 + 6 * index)
         voices.append(speak(_TALK[index], voice, RATE).samples)
     return crowd(voices, seconds)
 

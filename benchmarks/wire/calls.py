@@ -22,7 +22,7 @@ SETTLE_MS = 1500.0
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class CellSetting:
     """Say what is the same in every call of a matrix: seed of the link, model and its provider."""
 
     seed: int
@@ -74,7 +74,7 @@ class WirePeer(Peer):
         return peer
 
 
-async def run_call(plan: Schedule, setting: Setting, clip: Path, *, filtered: bool, work: Path) -> CallFound:
+async def run_call(plan: Schedule, setting: CellSetting, clip: Path, *, filtered: bool, work: Path) -> CallFound:
     """Run the call; files and logs of its processes go to `work`.
 
     Raises:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.wire.calls import SETTLE_MS, Setting, run_call
+from benchmarks.wire.calls import SETTLE_MS, CellSetting, run_call
 from benchmarks.wire.clips import Source, prepare
 from benchmarks.wire.figures import figures
 from benchmarks.wire.plan import Cell, Schedule, schedule
@@ -18,10 +18,10 @@ PREPARED_S = 0.5
 """The clip is this much longer than the call, so that it never ends before it."""
 
 
-class Bench:
+class CellBench:
     """Measure cells one after the other; keeps the clips that it made in `work`."""
 
-    def __init__(self, seconds: float, size: tuple[int, int], setting: Setting, work: Path) -> None:
+    def __init__(self, seconds: float, size: tuple[int, int], setting: CellSetting, work: Path) -> None:
         self.seconds = seconds
         self.size = size
         self.setting = setting

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.wire.calls import Setting
-from benchmarks.wire.cell import Bench
+from benchmarks.wire.calls import CellSetting
+from benchmarks.wire.cell import CellBench
 from benchmarks.wire.facts import machine
 from benchmarks.wire.plan import LEAST_SECONDS, Cell, chosen, default_plan, full_plan
 from benchmarks.wire.report import disturbed, progress_line, report
@@ -137,8 +137,8 @@ def _store(options: argparse.Namespace) -> Store:
 def _measure(options: argparse.Namespace, store: Store, wanted: Sequence[Cell], facts: dict[str, str]) -> None:
     # Cells of one length follow each other: each length has its own clip.
     with tempfile.TemporaryDirectory(prefix="lipline-wire-") as folder:
-        setting = Setting(options.seed, options.model, options.provider)
-        bench = Bench(options.seconds, options.size, setting, Path(folder))
+        setting = CellSetting(options.seed, options.model, options.provider)
+        bench = CellBench(options.seconds, options.size, setting, Path(folder))
         noisy = {name for name, record in store.cells.items() if options.redo and disturbed(record)}
         pending = [cell for cell in wanted if cell.name in noisy or not store.has(cell.name)]
         lengths = {cell: bench.plan(cell).seconds for cell in pending}

@@ -14,7 +14,7 @@ SPEECH_KBPS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class CellTarget:
     """Bound a figure.
 
     Attributes:
@@ -52,18 +52,18 @@ def _figure(name: str) -> Callable[[Record, dict[str, Any]], float | None]:
 
 
 TARGETS = (
-    Target("freezes", "freezeCount 0 while speech arrives", 0, lambda r: bool(r["speech"] != "no"), _freezes),
-    Target("concealed", "up to 5 % loss at most 6 % of audio concealed (node's counter)", 0.06, _whole_speech,
+    CellTarget("freezes", "freezeCount 0 while speech arrives", 0, lambda r: bool(r["speech"] != "no"), _freezes),
+    CellTarget("concealed", "up to 5 % loss at most 6 % of audio concealed (node's counter)", 0.06, _whole_speech,
            _figure("concealedShare")),
-    Target("missing", "up to 5 % loss at most 6 % of speech missing (at the viewer)", 0.06, _whole_speech,
+    CellTarget("missing", "up to 5 % loss at most 6 % of speech missing (at the viewer)", 0.06, _whole_speech,
            _figure("missingShare")),
-    Target("delay", "sound delay within 40 ms of what it was, from 2 s after the link is good on", 40.0,
+    CellTarget("delay", "sound delay within 40 ms of what it was, from 2 s after the link is good on", 40.0,
            lambda r: r["cell"]["jitter"] == 0, _figure("soundDelayExtraMs")),
-    Target("skew", "skew p95 at most 40 ms, real pictures, at the viewer", 40.0,
+    CellTarget("skew", "skew p95 at most 40 ms, real pictures, at the viewer", 40.0,
            lambda r: bool(r["lipline"]["skewPictures"] >= LEAST_PICTURES), _figure("skewP95Ms")),
-    Target("skew synth", "skew p95 at most 40 ms, synthetic pictures, by the node", 40.0,
+    CellTarget("skew synth", "skew p95 at most 40 ms, synthetic pictures, by the node", 40.0,
            lambda r: bool(r["lipline"]["framesSynth"] >= LEAST_PICTURES), _figure("skewSynthP95Ms")),
-    Target("wire", "at most 50 kbit/s from caller to node in SYNTH", 50.0,
+    CellTarget("wire", "at most 50 kbit/s from caller to node in SYNTH", 50.0,
            lambda r: r["lipline"]["synthKbps"] is not None, _figure("synthKbps")),
 )  # fmt: skip
 

@@ -26,7 +26,7 @@ class Media(Protocol):
         """End the connection and what hangs on it. Idempotent."""
 
 
-class Kept:
+class KeptMedia:
     """Keep one connection: `make` gives its media, `of` says (and may wait for) whom it shows.
 
     One event loop; `await close()` in a `finally`.

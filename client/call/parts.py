@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from client.call.connections import Kept
+from client.call.connections import KeptMedia
 from client.call.meeting import Meeting
 from client.call.recorder import Downlink, Recording
 from client.call.sender import BadUplink, Sending, clip_tracks, device_tracks, read_trace
@@ -30,7 +30,7 @@ class Playing:
     """Hold a part and the connection that it goes over."""
 
     part: Part
-    kept: Kept
+    kept: KeptMedia
 
     async def run(self) -> None:
         """Play the part until it ends or is cancelled.
@@ -62,7 +62,7 @@ async def send(stack: AsyncExitStack, options: argparse.Namespace, meeting: Meet
     bad = BadUplink(ImpairedLink(trace, seed=1), clock.now_ms()) if trace else None
     sending = Sending(tracks, clock, again=partial(clip_tracks, options.clip) if options.clip else None, bad=bad)
     stack.callback(sending.stop)
-    kept = Kept(meeting, sending.uplink, _nobody, say)
+    kept = KeptMedia(meeting, sending.uplink, _nobody, say)
     stack.push_async_callback(kept.close)
     await kept.open()
     return Playing(sending, kept)
@@ -76,7 +76,7 @@ async def record(stack: AsyncExitStack, options: argparse.Namespace, meeting: Me
     clock = MonotonicClock()
     recording = Recording(options.view, clock)
     stack.push_async_callback(recording.finish)
-    kept = Kept(meeting, lambda: Downlink(clock, recording), meeting.somebody_else if two_way else _nobody, say)
+    kept = KeptMedia(meeting, lambda: Downlink(clock, recording), meeting.somebody_else if two_way else _nobody, say)
     stack.push_async_callback(kept.close)
     if not two_way:
         await kept.open()

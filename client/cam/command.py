@@ -12,7 +12,7 @@ from client.errors import UsageError
 from realtime.cam.modes import Mode
 
 if TYPE_CHECKING:
-    from client.cam.preview import Watched
+    from client.cam.preview import PreviewedDevice
     from client.cam.status import StatusLine
     from client.cam.switch import Switch
     from realtime.cam.call import LocalCall
@@ -126,7 +126,7 @@ def _size(text: str) -> tuple[int, int]:
 async def _run(options: argparse.Namespace) -> None:
     from client.cam.keys import Keys
     from client.cam.parts import put_together
-    from client.cam.preview import Watched
+    from client.cam.preview import PreviewedDevice
     from client.cam.status import StatusLine
     from client.cam.switch import Switch
     from realtime.cam.call import LocalCall
@@ -138,7 +138,7 @@ async def _run(options: argparse.Namespace) -> None:
         sys.setswitchinterval(_SWITCH_S)
         stack.callback(_tell_file, options.out)
         parts = await put_together(options, stack, clock, line.say)
-        watched = Watched(parts.devices.pictures)
+        watched = PreviewedDevice(parts.devices.pictures)
         call = LocalCall(
             replace(parts.devices, pictures=watched), parts.window, parts.synth, parts.stage, clock, fps=parts.fps,
             mode=options.mode, card=parts.card, gate=parts.gate, say=line.say,
@@ -156,7 +156,7 @@ async def _open_switches(
     stack: AsyncExitStack,
     switch: "Switch",
     call: "LocalCall",
-    watched: "Watched",
+    watched: "PreviewedDevice",
     line: "StatusLine",
 ) -> None:
     """Open the preview window and join the room, where they were asked for."""

@@ -40,7 +40,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class CamParts:
     """Hold all that a local call needs; `sends_to` says in words where it goes, `tracker` follows the face."""
 
     devices: Devices
@@ -68,7 +68,7 @@ def is_file(name: str | None) -> bool:
     return bool(name) and Path(str(name)).is_file()
 
 
-async def put_together(options: argparse.Namespace, stack: AsyncExitStack, clock: Clock, say: Say) -> Parts:
+async def put_together(options: argparse.Namespace, stack: AsyncExitStack, clock: Clock, say: Say) -> CamParts:
     """Open everything; `stack` closes it in the right order.
 
     Raises:
@@ -100,7 +100,7 @@ async def put_together(options: argparse.Namespace, stack: AsyncExitStack, clock
     devices = Devices(camera, microphone, dub, pictures, sound, size)
     card = _card(size, "No picture from the camera")
     gate = await asyncio.to_thread(_open_gate, say)
-    return Parts(devices, stage, synth, window, fps, card, sends_to, gate, tracker)
+    return CamParts(devices, stage, synth, window, fps, card, sends_to, gate, tracker)
 
 
 def _open_camera(options: argparse.Namespace, say: Say) -> CameraRelay | None:

@@ -118,7 +118,7 @@ class Preview:
                 self._switch.click(x, y)
 
 
-class Watched:
+class PreviewedDevice:
     """Hand pictures on to `sink`, and show them to `look` by the way once that is set."""
 
     def __init__(self, sink: FrameSink) -> None:

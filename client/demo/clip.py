@@ -25,7 +25,7 @@ _CHECK_EVERY = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class PlayedClip:
     """Hold the caller's clip.
 
     Attributes:
@@ -43,7 +43,7 @@ class Clip:
     warnings: tuple[str, ...] = ()
 
 
-def prepare(sources: Sequence[Path], seconds: float, path: Path) -> Clip:
+def prepare(sources: Sequence[Path], seconds: float, path: Path) -> PlayedClip:
     """Join `sources`, loop or cut them to `seconds`, check that there are a face and a voice, and write `path`.
 
     Raises:
@@ -74,7 +74,7 @@ def prepare(sources: Sequence[Path], seconds: float, path: Path) -> Clip:
     write_media(path, images, FPS)
     np.save(_sound_of(path), samples, allow_pickle=False)
     inner = tuple(sorted({int(cut) for cut in cuts if 0 < cut < wanted}))
-    return Clip(path, images, samples, inner, tuple(warnings))
+    return PlayedClip(path, images, samples, inner, tuple(warnings))
 
 
 def load(path: Path) -> tuple[NDArray[np.uint8], Samples]:

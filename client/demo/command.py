@@ -64,7 +64,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.set_defaults(run=run)
 
 
-class Progress:
+class DemoProgress:
     """Show lines of progress: over each other on a terminal, one every two seconds elsewhere."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ def _calls(
     from client.demo.evidence import evidence, truth
     from client.demo.figures import figures
 
-    show = Progress()
+    show = DemoProgress()
     sources = options.clip or [CALLER]
     show(f"Preparing {', '.join(source.name for source in sources)} for a call of {seconds:.0f} s\n")
     logs = options.out / "log"

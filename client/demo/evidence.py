@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.demo.calls import CallResult
-from client.demo.clip import FPS, Clip
+from client.demo.clip import FPS, PlayedClip
 from client.demo.measure import Floats, Span, changed, picture_delay, spans
 from client.demo.sound import AudioDelay, audio_delay, speaking
 from models.facemesh import POINTS, FaceMesh
 from models.generator import Image
 from models.landmarks import mouth_opening
-from realtime.picture.monitor import LinkConfig
+from realtime.picture.monitor import VideoMonitorConfig
 
 SMALL = (48, 36)
 """Size in px of the pictures by which frames of the clip are recognised."""
@@ -25,7 +25,7 @@ SWITCH_TAIL = 2
 NEAR_MS = 600.0
 """A sound recognised within this time says how late the sound is now."""
 
-HAND_BACK_MS = LinkConfig().hand_back_ms
+HAND_BACK_MS = VideoMonitorConfig().hand_back_ms
 """What the engine takes to hand back, when the head has not far to go."""
 
 Points = NDArray[np.float32]
@@ -107,7 +107,7 @@ class Evidence:
         return rows
 
 
-def truth(clip: Clip) -> Truth:
+def truth(clip: PlayedClip) -> Truth:
     """Look at every frame of the clip."""
     points = find_faces(clip.images)
     # The same brightness as the viewer's planes have: 16 to 235, not 0 to 255.
@@ -116,7 +116,7 @@ def truth(clip: Clip) -> Truth:
     return Truth(np.arange(len(clip.images)) * 1000.0 / FPS, points, _openings(points), small)
 
 
-def evidence(result: CallResult, clip: Clip, known: Truth, seconds: float) -> Evidence:
+def evidence(result: CallResult, clip: PlayedClip, known: Truth, seconds: float) -> Evidence:
     """Look at every picture that the viewer received."""
     seen = result.seen
     points = find_faces(bgr(frame) for frame in seen.frames)

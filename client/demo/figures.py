@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from client.demo.clip import Clip
+from client.demo.clip import PlayedClip
 from client.demo.evidence import Evidence, Truth
 from client.demo.measure import Jump, Span, frame_rate, jump, mouth_correlation, percentile, seen_freezes
 from client.demo.sound import speech_lost
@@ -68,7 +68,7 @@ def aim(target: Target, name: str, value: float, unit: str, note: str, plain: fl
     return Figure(name, float(value), unit, target.words, bool(target.low <= value <= target.high), note, float(plain))
 
 
-def figures(filtered: Evidence, plain: Evidence, clip: Clip, known: Truth) -> list[Figure]:
+def figures(filtered: Evidence, plain: Evidence, clip: PlayedClip, known: Truth) -> list[Figure]:
     """Return all figures, those with a target first."""
     stretches = filtered.synthetic()
     return [
@@ -106,7 +106,7 @@ def _continuity(filtered: Evidence, plain: Evidence) -> list[Figure]:
     ]
 
 
-def _switches(filtered: Evidence, clip: Clip, known: Truth, stretches: list[Span]) -> list[Figure]:
+def _switches(filtered: Evidence, clip: PlayedClip, known: Truth, stretches: list[Span]) -> list[Figure]:
     stats = filtered.result.node["stats"]
     to_synth = max(stats["timeToSynthMs"], default=NAN)
     to_return = max(stats["timeToReturnMs"], default=NAN)
@@ -195,7 +195,7 @@ def _mouth(filtered: Evidence, known: Truth, stretches: list[Span]) -> list[Figu
     ]
 
 
-def _speech(filtered: Evidence, plain: Evidence, clip: Clip) -> list[Figure]:
+def _speech(filtered: Evidence, plain: Evidence, clip: PlayedClip) -> list[Figure]:
     whole = Span("call", 0.0, filtered.seconds * 1000.0)
     lost, spoken = speech_lost(filtered.result.seen.samples, clip.samples, filtered.delay, whole)
     plain_lost, _ = speech_lost(plain.result.seen.samples, clip.samples, plain.delay, whole)

@@ -6,18 +6,18 @@ from typing import Final
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.blocks import Stage, audio_stages, build_chain
+from models.blocks import BlockStage, audio_stages, build_chain
 from models.expert.contract import FACE_HW, ExpertConfig, channels, region_px
 
 FACE_STAGES: Final = (
-    Stage(32, kernel=7, padding=3),
-    Stage(64, kernel=5, stride=(1, 2), residual=2),
-    Stage(128, stride=2, residual=3),
-    Stage(256, stride=2, residual=2),
-    Stage(512, stride=2, residual=2),
-    Stage(512, stride=2),
-    Stage(512, padding=0),
-    Stage(512, kernel=1, padding=0),
+    BlockStage(32, kernel=7, padding=3),
+    BlockStage(64, kernel=5, stride=(1, 2), residual=2),
+    BlockStage(128, stride=2, residual=3),
+    BlockStage(256, stride=2, residual=2),
+    BlockStage(512, stride=2, residual=2),
+    BlockStage(512, stride=2),
+    BlockStage(512, padding=0),
+    BlockStage(512, kernel=1, padding=0),
 )
 """Encoder of the stacked lower faces, 48x96 px down to 1."""
 
@@ -70,5 +70,5 @@ def see(crops: Tensor, config: ExpertConfig) -> Tensor:
     return functional.interpolate(part, FACE_HW, mode="bilinear", align_corners=False, antialias=shrinks)
 
 
-def _widened(stages: Iterable[Stage], factor: float) -> list[Stage]:
+def _widened(stages: Iterable[BlockStage], factor: float) -> list[BlockStage]:
     return [stage._replace(channels=channels(stage.channels, factor)) for stage in stages]

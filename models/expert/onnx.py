@@ -22,7 +22,7 @@ Embeddings = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class LipSync:
+class SyncOffset:
     """Say how well lips and sound of a clip agree (J. S. Chung and A. Zisserman, "Out of time", 2016).
 
     Attributes:
@@ -106,7 +106,7 @@ class Expert:
         return np.concatenate(video), np.concatenate(audio)
 
 
-def lse(video: Embeddings, audio: Embeddings, reach: int = REACH) -> LipSync:
+def lse(video: Embeddings, audio: Embeddings, reach: int = REACH) -> SyncOffset:
     """Measure lip-sync error as SyncNet's authors do, over every offset of up to `reach` frames.
 
     Unlike theirs, an offset is judged on the windows that have a partner only: they pad with zeros, which every unit
@@ -126,7 +126,7 @@ def lse(video: Embeddings, audio: Embeddings, reach: int = REACH) -> LipSync:
     offsets = range(-reach, reach + 1)
     means = np.array([_mean_distance(video, audio, offset) for offset in offsets])
     best = int(np.argmin(means))
-    return LipSync(float(means[best]), float(np.median(means) - means[best]), offsets[best])
+    return SyncOffset(float(means[best]), float(np.median(means) - means[best]), offsets[best])
 
 
 def _mean_distance(video: Embeddings, audio: Embeddings, late: int) -> float:

@@ -2,7 +2,7 @@
 
 Small networks and a warp between them:
 
-1. `Voice` hears a mel window and tells the mouth shape, as coefficients of a basis of lip and jaw motion.
+1. `VoiceNetwork` hears a mel window and tells the mouth shape, as coefficients of a basis of lip and jaw motion.
 2. `Warp` turns the shape into a smooth flow that brings every source picture (the pose frame and references with other
    mouth openings) to that shape.
 3. `Encoder` has seen every source once, when it was stored. `Picture` looks at its warped features, refines the flow by
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from models.lite.contract import GAP, POINTS, LiteConfig
 from models.lite.painter import Painter
-from models.lite.voice import Voice
+from models.lite.voice import VoiceNetwork
 
 CLOSED_GAP = 0.01
 """Gap that FaceMesh sees between closed lips, in eye distances."""
@@ -32,7 +32,7 @@ class Lite(nn.Module):
     def __init__(self, config: LiteConfig | None = None) -> None:
         super().__init__()
         self.config = config or LiteConfig()
-        self.voice = Voice(self.config)
+        self.voice = VoiceNetwork(self.config)
         self.painter = Painter(self.config)
         self.basis_BV: Tensor
         self.register_buffer("basis_BV", torch.zeros(self.config.coefficients, len(POINTS) * 2))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from models.lite.contract import LiteConfig
-from models.lite.picture import Encoder, Picture
+from models.lite.picture import Encoder, PictureNetwork
 from models.lite.warp import Warp, channels_last, enlarge, sample
 
 
@@ -32,7 +32,7 @@ class Painter(nn.Module):
         self.config = config
         self.warp = Warp(config)
         self.encoder = Encoder(config)
-        self.picture = Picture(config)
+        self.picture = PictureNetwork(config)
 
     def see(self, crops_NKCSS: Tensor) -> Tensor:
         """Return the features (N, K, G, C) of sources."""

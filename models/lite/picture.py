@@ -36,7 +36,7 @@ class Encoder(nn.Module):
         return seen.flatten(2).transpose(1, 2)
 
 
-class Picture(nn.Module):
+class PictureNetwork(nn.Module):
     """Refine, choose and complete warped sources: a small U-Net over the mouth region."""
 
     def __init__(self, config: LiteConfig) -> None:

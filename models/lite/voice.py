@@ -20,7 +20,7 @@ class Residual(nn.Module):
         return torch.relu(x + self.second(self.first(x)))
 
 
-class Voice(nn.Module):
+class VoiceNetwork(nn.Module):
     """Tell mouth-shape coefficients (N, coefficients) from a mel window (N, 1, 80, columns)."""
 
     def __init__(self, config: LiteConfig) -> None:

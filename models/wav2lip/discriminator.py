@@ -4,16 +4,16 @@ from typing import Final
 
 from torch import Tensor, nn
 
-from models.blocks import PlainBlock, Stage
+from models.blocks import BlockStage, PlainBlock
 
 STAGES: Final = (
-    (Stage(32, kernel=7, padding=3),),
-    (Stage(64, kernel=5, stride=(1, 2), padding=2), Stage(64, kernel=5, padding=2)),
-    (Stage(128, kernel=5, stride=2, padding=2), Stage(128, kernel=5, padding=2)),
-    (Stage(256, kernel=5, stride=2, padding=2), Stage(256, kernel=5, padding=2)),
-    (Stage(512, stride=2), Stage(512)),
-    (Stage(512, stride=2), Stage(512)),
-    (Stage(512, padding=0), Stage(512, kernel=1, padding=0)),
+    (BlockStage(32, kernel=7, padding=3),),
+    (BlockStage(64, kernel=5, stride=(1, 2), padding=2), BlockStage(64, kernel=5, padding=2)),
+    (BlockStage(128, kernel=5, stride=2, padding=2), BlockStage(128, kernel=5, padding=2)),
+    (BlockStage(256, kernel=5, stride=2, padding=2), BlockStage(256, kernel=5, padding=2)),
+    (BlockStage(512, stride=2), BlockStage(512)),
+    (BlockStage(512, stride=2), BlockStage(512)),
+    (BlockStage(512, padding=0), BlockStage(512, kernel=1, padding=0)),
 )
 """Encoder of one lower half, 48x96 px down to 1."""
 

@@ -6,28 +6,28 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from models.blocks import ConvBlock, Stage, audio_stages, build_chain, build_stage
+from models.blocks import BlockStage, ConvBlock, audio_stages, build_chain, build_stage
 from models.expert.contract import channels
 
 FACE_STAGES: Final = (
-    (Stage(16, kernel=7, padding=3),),
-    (Stage(32, stride=2, residual=2),),
-    (Stage(64, stride=2, residual=3),),
-    (Stage(128, stride=2, residual=2),),
-    (Stage(256, stride=2, residual=2),),
-    (Stage(512, stride=2, residual=1),),
-    (Stage(512, padding=0), Stage(512, kernel=1, padding=0)),
+    (BlockStage(16, kernel=7, padding=3),),
+    (BlockStage(32, stride=2, residual=2),),
+    (BlockStage(64, stride=2, residual=3),),
+    (BlockStage(128, stride=2, residual=2),),
+    (BlockStage(256, stride=2, residual=2),),
+    (BlockStage(512, stride=2, residual=1),),
+    (BlockStage(512, padding=0), BlockStage(512, kernel=1, padding=0)),
 )
 """Encoder of the six-channel face, 96 px down to 1; each group's result is a skip connection."""
 
 DECODER_STAGES: Final = (
-    Stage(512, kernel=1, padding=0),
-    Stage(512, padding=0, residual=1, up=True),
-    Stage(512, stride=2, residual=2, up=True),
-    Stage(384, stride=2, residual=2, up=True),
-    Stage(256, stride=2, residual=2, up=True),
-    Stage(128, stride=2, residual=2, up=True),
-    Stage(64, stride=2, residual=2, up=True),
+    BlockStage(512, kernel=1, padding=0),
+    BlockStage(512, padding=0, residual=1, up=True),
+    BlockStage(512, stride=2, residual=2, up=True),
+    BlockStage(384, stride=2, residual=2, up=True),
+    BlockStage(256, stride=2, residual=2, up=True),
+    BlockStage(128, stride=2, residual=2, up=True),
+    BlockStage(64, stride=2, residual=2, up=True),
 )
 """Decoder of the audio embedding, 1 px up to 96; each group's result is joined with the face's of the same size."""
 
@@ -50,7 +50,9 @@ class Wav2Lip(nn.Module):
         self.audio_encoder = build_chain(1, sound)
         self.face_decoder_blocks = _decoder(sound[-1].channels, decoder, faces)
         self.output_block = nn.Sequential(
-            ConvBlock(decoder[-1].channels + faces[0][-1].channels, Stage(last)), nn.Conv2d(last, 3, 1), nn.Sigmoid()
+            ConvBlock(decoder[-1].channels + faces[0][-1].channels, BlockStage(last)),
+            nn.Conv2d(last, 3, 1),
+            nn.Sigmoid(),
         )
 
     def forward(self, mel: Tensor, face: Tensor) -> Tensor:
@@ -84,11 +86,11 @@ class Wav2Lip(nn.Module):
         return frames
 
 
-def _widened(stages: Iterable[Stage], factor: float) -> list[Stage]:
+def _widened(stages: Iterable[BlockStage], factor: float) -> list[BlockStage]:
     return [stage._replace(channels=channels(stage.channels, factor)) for stage in stages]
 
 
-def _encoder(groups: Iterable[list[Stage]]) -> nn.ModuleList:
+def _encoder(groups: Iterable[list[BlockStage]]) -> nn.ModuleList:
     blocks, width = nn.ModuleList(), 6
     for group in groups:
         blocks.append(build_chain(width, group))
@@ -96,7 +98,7 @@ def _encoder(groups: Iterable[list[Stage]]) -> nn.ModuleList:
     return blocks
 
 
-def _decoder(width: int, stages: Iterable[Stage], faces: Iterable[list[Stage]]) -> nn.ModuleList:
+def _decoder(width: int, stages: Iterable[BlockStage], faces: Iterable[list[BlockStage]]) -> nn.ModuleList:
     blocks = nn.ModuleList()
     skips = [group[-1].channels for group in reversed(list(faces))]
     for stage, skip in zip(stages, skips, strict=True):

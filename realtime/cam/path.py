@@ -20,7 +20,7 @@ from realtime.cam.sound import LocalSound, SoundConfig
 from realtime.devices.api import CameraFrame, Pixels
 from realtime.media import FrameKind, VideoFrame
 from realtime.picture.engine import Engine, EngineConfig, Output
-from realtime.picture.monitor import LinkMonitor, LinkState
+from realtime.picture.monitor import VideoMonitor, VideoState
 from realtime.picture.stats import Quantiles
 from realtime.picture.synth_api import Synthesizer
 from realtime.speech.audio import SpeechPath, hold_for
@@ -100,7 +100,7 @@ class CamPath:
         engine = EngineConfig(fps=self.config.fps, real_ahead_ms=ahead_ms)
         self.mode = Mode.THROUGH
         self.speech = SpeechPath(window, gate=gate)
-        self.engine = Engine(self.speech, synth, config=engine, link=LinkMonitor())
+        self.engine = Engine(self.speech, synth, config=engine, link=VideoMonitor())
         self.sound = LocalSound(self.speech, self.config.sound, on_heard=self._heard)
         self.latency = Quantiles()
         """How long after they came real pictures left; whoever takes them fills it in."""
@@ -132,7 +132,7 @@ class CamPath:
         self._camera_ms = now_ms
         self._came.append(_Came(frame.image, frame.i420, now_ms))
         self.engine.on_video(VideoFrame(frame.image, frame.captured_ms), now_ms)
-        if self._stage is not None and self.engine.link.state is not LinkState.SYNTH:
+        if self._stage is not None and self.engine.link.state is not VideoState.SYNTH:
             self._stage.camera = frame.image
         if self.engine.shows_real:
             self._look_for_real(now_ms)
@@ -192,7 +192,7 @@ class CamPath:
         self._ticked_ms = now_ms
         engine = self.engine
         frame = engine.tick(now_ms)
-        if self._stage is not None and engine.link.state is LinkState.SYNTH:
+        if self._stage is not None and engine.link.state is VideoState.SYNTH:
             self._stage.camera = None
         kind = None if frame is None else frame.kind
         self._note(kind, now_ms)
@@ -225,7 +225,7 @@ class CamPath:
     @property
     def _follows_camera(self) -> bool:
         """Say whether made frames are over real ones and leave in their time."""
-        return self.mode is Mode.DUB and self.engine.link.state in (LinkState.REAL, LinkState.SUSPECT)
+        return self.mode is Mode.DUB and self.engine.link.state in (VideoState.REAL, VideoState.SUSPECT)
 
     def _wait_ms(self, now_ms: float, late_ms: float) -> float:
         """Return how long after this tick, itself late, the timer brings the next one if the camera does not."""

@@ -37,7 +37,7 @@ class Photo(PoseSource, Protocol):
         """Note how loud the speech at `media_ms` is, dB relative to full scale."""
 
 
-class Face(FaceRenderer, Protocol):
+class StageFace(FaceRenderer, Protocol):
     """Draw a person from past frames, from a pose of their own, or over real frames; `FaceSynth` is one."""
 
     @property
@@ -79,7 +79,7 @@ class Stage:
         why: why the picture stands, or no lips are made or could be; None while all is well.
     """
 
-    def __init__(self, face: Face, photo: Photo | None = None) -> None:
+    def __init__(self, face: StageFace, photo: Photo | None = None) -> None:
         self.mode = Mode.THROUGH
         self.camera: Image | None = None
         self.level_db = -120.0

@@ -15,7 +15,7 @@ from realtime.devices.names import VideoDevice, find_camera, list_video
 from realtime.devices.set_up import MAC_CAMERA, VIDEO_GROUP, WINDOWS_CAMERA
 
 if TYPE_CHECKING:
-    from realtime.devices.v4l2 import Mode
+    from realtime.devices.v4l2 import CaptureMode
 
 _PREFERRED: Final = ("YU12", "NV12", "YUYV", "MJPG")
 """FourCCs, those that need the least work first."""
@@ -92,7 +92,7 @@ def open_webcam(wanted: str, size: tuple[int, int], fps: float, place: str = "")
     return _open_named(wanted, size, fps), ""
 
 
-def choose_mode(found: "Sequence[Mode]", size: tuple[int, int], fps: float, name: str) -> "Mode | None":
+def choose_mode(found: "Sequence[CaptureMode]", size: tuple[int, int], fps: float, name: str) -> "CaptureMode | None":
     """Return the way of giving pictures of `size` that is fast enough and needs the least work.
 
     None when the driver lists nothing. Where nothing is fast enough, the fastest is taken.

@@ -19,7 +19,7 @@ Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class SoundNode:
     """Describe a sink or a source.
 
     Attributes:
@@ -39,7 +39,7 @@ class Node:
     index: int = -1
 
 
-def parse_nodes(text: str) -> list[Node]:
+def parse_nodes(text: str) -> list[SoundNode]:
     """Read `pactl -f json list sinks` or `list sources`.
 
     Raises:
@@ -56,10 +56,10 @@ def _read(text: str, of: Callable[[dict[str, Any]], Entry]) -> list[Entry]:
         raise DeviceError(Fault.FAILED, f"pactl gave no JSON ({error}): it must be release 16 or newer") from error
 
 
-def _node(entry: dict[str, Any]) -> Node:
+def _node(entry: dict[str, Any]) -> SoundNode:
     properties = entry.get("properties") or {}
     module = int(entry.get("owner_module", NO_INDEX))
-    return Node(
+    return SoundNode(
         name=str(entry["name"]),
         description=str(entry.get("description") or properties.get("device.description") or entry["name"]),
         module=-1 if module == NO_INDEX else module,
@@ -91,12 +91,12 @@ def run_pactl(arguments: Sequence[str]) -> str:
     raise DeviceError(Fault.FAILED, f"pactl {' '.join(arguments)} failed: {said}")
 
 
-def sinks(run: Run = run_pactl) -> list[Node]:
+def sinks(run: Run = run_pactl) -> list[SoundNode]:
     """Return the sinks of the sound server."""
     return parse_nodes(run(["-f", "json", "list", "sinks"]))
 
 
-def sources(run: Run = run_pactl) -> list[Node]:
+def sources(run: Run = run_pactl) -> list[SoundNode]:
     """Return the sources of the sound server."""
     return parse_nodes(run(["-f", "json", "list", "sources"]))
 
@@ -120,7 +120,7 @@ def connected_to(stream: str, pid: int, *, recording: bool, run: Run = run_pactl
     return ours[0] if ours and ours[0] != NO_INDEX else -1
 
 
-def find_node(nodes: Sequence[Node], wanted: str, what: str) -> Node:
+def find_node(nodes: Sequence[SoundNode], wanted: str, what: str) -> SoundNode:
     """Return the sink or source that is meant by a name, a description or part of one; never one of ours.
 
     Raises:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from realtime.devices.api import OUR_NAME, DeviceError, Fault, Samples
-from realtime.devices.pactl import Node, connected_to, sinks, sources
+from realtime.devices.pactl import SoundNode, connected_to, sinks, sources
 from realtime.devices.set_up import install
 from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES
 
@@ -78,7 +78,7 @@ def available() -> bool:
     return True
 
 
-def substitute(device: str, label: str, given: Node, *, recording: bool) -> DeviceError | None:
+def substitute(device: str, label: str, given: SoundNode, *, recording: bool) -> DeviceError | None:
     """Return what to say when the server connected a stream to another device than is meant; None when it did not.
 
     Args:
@@ -105,7 +105,7 @@ def substitute(device: str, label: str, given: Node, *, recording: bool) -> Devi
     )
 
 
-class _Stream:
+class _PulseStream:
     """One connection to the sound server, used by one thread; `close` may come from another.
 
     PulseAudio and PipeWire move a stream whose device goes away to another device, a microphone even to what a
@@ -139,7 +139,7 @@ class _Stream:
         known = [node.name for node in self._nodes()]
         return self._device != "" and bool(known) and self._device not in known
 
-    def _nodes(self) -> list[Node]:
+    def _nodes(self) -> list[SoundNode]:
         try:
             return sources() if self._recording else sinks()
         except DeviceError:  # the stream itself will say so
@@ -206,7 +206,7 @@ class _Stream:
                 self._busy.release()
 
 
-class PulseReading(_Stream):
+class PulseReading(_PulseStream):
     """Record from a source of the sound server: its name as pactl shows it, "" the default one."""
 
     def __init__(self, device: str = "", label: str = "") -> None:
@@ -225,7 +225,7 @@ class PulseReading(_Stream):
         return np.frombuffer(data.raw, np.int16).copy(), now_ms - latency_ms - BLOCK_MS
 
 
-class PulseWriting(_Stream):
+class PulseWriting(_PulseStream):
     """Play to a sink of the sound server: its name as pactl shows it, "" the default one."""
 
     BUFFER_MS: Final = 40.0

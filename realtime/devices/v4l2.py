@@ -37,7 +37,7 @@ _DEVICE_CAPS: Final = 0x8000_0000
 
 
 @dataclass(frozen=True, slots=True)
-class Mode:
+class CaptureMode:
     """Describe one way in which a camera gives pictures.
 
     Attributes:
@@ -100,9 +100,9 @@ def set_rate(path: str, fps: float) -> bool:
     return False
 
 
-def modes(path: str) -> list[Mode]:
+def modes(path: str) -> list[CaptureMode]:
     """Return the ways in which a camera gives pictures; raises OSError where it cannot be opened."""
-    found: list[Mode] = []
+    found: list[CaptureMode] = []
     with _opened(path, os.O_RDWR) as handle:
         for data in _each(handle, _ENUM_FMT, _TYPE_CAPTURE):
             fourcc = struct.unpack_from("I", data, 44)[0]
@@ -112,7 +112,7 @@ def modes(path: str) -> list[Mode]:
                     width, height = (struct.unpack_from("I", size, place)[0] for place in (16, 28))
                 name = struct.pack("I", fourcc).decode("latin-1")
                 fps = _most_fps(handle, fourcc, width, height)
-                found.append(Mode(name, width, height, fps, kind != _DISCRETE))
+                found.append(CaptureMode(name, width, height, fps, kind != _DISCRETE))
     return found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from realtime.devices.api import OUR_NAME, DeviceError, Fault, OnLost, Samples
-from realtime.devices.pactl import Node, Run, run_pactl, sinks, sources
+from realtime.devices.pactl import Run, SoundNode, run_pactl, sinks, sources
 from realtime.devices.set_up import sound_server
 
 if TYPE_CHECKING:
@@ -106,12 +106,12 @@ def remove_abandoned(run: Run = run_pactl, proc: Path = Path("/proc")) -> int:
     return _unload([node for node in _marked(run) if not alive(node.owner, proc)], run)
 
 
-def _marked(run: Run) -> list[Node]:
+def _marked(run: Run) -> list[SoundNode]:
     # The source first: it hangs on the sink.
     return [node for node in (*sources(run), *sinks(run)) if node.owner and node.module >= 0]
 
 
-def _unload(nodes: list[Node], run: Run) -> int:
+def _unload(nodes: list[SoundNode], run: Run) -> int:
     modules = list(dict.fromkeys(node.module for node in nodes))
     for module in modules:
         # It may have gone with the one before.
@@ -130,7 +130,7 @@ def _refuse_taken(run: Run) -> None:
         raise DeviceError(Fault.BUSY, f"another program made a sound device called {node.name}: {take_away(node)}")
 
 
-def take_away(node: Node) -> str:
+def take_away(node: SoundNode) -> str:
     """Return how to take away another program's device that has our name."""
     return f"pactl unload-module {node.module}" if node.module >= 0 else "close that program, or rename its device"
 

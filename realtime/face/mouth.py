@@ -16,7 +16,7 @@ _CLOSING: Final = 0.5  # of the way to a closed mouth, per frame
 _MEL_BINS: Final = 80
 
 
-class Painter:
+class MouthPainter:
     """Make mouths with one generator and paint them into past frames. One thread."""
 
     def __init__(self, generator: Generator, history: History) -> None:
@@ -54,7 +54,7 @@ class Mouth:
         points: where the face is in the frame spoken last, (468, 2) px; None before the first.
     """
 
-    def __init__(self, painter: Painter, references: Sequence[PastFrame]) -> None:
+    def __init__(self, painter: MouthPainter, references: Sequence[PastFrame]) -> None:
         """Speak with what `references` show of the mouth, at least one frame."""
         self.points: Landmarks | None = None
         self._painter = painter

@@ -10,7 +10,7 @@ from models.landmarks import eye_distance
 from realtime.face.handback import HandBack, dissolve, head_offset, paced, smoothstep
 from realtime.face.history import History, natural_motion
 from realtime.face.morph import melt, move_face
-from realtime.face.mouth import Mouth, Painter
+from realtime.face.mouth import Mouth, MouthPainter
 from realtime.face.pastframe import PastFrame, motion
 from realtime.face.posepath import PosePath, PoseSource, ReferenceSource
 
@@ -56,7 +56,9 @@ class Outage:
         self._real: tuple[Landmarks, float] | None = None  # newest real face and its time, once some come again
 
     @classmethod
-    def of_past(cls, shown: Image, history: History, painter: Painter, seed: int, mouth: Mouth | None = None) -> Self:
+    def of_past(
+        cls, shown: Image, history: History, painter: MouthPainter, seed: int, mouth: Mouth | None = None
+    ) -> Self:
         """Begin a walk over the frames of `history`, at least one, after `shown`; `seed` varies its turns.
 
         With `mouth` the lips shown last were generated ones: they go on as they are.
@@ -74,7 +76,7 @@ class Outage:
         return outage
 
     @classmethod
-    def of_pose(cls, pose: PoseSource, painter: Painter, media_ms: float) -> Self:
+    def of_pose(cls, pose: PoseSource, painter: MouthPainter, media_ms: float) -> Self:
         """Begin at `media_ms` with the frames of `pose`, whose head moves as it likes."""
         first = pose.step(media_ms)
         outage = cls(first.image)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.generator import Generator, Image, Landmarks
 from realtime.face.badge import PAUSED, Badge
 from realtime.face.history import History
-from realtime.face.mouth import Mouth, Painter
+from realtime.face.mouth import Mouth, MouthPainter
 from realtime.face.observer import Observer
 from realtime.face.occlusion import Fade, OcclusionGuard
 from realtime.face.outage import Outage
@@ -34,7 +34,7 @@ class FaceSynth:
         """Work with `generator`; `tracker`, `history` and `guard` become this instance's own."""
         self.history = history if history is not None else History()
         self._observer = Observer(tracker, self.history, guard if guard is not None else OcclusionGuard())
-        self._painter = Painter(generator, self.history)
+        self._painter = MouthPainter(generator, self.history)
         self._badge, self._paused_badge = Badge(), Badge(PAUSED)
         self._outage: Outage | None = None
         self._overlaid: Mouth | None = None

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from models.generator import Image
 from realtime.media import AudioBlock, FrameKind, OutputFrame, VideoFrame
 from realtime.picture.engine_api import EngineConfig, Output, Speech
-from realtime.picture.monitor import LinkMonitor, LinkSignal, LinkState
+from realtime.picture.monitor import VideoMonitor, VideoSignal, VideoState
 from realtime.picture.realframes import AxisMap, RealFrame, RealFrames
 from realtime.picture.requests import SynthRequests
 from realtime.picture.stats import CallStats
-from realtime.picture.switch import Plan
+from realtime.picture.switch import Switch
 from realtime.picture.synth_api import Synthesizer
 
 __all__ = ["Engine", "EngineConfig", "Output"]
@@ -40,15 +40,15 @@ class Engine:
         synth: Synthesizer | None,
         *,
         config: EngineConfig | None = None,
-        link: LinkMonitor | None = None,
+        link: VideoMonitor | None = None,
         stats: CallStats | None = None,
     ) -> None:
         self.config = config or EngineConfig()
-        self.link = link or LinkMonitor()
+        self.link = link or VideoMonitor()
         self.stats = stats or CallStats()
         self._requests = SynthRequests(synth, speech, self.link, self.config)
         self._frames = RealFrames()
-        self._plan = Plan(self._frames, self._requests, self.link, self.stats, self.config)
+        self._plan = Switch(self._frames, self._requests, self.link, self.stats, self.config)
         self._axis = AxisMap()
         self._head_ms = 0.0
         self._playout: _Playout | None = None
@@ -97,7 +97,7 @@ class Engine:
         """Take note that a speech packet arrived."""
         self.link.on_audio(arrival_ms)
 
-    def on_signal(self, signal: LinkSignal, at_ms: float) -> None:
+    def on_signal(self, signal: VideoSignal, at_ms: float) -> None:
         """Take the caller's word about its video."""
         self.link.on_signal(signal, at_ms)
 
@@ -129,7 +129,7 @@ class Engine:
     @property
     def hears_ahead(self) -> bool:
         """Return whether synthesis needs sound ahead of T, now or very soon; not on suspicion alone."""
-        return not self.shows_real or self.link.state in (LinkState.SYNTH, LinkState.RETURNING)
+        return not self.shows_real or self.link.state in (VideoState.SYNTH, VideoState.RETURNING)
 
     @property
     def shows_real(self) -> bool:

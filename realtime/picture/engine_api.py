@@ -22,7 +22,7 @@ class Speech(Protocol):
 
 
 class Output(Enum):
-    """What the engine shows; unlike `LinkState` it speaks of the moment T, not of the moment of arrival."""
+    """What the engine shows; unlike `VideoState` it speaks of the moment T, not of the moment of arrival."""
 
     REAL = "real"
     SYNTH = "synth"

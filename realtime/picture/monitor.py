@@ -1,7 +1,7 @@
 """Decide from arrivals alone whether the caller's video can be shown: REAL, SUSPECT, SYNTH, RETURNING.
 
 Pure: times come in as arguments, in ms of one monotonic clock. The enemy is the freeze of W3C webrtc-stats, a gap of
-max(3 d, d + 150 ms) for a mean frame interval d; `LinkMonitor.synth_gap_ms` stays under it for every d.
+max(3 d, d + 150 ms) for a mean frame interval d; `VideoMonitor.synth_gap_ms` stays under it for every d.
 """
 
 from collections import deque
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class LinkState(Enum):
+class VideoState(Enum):
     """Say what to make of the caller's video."""
 
     REAL = "real"
@@ -18,7 +18,7 @@ class LinkState(Enum):
     RETURNING = "returning"
 
 
-class LinkSignal(Enum):
+class VideoSignal(Enum):
     """What the caller's own program says about its video, over the data channel."""
 
     VIDEO_PAUSED = "video-paused"
@@ -26,7 +26,7 @@ class LinkSignal(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class LinkConfig:
+class VideoMonitorConfig:
     """Set the limits; times in ms.
 
     Attributes:
@@ -71,16 +71,16 @@ _SLOW_GAP_MS = 150.0
 _FLOW_GAP_MS = 500.0
 
 
-class LinkMonitor:
+class VideoMonitor:
     """Follow one caller's link.
 
     Feed it every event as it happens and `tick` at least once per output frame. A time earlier than one already seen
     counts as that one, so any order of events is safe. Not thread-safe.
     """
 
-    def __init__(self, config: LinkConfig | None = None) -> None:
-        self.config = config or LinkConfig()
-        self.state = LinkState.REAL
+    def __init__(self, config: VideoMonitorConfig | None = None) -> None:
+        self.config = config or VideoMonitorConfig()
+        self.state = VideoState.REAL
         self.since_ms = float("-inf")
         """When the present state began."""
         self.run_started_ms: float | None = None
@@ -114,7 +114,7 @@ class LinkMonitor:
         """Say whether the link will be given up by `at_ms` if no frame arrives until then."""
         return self._video is not None and at_ms - self._video >= self.synth_gap_ms
 
-    def on_video(self, arrival_ms: float) -> LinkState:
+    def on_video(self, arrival_ms: float) -> VideoState:
         """Count a decoded real frame that arrived at `arrival_ms`."""
         self.tick(arrival_ms)
         gap = None if self._video is None else self._now - self._video
@@ -122,58 +122,58 @@ class LinkMonitor:
         self._extend_run(gap)
         if self.flowing_since_ms is None or (gap is not None and gap > _FLOW_GAP_MS):
             self.flowing_since_ms = self._now
-        if self.state in (LinkState.REAL, LinkState.SUSPECT):
+        if self.state in (VideoState.REAL, VideoState.SUSPECT):
             if gap is not None:
                 self._gaps.append(gap)
-            self._enter(LinkState.REAL)
-        elif self.state is LinkState.SYNTH and self._steady():
+            self._enter(VideoState.REAL)
+        elif self.state is VideoState.SYNTH and self._steady():
             self._learn_run()
-            self._enter(LinkState.RETURNING)
+            self._enter(VideoState.RETURNING)
         return self.state
 
-    def on_audio(self, arrival_ms: float) -> LinkState:
+    def on_audio(self, arrival_ms: float) -> VideoState:
         """Count an audio packet that arrived at `arrival_ms`."""
         state = self.tick(arrival_ms)
         self._audio = self._now
         return state
 
-    def on_signal(self, signal: LinkSignal, at_ms: float) -> LinkState:
+    def on_signal(self, signal: VideoSignal, at_ms: float) -> VideoState:
         """Take the caller's word: a pause starts synthesis at once when speech arrives. A resume is only a promise."""
         self.tick(at_ms)
-        if signal is LinkSignal.VIDEO_PAUSED and self._video is not None and self.speech:
-            self._enter(LinkState.SYNTH)
+        if signal is VideoSignal.VIDEO_PAUSED and self._video is not None and self.speech:
+            self._enter(VideoState.SYNTH)
         return self.state
 
-    def tick(self, now_ms: float) -> LinkState:
+    def tick(self, now_ms: float) -> VideoState:
         """Let time pass up to `now_ms`; return the state."""
         self._now = max(self._now, now_ms)
         if self._video is None:
             return self.state
         gap = self._now - self._video
-        if self.state is LinkState.RETURNING:
+        if self.state is VideoState.RETURNING:
             if gap >= max(self.config.fall_back_gap_ms, self._return_gap_ms):
-                self._enter(LinkState.SYNTH)
+                self._enter(VideoState.SYNTH)
             elif self._now - self.since_ms >= self.config.hand_back_ms:
-                self._enter(LinkState.REAL)
-        if self.state is LinkState.REAL and gap > self.config.suspect_intervals * self.interval_ms:
-            self._enter(LinkState.SUSPECT)
-        if self.state is LinkState.SUSPECT and gap >= self.synth_gap_ms:
-            self._enter(LinkState.SYNTH)
+                self._enter(VideoState.REAL)
+        if self.state is VideoState.REAL and gap > self.config.suspect_intervals * self.interval_ms:
+            self._enter(VideoState.SUSPECT)
+        if self.state is VideoState.SUSPECT and gap >= self.synth_gap_ms:
+            self._enter(VideoState.SYNTH)
         return self.state
 
     @property
     def _return_gap_ms(self) -> float:
         return max(self.config.return_gap_ms, 2.0 * self.interval_ms)
 
-    def _enter(self, state: LinkState) -> None:
+    def _enter(self, state: VideoState) -> None:
         if state is self.state:
             return
         before, self.state = self.state, state
         self.since_ms = self._now
-        if state is LinkState.SYNTH:
+        if state is VideoState.SYNTH:
             # Frames from before the outage say nothing about the link after it.
             self._run.clear()
-            if before is not LinkState.RETURNING:
+            if before is not VideoState.RETURNING:
                 self.flowing_since_ms = None
 
     def _extend_run(self, gap: float | None) -> None:

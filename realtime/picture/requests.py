@@ -6,7 +6,7 @@ from typing import Final
 
 from realtime.media import VideoFrame
 from realtime.picture.engine_api import EngineConfig, Speech
-from realtime.picture.monitor import LinkMonitor
+from realtime.picture.monitor import VideoMonitor
 from realtime.picture.synth_api import Synthesizer, SynthJob, SynthResult
 
 _QUICK: Final = 0.35
@@ -20,7 +20,7 @@ class SynthRequests:
         settled: whether a hand-back may end after the frame taken last.
     """
 
-    def __init__(self, synth: Synthesizer | None, speech: Speech, link: LinkMonitor, config: EngineConfig) -> None:
+    def __init__(self, synth: Synthesizer | None, speech: Speech, link: VideoMonitor, config: EngineConfig) -> None:
         self.settled = True
         self._synth, self._speech, self._link, self._config = synth, speech, link, config
         self._unseen: deque[VideoFrame] = deque(maxlen=16)

@@ -6,13 +6,13 @@ synthesis is asked for on suspicion, and real frames still come first.
 
 from realtime.media import FrameKind, VideoFrame
 from realtime.picture.engine_api import EngineConfig, Output
-from realtime.picture.monitor import LinkMonitor, LinkState
+from realtime.picture.monitor import VideoMonitor, VideoState
 from realtime.picture.realframes import RealFrame, RealFrames
 from realtime.picture.requests import SynthRequests
 from realtime.picture.stats import CallStats
 
 
-class Plan:
+class Switch:
     """Go over from real frames to synthetic ones and back. Not thread-safe.
 
     Attributes:
@@ -23,7 +23,7 @@ class Plan:
     """
 
     def __init__(
-        self, frames: RealFrames, requests: SynthRequests, link: LinkMonitor, stats: CallStats, config: EngineConfig
+        self, frames: RealFrames, requests: SynthRequests, link: VideoMonitor, stats: CallStats, config: EngineConfig
     ) -> None:
         """Choose among `frames`, which are left there, and what `requests` may bring."""
         self.output = Output.REAL
@@ -96,8 +96,8 @@ class Plan:
         """Let the synthesizer get ready while the last real frames are still on their way out."""
         if not self._requests.possible or self._stats.frames[FrameKind.REAL] < self._config.frames_first:
             return
-        overdue = self._link.state is LinkState.SUSPECT and self.coming is None
-        feared = overdue or self._link.state is LinkState.SYNTH
+        overdue = self._link.state is VideoState.SUSPECT and self.coming is None
+        feared = overdue or self._link.state is VideoState.SYNTH
         if feared and not self._foreseen:
             self._requests.begin(self._followed_ms())
         elif self._foreseen and not feared:
@@ -116,7 +116,7 @@ class Plan:
         coming = self.coming
         if coming is None:
             # One interval early: the frame asked for now is seen then. A real one that comes first goes first.
-            return self._link.state is LinkState.SYNTH or self._link.given_up_at(now_ms + self._config.interval_ms)
+            return self._link.state is VideoState.SYNTH or self._link.given_up_at(now_ms + self._config.interval_ms)
         if coming.media_ms <= following + self._config.interval_ms / 2:
             return False
         return coming.media_ms - self.last_real.media_ms > self._link.synth_gap_ms
@@ -125,7 +125,7 @@ class Plan:
 
     def _return_target(self, following: float) -> VideoFrame | None:
         """Return the real frame to move to when the link is good again and such a frame is due."""
-        if self.pinned or self._link.state not in (LinkState.RETURNING, LinkState.REAL):
+        if self.pinned or self._link.state not in (VideoState.RETURNING, VideoState.REAL):
             return None
         if self._link.run_started_ms is None:
             return None
@@ -137,7 +137,7 @@ class Plan:
 
     def _plan_return(self, following: float) -> None:
         step = self._config.interval_ms / self._link.config.hand_back_ms
-        if self.pinned or self._link.state is LinkState.SYNTH:
+        if self.pinned or self._link.state is VideoState.SYNTH:
             # The last real frame would stand, its mouth with it, beside speech that goes on: lips follow that at once.
             self.output, self._target = Output.SYNTH, None
             self._request(following)

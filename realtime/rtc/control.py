@@ -112,10 +112,10 @@ def _send(channel: RTCDataChannel, text: str) -> bool:
     return True
 
 
-class NodeControl:
+class ControlChannel:
     """Be the node's end: answer pings, ack and report changes of video and link, each once, in order; tell the output.
 
-    Attach it with `NodeControl.attach(pc, ...)` before the remote description is set, for publishers and viewers
+    Attach it with `ControlChannel.attach(pc, ...)` before the remote description is set, for publishers and viewers
     alike. Callbacks run on the event loop and must not block. Event loop only.
     """
 
@@ -140,7 +140,7 @@ class NodeControl:
         on_video: Callable[[bool], None] | None = None,
         on_try_link: Callable[[float | None], None] | None = None,
         on_ping: Callable[[int, Callable[[], None]], None] | None = None,
-    ) -> "NodeControl":
+    ) -> "ControlChannel":
         """Serve the channel of `pc` when the other side opens it.
 
         `on_video(True)` when its video flows, `on_video(False)` when it is paused; `on_try_link(kbps)` when it wants

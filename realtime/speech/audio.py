@@ -50,7 +50,7 @@ class SpeechConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
+class _SpeechMark:
     speech: bool
     concealed_ms: float
     source_ms: float | None
@@ -85,7 +85,7 @@ class SpeechPath:
         self._decimator = Decimator()
         self._mel = StreamingMel()
         self._history = MelHistory(start_ms)
-        self._marks: deque[_Mark] = deque(maxlen=self.MARKS)
+        self._marks: deque[_SpeechMark] = deque(maxlen=self.MARKS)
         self._source_end: float | None = None
         self._quiet_ms = float("inf")
         self._concealed_ms = 0.0
@@ -176,7 +176,7 @@ class SpeechPath:
         level = self.level_db = float(10.0 * np.log10(power + 1e-12))
         limit = self.config.close_dbfs if self._quiet_ms < self.config.hangover_ms else self.config.open_dbfs
         self._quiet_ms = 0.0 if level > limit else self._quiet_ms + BLOCK_MS
-        self._marks.append(_Mark(self._quiet_ms < self.config.hangover_ms, self._concealed_ms, source_ms))
+        self._marks.append(_SpeechMark(self._quiet_ms < self.config.hangover_ms, self._concealed_ms, source_ms))
 
 
 def _towards_silence(window: NDArray[np.float32], opening: float) -> NDArray[np.float32]:

@@ -36,7 +36,7 @@ class Detector(Protocol):
         """Take samples (n,) at 16 kHz; return the probabilities 0..1 of the chunks now complete."""
 
 
-class Near(Protocol):
+class NearVoice(Protocol):
     """Tell the caller's voice from others in the room; `models.near.onnx.NearVoice` is one."""
 
     def push(self, column: NDArray[np.float32], voice: float) -> float:
@@ -78,7 +78,7 @@ class VoiceGate:
 
     KEPT = 1600
 
-    def __init__(self, detector: Detector, near: Near, config: VoiceConfig | None = None) -> None:
+    def __init__(self, detector: Detector, near: NearVoice, config: VoiceConfig | None = None) -> None:
         """Ask `detector` and `near`, which become this instance's own."""
         self.config = config or VoiceConfig()
         self._detector, self._near = detector, near

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from benchmarks.cam.soak import MODES, OffClockSound, Seen, Watch, drift_ms, figures, plan, watch
+from benchmarks.cam.soak import MODES, CamSeen, CamWatch, OffClockSound, drift_ms, figures, plan, watch
 from benchmarks.soak.gauges import Before
 from realtime.cam.modes import Mode
 from realtime.cam.output import Picture
@@ -36,7 +36,7 @@ def test_a_short_run_shows_every_mode_too_and_ends_with_the_camera(seconds: floa
 
 
 def test_pictures_that_were_due_and_did_not_leave_are_missed() -> None:
-    seen = Watch()
+    seen = CamWatch()
     for kind in (FrameKind.REAL, FrameKind.SYNTH, FrameKind.REPEATED):
         seen.see(picture(kind, -12.0))
     row = seen.modes[Mode.THROUGH]
@@ -45,7 +45,7 @@ def test_pictures_that_were_due_and_did_not_leave_are_missed() -> None:
     judged = {figure.name: figure for figure in figures(seen, Before(), 1)}
     assert not judged["pictures missed of all 4"].met and not judged["renderer's faults"].met
     assert judged["through: |skew| p95"].met and judged["threads left"].met
-    assert Seen(due=10.0, new=11).missed_percent == 0.0
+    assert CamSeen(due=10.0, new=11).missed_percent == 0.0
 
 
 def test_a_delay_that_creeps_is_drift() -> None:
@@ -77,7 +77,7 @@ async def test_the_plan_is_followed_and_counted() -> None:
             self.chosen.append(mode)
 
     camera = type("Camera", (), {"gone": False, "given": 0, "fps": 25.0})()
-    seen = Watch()
+    seen = CamWatch()
     async with asyncio.timeout(30.0):
         await watch(Call(), camera, 4.0, seen)
     assert Call.chosen[:3] == [Mode.PHOTO, Mode.DUB, Mode.AWAY] and camera.gone is False

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.soak.__main__ import drift
-from benchmarks.soak.gauges import Before, Figure, Reading, memory, read
+from benchmarks.soak.gauges import Before, Gauge, MemoryReading, memory, read
 from benchmarks.soak.lockstep import LockstepSynth
 from benchmarks.soak.parts import make_renderer
 from benchmarks.soak.real import script as real_script
@@ -43,12 +43,12 @@ async def test_sleepers_wake_in_order_each_at_its_time() -> None:
 def test_a_leak_is_told_from_noise() -> None:
     rng = np.random.default_rng(0)
     hours = np.linspace(0.0, 1.0, 200)
-    flat = [Reading(h, 300.0 + rng.normal(0, 2.0), 5, 20) for h in hours]
-    leaking = [Reading(h, 300.0 + 60.0 * h + rng.normal(0, 2.0), 5, 20) for h in hours]
+    flat = [MemoryReading(h, 300.0 + rng.normal(0, 2.0), 5, 20) for h in hours]
+    leaking = [MemoryReading(h, 300.0 + 60.0 * h + rng.normal(0, 2.0), 5, 20) for h in hours]
     assert abs(memory(flat).slope_mb_h) < 3.0 and memory(flat).growth_mb < memory(flat).limit_mb
     assert memory(leaking).slope_mb_h == pytest.approx(60.0, abs=3.0)
     assert memory(leaking).growth_mb > memory(leaking).limit_mb
-    warming = [Reading(h, 300.0 - 200.0 * max(0.0, 0.15 - h), 5, 20) for h in hours]
+    warming = [MemoryReading(h, 300.0 - 200.0 * max(0.0, 0.15 - h), 5, 20) for h in hours]
     assert memory(warming).growth_mb == pytest.approx(0.0, abs=0.1), "loading models is no leak"
     with pytest.raises(ValueError):
         memory(flat[:2])
@@ -68,9 +68,9 @@ def test_what_is_left_is_named() -> None:
 
 
 def test_a_figure_over_its_limit_is_missed() -> None:
-    assert Figure("skew", 39.0, "ms", 40.0).met and Figure("told", 1e9, "").met
-    assert not Figure("skew", 41.0, "ms", 40.0).met and not Figure("skew", float("nan"), "ms", 40.0).met
-    assert "MISSED" in Figure("skew", 41.0, "ms", 40.0).line()
+    assert Gauge("skew", 39.0, "ms", 40.0).met and Gauge("told", 1e9, "").met
+    assert not Gauge("skew", 41.0, "ms", 40.0).met and not Gauge("skew", float("nan"), "ms", 40.0).met
+    assert "MISSED" in Gauge("skew", 41.0, "ms", 40.0).line()
     assert drift([0.0] * 10 + [60.0] * 20 + [85.0] * 10) == 25.0
 
 

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from benchmarks.avskew.call import connected
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock, VideoFrame
-from realtime.rtc.control import NodeControl
+from realtime.rtc.control import ControlChannel
 from realtime.rtc.receive.streams import ReceivedStreams
 from realtime.rtc.send.caller import CallerPeer
 from realtime.rtc.send.opus import OpusDecoder
@@ -59,7 +59,7 @@ class Call:
             self.frames += frame.image.shape == picture(0).shape
 
         self.streams = ReceivedStreams(self.pc, CLOCK, on_audio_packet=heard, on_video_frame=seen)
-        NodeControl.attach(self.pc)  # without pongs the caller takes its uplink for dead and rests its video
+        ControlChannel.attach(self.pc)  # without pongs the caller takes its uplink for dead and rests its video
         offerer = self.caller.pc
         await offerer.setLocalDescription(await offerer.createOffer())
         await self.pc.setRemoteDescription(offerer.localDescription)

@@ -13,7 +13,7 @@ from pyee.asyncio import AsyncIOEventEmitter
 
 from realtime.clock import FakeClock
 from realtime.picture.stats import OutputStatus
-from realtime.rtc.control import CHANNEL, MAX_MESSAGE_BYTES, Control, ControlType, NodeControl, decode, encode_output
+from realtime.rtc.control import CHANNEL, MAX_MESSAGE_BYTES, Control, ControlChannel, ControlType, decode, encode_output
 from realtime.rtc.send.caller import CallerPeer
 
 ODD = st.one_of(
@@ -95,7 +95,7 @@ def test_the_nodes_end_serves_what_follows(thrown: list[object]) -> None:
         pc, channel = Connection(loop=asyncio.get_running_loop()), Channel()
         flows: list[bool] = []
         rates: list[float | None] = []
-        control = NodeControl.attach(pc, flows.append, rates.append)  # type: ignore[arg-type]
+        control = ControlChannel.attach(pc, flows.append, rates.append)  # type: ignore[arg-type]
         pc.emit("datachannel", channel)
         for message in thrown:
             channel.emit("message", message)

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from train.config import Config
-from train.lite.config import PictureConfig, PictureLoss, VoiceConfig
+from train.lite.config import PictureConfig, PictureLoss, VoiceTrainingConfig
 from train.loop.trainer import LoopConfig
 
 
@@ -59,7 +59,7 @@ class EnrolConfig(Config):
     gain: float = Field(default=0.01, ge=0)
     worse: float = Field(default=0.02, ge=0)
     parts: PartsConfig = PartsConfig()
-    voice: VoiceConfig = VoiceConfig(
+    voice: VoiceTrainingConfig = VoiceTrainingConfig(
         loop=LoopConfig(steps=400, learning_rate=3e-4, warmup=20, ema=0.98, evaluate_every=20), batch=32, silent=0.06
     )
     picture: PictureConfig = PictureConfig(

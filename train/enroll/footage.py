@@ -14,8 +14,8 @@ from train.enroll.parts import Parts, seconds_of
 from train.prepare.choice import SOMEBODY_ELSE
 from train.prepare.corpus import find_videos
 from train.prepare.reference import describe, likeness
-from train.prepare.report import Report
-from train.prepare.run import Plan, prepare
+from train.prepare.report import PreparationReport
+from train.prepare.run import Preparation, prepare
 from train.prepare.settings import Choice, Settings
 
 WHO: Final = "person"
@@ -52,8 +52,8 @@ def read_person(
         CorpusError: a file is missing.
     """
     found, _ = find_videos(videos, WHO)
-    report = Report({}, videos=len(found))
-    plan = Plan(
+    report = PreparationReport({}, videos=len(found))
+    plan = Preparation(
         folder / "shards", folder / "cache", Settings(size=size), Choice(), min(workers, len(found)), expert, reference
     )
     prepare(found, plan, report)
@@ -91,12 +91,12 @@ def strangers(clips: Sequence[Clip]) -> float:
     return float(frames[alike[middle] < _UNLIKE].sum() / frames.sum())
 
 
-def _refuse_several(clips: Sequence[Clip], report: Report) -> None:
+def _refuse_several(clips: Sequence[Clip], report: PreparationReport) -> None:
     beside = report.to_json()["left_out"].get(SOMEBODY_ELSE, {"minutes": 0.0})["minutes"]
     if beside > _STRANGE * report.minutes or strangers(clips) > _STRANGE:
         raise FootageError("several people are in view: film one alone, or say who is meant with --reference FACE.jpg")
 
 
-def _lost(report: Report) -> str:
+def _lost(report: PreparationReport) -> str:
     reasons = list(report.to_json()["left_out"])[:3]
     return f" ({'; '.join(reasons)}): film one face towards the camera, speaking, with sound" if reasons else ""

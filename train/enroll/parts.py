@@ -19,7 +19,7 @@ _SNAP_S: Final = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class Piece(Clip):
+class Stretch(Clip):
     """Hold some frames of a clip; the closed mouth is that of the whole clip.
 
     Attributes:
@@ -105,7 +105,7 @@ def cut(clip: Clip, first: int, end: int) -> Clip:
     sound = slice(first * FRAME_SAMPLES, end * FRAME_SAMPLES)
     frames = slice(first, end)
     key = f"{clip.key}-{first}"
-    return Piece(
+    return Stretch(
         key, clip.speaker, clip.source, clip.crops[frames], clip.landmarks[frames], clip.samples[sound], clip.neutral
     )
 

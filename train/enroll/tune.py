@@ -15,7 +15,7 @@ from train.loop.trainer import LoopConfig, Trainer
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
-class Near:
+class NearStart:
     """Wrap a task: hold its model near the weights that it has now (a train.loop.task.Task).
 
     The statistics of batch norm stay what many people made them: a few seconds of one would shift them. The penalty is
@@ -101,7 +101,7 @@ def tune(
         seed: of dropout.
         show: takes the share that is done, the last and the best score, after each evaluation.
     """
-    near = Near(task, stage.stay)
+    near = NearStart(task, stage.stay)
     trainer = Trainer(near, loop, here(), seed)
     begun = time.monotonic()
 

@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from train.evaluate.report import evaluate
 
-    progress = Progress()
+    progress = EvaluationProgress()
     try:
         print(evaluate(args, corpus, progress.show))
     finally:
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-class Progress:
+class EvaluationProgress:
     """Tell on stderr how many clips are done: on one line, or a line per tenth where there is no terminal."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from train.evaluate.pairs import PairList, choose
 from train.evaluate.protocol import Setting
 from train.evaluate.showcase import Example, choose_examples
 from train.evaluate.table import COLUMNS, MOUTH, PICTURE, Table, as_json, per_speaker, tabulate, text
-from train.evaluate.work import Task, Workers, default_jobs, workers
+from train.evaluate.work import PairTask, Workers, default_jobs, workers
 
 FORMAT: Final = "lipline evaluation 1"
 _PLAN: Final = ("r_planned", "r_drawn", "spread_planned", "r_raw", "closing", "cut")
@@ -36,7 +36,7 @@ def evaluate(args: argparse.Namespace, corpus: Corpus, progress: Callable[[int, 
     listed = choose(corpus.clips, args.pairs, args.seed)
     pairs = listed.pairs[: args.limit]
     expert = _expert(args.expert)
-    task = Task(models, expert, Setting(args.away), corpus)
+    task = PairTask(models, expert, Setting(args.away), corpus)
     args.out.mkdir(parents=True, exist_ok=True)
     with workers(task, args.jobs or min(default_jobs(), len(pairs))) as bench:
         measured = bench.measure(pairs, progress)

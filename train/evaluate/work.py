@@ -22,7 +22,7 @@ from train.evaluate.talker import Shown
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class PairTask:
     """Say what is measured: generators by their names in the table, the expert's file or None, how, on what."""
 
     models: Mapping[str, Path]
@@ -34,7 +34,7 @@ class Task:
 class Bench:
     """Hold the open models of one process."""
 
-    def __init__(self, task: Task, judge: Judge | None = None) -> None:
+    def __init__(self, task: PairTask, judge: Judge | None = None) -> None:
         """Open everything on one thread; `judge` replaces the expert's file."""
         cv2.setNumThreads(1)
         self._task = task
@@ -102,7 +102,7 @@ def _in_order(
 
 
 @contextmanager
-def workers(task: Task, jobs: int, judge: Judge | None = None) -> Iterator[Workers]:
+def workers(task: PairTask, jobs: int, judge: Judge | None = None) -> Iterator[Workers]:
     """Open `jobs` benches; with 1, or with a `judge` of one's own, all happens in this process."""
     if jobs <= 1 or judge is not None:
         bench = Bench(task, judge)
@@ -127,7 +127,7 @@ def default_jobs() -> int:
 _bench: Bench | None = None
 
 
-def _open(task: Task) -> None:
+def _open(task: PairTask) -> None:
     global _bench
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")

@@ -40,7 +40,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ExpertReport:
     """Hold what was measured of an expert of `frames` frames, `groups` by name."""
 
     frames: int
@@ -48,7 +48,7 @@ class Report:
     groups: dict[str, Group]
 
 
-def measure(expert: Expert, shards: Sequence[Path], most: int | None = None) -> Report:
+def measure(expert: Expert, shards: Sequence[Path], most: int | None = None) -> ExpertReport:
     """Measure every group of clips in `shards`.
 
     Args:
@@ -69,7 +69,7 @@ def measure(expert: Expert, shards: Sequence[Path], most: int | None = None) -> 
         name: Group(len(found), accuracies(found, HALF), None if threshold is None else accuracies(found, threshold))
         for name, found in sorted(judged.items())
     }
-    return Report(expert.frames, threshold, groups)
+    return ExpertReport(expert.frames, threshold, groups)
 
 
 def _judge(expert: Expert, shards: Sequence[Path], most: int | None) -> dict[str, list[Judged]]:
@@ -87,7 +87,7 @@ def _judge(expert: Expert, shards: Sequence[Path], most: int | None) -> dict[str
     }
 
 
-def table(report: Report) -> str:
+def table(report: ExpertReport) -> str:
     """Return the report as lines to read: a column for each group, a row for each distance."""
     names = list(report.groups)
     where = "no training clips given" if report.threshold is None else f"{report.threshold:.2f}"
@@ -107,7 +107,7 @@ def _cell(group: Group, row: str) -> str:
     return f"{100 * group.half[row]:.1f} / {best}"
 
 
-def as_json(report: Report) -> str:
+def as_json(report: ExpertReport) -> str:
     """Return the report as JSON; null stands for what could not be measured."""
 
     def known(value: object) -> object:

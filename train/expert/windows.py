@@ -20,7 +20,7 @@ _SPREAD: Final = np.array([0.06, 0.03, 0.04], dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class WindowView:
     """Hold how one window is seen.
 
     Attributes:
@@ -32,7 +32,7 @@ class View:
     table: NDArray[np.uint8]
 
 
-def draw_view(expert: ExpertConfig, config: AugmentConfig, size: int, rng: np.random.Generator) -> View:
+def draw_view(expert: ExpertConfig, config: AugmentConfig, size: int, rng: np.random.Generator) -> WindowView:
     """Draw a view of crops of `size` px."""
     left, top, right, bottom = expert.region
     height, width = FACE_HW
@@ -44,7 +44,7 @@ def draw_view(expert: ExpertConfig, config: AugmentConfig, size: int, rng: np.ra
     linear = np.array([[across], [down]]) * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     middle = (np.array([(left + right) / 2, (top + bottom) / 2]) + rng.normal(size=2) * config.shift) * size - 0.5
     offset = np.array([width / 2, height / 2]) - 0.5 - linear @ middle
-    return View(np.hstack([linear, offset[:, None]]), _draw_table(config.light, rng))
+    return WindowView(np.hstack([linear, offset[:, None]]), _draw_table(config.light, rng))
 
 
 def _draw_table(strength: float, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -54,7 +54,7 @@ def _draw_table(strength: float, rng: np.random.Generator) -> NDArray[np.uint8]:
     return np.asarray(np.clip(curve[:, None] * gain * 255.0 + 0.5, 0, 255), dtype=np.uint8)
 
 
-def look(crops: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+def look(crops: NDArray[np.uint8], view: WindowView) -> NDArray[np.uint8]:
     """Return crops (T, S, S, 3) as the view shows them: (3 T, 48, 96), the frames' channels stacked in time."""
     height, width = FACE_HW
     faces = [

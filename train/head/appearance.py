@@ -36,7 +36,7 @@ _WALLS: Final[tuple[Colour, ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class Appearance:
     """Hold the looks of one person; hashable, so that what is painted once can be cached.
 
     Attributes:
@@ -122,7 +122,7 @@ class Face:
         return self.nose_y + 0.365 * (self.chin_y - self.nose_y)
 
 
-def random_face(seed: int) -> Face:
+def random_face(seed: int) -> Appearance:
     """Draw a person; the same seed gives the same person, different seeds clearly different ones."""
     rng = np.random.default_rng((seed, 0xFACE))
 
@@ -142,7 +142,7 @@ def random_face(seed: int) -> Face:
     style = str(rng.choice(HAIR_STYLES, p=[0.2, 0.19, 0.1, 0.13, 0.13, 0.13, 0.08, 0.04]))
     bearded = style in ("short", "side", "crop", "curly", "bald") and rng.random() < 0.5
     age = float(rng.beta(1.4, 2.6))
-    return Face(
+    return Appearance(
         seed=seed,
         skin=skin,
         hair=pick(

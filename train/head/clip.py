@@ -20,16 +20,16 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from train.head.appearance import Face, random_face
+from train.head.appearance import Appearance, random_face
 from train.head.lips import true_opening
 from train.head.pose import Motion, MouthAndPose
 from train.head.render import render
-from train.head.speech import Speech, Voice, speak
+from train.head.speech import SpeechVoice, SpokenText, speak
 from train.head.visemes import MouthTrack
 
 BUNDLED: Final = Path(__file__).resolve().parents[2] / "client" / "assets" / "caller.mp4"
 BUNDLED_SEED: Final = 18
-BUNDLED_VOICE: Final = Voice("en+f3", 171, 42, 62)
+BUNDLED_VOICE: Final = SpeechVoice("en+f3", 171, 42, 62)
 BUNDLED_SECONDS: Final = 24.0
 BUNDLED_TEXT: Final = (
     "Hi, it's me, I'm on the evening train, somewhere between the valley and the coast. "
@@ -49,7 +49,7 @@ _LEAD_MS: Final = 240.0
 
 
 @dataclass(frozen=True)
-class Clip:
+class HeadClip:
     """Hold a clip that is rendered as it is read.
 
     Attributes:
@@ -61,8 +61,8 @@ class Clip:
         seed: what the face and the motion were drawn from.
     """
 
-    face: Face
-    speech: Speech
+    face: Appearance
+    speech: SpokenText
     fps: int
     size: tuple[int, int]
     poses: tuple[MouthAndPose, ...]
@@ -93,15 +93,15 @@ class Clip:
 
 
 def render_clip(
-    face: Face,
-    speech: Speech,
+    face: Appearance,
+    speech: SpokenText,
     *,
     seed: int = 0,
     fps: int = 25,
     size: tuple[int, int] = (640, 480),
     duration_s: float | None = None,
     motion: float = 1.0,
-) -> Clip:
+) -> HeadClip:
     """Let a face say a speech.
 
     Args:
@@ -131,10 +131,10 @@ def render_clip(
         poses.append(MouthAndPose(mouth, moves.at(ms, track.energy(ms)), index))
     end_ms = 1000.0 * count / fps
     phonemes = tuple(p._replace(end_ms=min(p.end_ms, end_ms)) for p in speech.phonemes if p.start_ms < end_ms)
-    return Clip(face, Speech(samples, _AUDIO_RATE, phonemes), fps, size, tuple(poses), seed)
+    return HeadClip(face, SpokenText(samples, _AUDIO_RATE, phonemes), fps, size, tuple(poses), seed)
 
 
-def write_clip(clip: Clip, out: Path, *, crf: int = 23) -> None:
+def write_clip(clip: HeadClip, out: Path, *, crf: int = 23) -> None:
     """Write H.264 and AAC into `out` (.mp4) and the ground truth beside it (.json).
 
     Raises:
@@ -164,7 +164,7 @@ def write_clip(clip: Clip, out: Path, *, crf: int = 23) -> None:
     out.with_suffix(".json").write_text(_compact(clip.truth()), encoding="utf-8")
 
 
-def _audio_frames(speech: Speech) -> Iterator[av.AudioFrame]:
+def _audio_frames(speech: SpokenText) -> Iterator[av.AudioFrame]:
     for start in range(0, len(speech.samples), 1024):
         block = av.AudioFrame.from_ndarray(speech.samples[None, start : start + 1024], format="fltp", layout="mono")
         block.sample_rate, block.pts, block.time_base = speech.rate, start, Fraction(1, speech.rate)
@@ -184,9 +184,9 @@ def _compact(truth: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def bundled_face() -> Face:
+def bundled_face() -> Appearance:
     """Return the face of the bundled caller."""
-    return Face(
+    return Appearance(
         seed=BUNDLED_SEED,
         skin=(0.52, 0.64, 0.83),
         hair=(0.13, 0.19, 0.28),
@@ -211,8 +211,13 @@ def bundled_face() -> Face:
 
 
 def make(
-    face: Face, text: str, voice: Voice, *, duration_s: float | None = None, size: tuple[int, int] = (640, 480)
-) -> Clip:
+    face: Appearance,
+    text: str,
+    voice: SpeechVoice,
+    *,
+    duration_s: float | None = None,
+    size: tuple[int, int] = (640, 480),
+) -> HeadClip:
     """Speak `text` and let `face` say it; see `render_clip`."""
     speech = speak(text, voice, _AUDIO_RATE).delayed(_LEAD_MS)
     clip = render_clip(face, speech, seed=face.seed, size=size, duration_s=duration_s)
@@ -239,7 +244,7 @@ def main(arguments: list[str] | None = None) -> None:
     elif chosen.out is None:
         parser.error("say where to write: --out FILE.mp4")
     else:
-        voice, size = Voice(chosen.voice), (int(width), int(height))
+        voice, size = SpeechVoice(chosen.voice), (int(width), int(height))
         clip = make(random_face(chosen.seed), chosen.text, voice, duration_s=chosen.duration, size=size)
         write_clip(clip, chosen.out)
 

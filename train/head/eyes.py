@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from train.head.appearance import Face
+from train.head.appearance import Appearance
 from train.head.pose import HeadPose
 from train.head.surface import Array, Canvas, linear, noise, step
 
@@ -11,7 +11,7 @@ from train.head.surface import Array, Canvas, linear, noise, step
 class EyePainter:
     """Paint the two eyes of one face."""
 
-    def __init__(self, face: Face, canvas: Canvas, lit: Array) -> None:
+    def __init__(self, face: Appearance, canvas: Canvas, lit: Array) -> None:
         """Take the head's canvas and `lit` (3,), how bright white skin would be around the eyes."""
         self.face, self.lit = face, lit
         self._sides = [self._side(canvas, sign) for sign in (-1.0, 1.0)]
@@ -108,7 +108,7 @@ class EyePainter:
         return np.asarray(colour * (1 - dark) + ink * dark)
 
 
-def paint_glasses(face: Face, canvas: Canvas) -> tuple[Array, Array]:
+def paint_glasses(face: Appearance, canvas: Canvas) -> tuple[Array, Array]:
     """Paint a thin frame with a faint reflection; linear colour (h, w, 3) and coverage (h, w)."""
     rng = np.random.default_rng((face.seed, 61))
     ex, wide, tall = face.eye_x + 0.015, 0.315, float(rng.uniform(0.21, 0.27))

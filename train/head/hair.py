@@ -5,7 +5,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from train.head.appearance import Face
+from train.head.appearance import Appearance
 from train.head.skin import coverage, outline, polar
 from train.head.surface import Array, Canvas, Light, linear, noise, step
 
@@ -25,7 +25,7 @@ _SIDES: Final = {
 COVERS_EARS: Final = ("bob", "long")
 
 
-def _strands(face: Face, canvas: Canvas, salt: int, along: Array, across: Array, fine: float) -> Array:
+def _strands(face: Appearance, canvas: Canvas, salt: int, along: Array, across: Array, fine: float) -> Array:
     """Return strands 0..1: noise that is fine over `across` and slow over `along` (both in units)."""
     rng = np.random.default_rng((face.seed, salt))
     tile = sum(
@@ -43,7 +43,7 @@ def _strands(face: Face, canvas: Canvas, salt: int, along: Array, across: Array,
     return np.asarray(np.clip(0.5 + 0.33 * values, 0, 1))
 
 
-def _lit(face: Face, strand: Array, round_: Array, sheen: Array, light: Light, side: Array) -> Array:
+def _lit(face: Appearance, strand: Array, round_: Array, sheen: Array, light: Light, side: Array) -> Array:
     """Return linear colour of hair; `round_` 0..1 darkens hollows, `sheen` 0..1 is the highlight band."""
     tone = linear(face.hair)
     key = 0.40 + 0.42 * np.clip(side * np.sign(face.light) * 0.6 + 0.5, 0, 1)
@@ -52,7 +52,7 @@ def _lit(face: Face, strand: Array, round_: Array, sheen: Array, light: Light, s
     return np.asarray(body * 1.15 + shine[..., None] * light.key_colour)
 
 
-def _hairline(face: Face, canvas: Canvas) -> Array:
+def _hairline(face: Appearance, canvas: Canvas) -> Array:
     """Return the height of the hairline at every px's x."""
     ax = np.abs(canvas.x)
     high = {"crop": -0.90, "bun": -0.86, "curly": -0.80, "bob": -0.72, "long": -0.86}.get(face.hair_style, -0.84)
@@ -68,7 +68,7 @@ def _hairline(face: Face, canvas: Canvas) -> Array:
     return np.asarray(line + 0.30 * face.age**2 * np.exp(-(((ax - 0.5) / 0.2) ** 2)) * -0.5)
 
 
-def paint_front(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
+def paint_front(face: Appearance, canvas: Canvas, light: Light) -> tuple[Array, Array]:
     """Paint the hair before the head; linear colour (h, w, 3) and coverage (h, w)."""
     if face.hair_style == "bald":
         return np.zeros((*canvas.x.shape, 3), np.float32), np.zeros(canvas.x.shape, np.float32)
@@ -106,7 +106,7 @@ def paint_front(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]
     return _lit(face, strand, round_, band, light, canvas.x), np.asarray(cover)
 
 
-def shadow_on_skin(face: Face, canvas: Canvas, cover: Array) -> Array:
+def shadow_on_skin(face: Appearance, canvas: Canvas, cover: Array) -> Array:
     """Return 0..1, how dark the hair's soft shadow lies on the skin."""
     soft = cv2.GaussianBlur(np.asarray(cover, np.float32), (0, 0), 0.07 * canvas.scale)
     shift = np.array([[1, 0, -0.03 * face.light * canvas.scale], [0, 1, 0.06 * canvas.scale]], np.float32)
@@ -114,7 +114,7 @@ def shadow_on_skin(face: Face, canvas: Canvas, cover: Array) -> Array:
     return np.asarray(0.55 * moved)
 
 
-def paint_back(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
+def paint_back(face: Appearance, canvas: Canvas, light: Light) -> tuple[Array, Array]:
     """Paint the hair behind head and neck; linear colour (h, w, 3) and coverage (h, w)."""
     cover = np.zeros(canvas.x.shape, np.float32)
     rng = np.random.default_rng((face.seed, 21))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.head.appearance import Face
+from train.head.appearance import Appearance
 from train.head.pose import MouthShape
 from train.head.surface import Array
 
@@ -37,12 +37,12 @@ def gap_of(shape: MouthShape) -> float:
     return WIDEST_GAP * max(shape.opening, 0.0) + 0.042 * shape.lift * (1 - shape.press)
 
 
-def true_opening(face: Face, shape: MouthShape) -> float:
+def true_opening(face: Appearance, shape: MouthShape) -> float:
     """Return the gap of the inner lips over that of the outer eye corners, as models.landmarks.mouth_opening."""
     return gap_of(shape) / face.eye_distance
 
 
-def lips_of(face: Face, shape: MouthShape, x: Array) -> Lips:
+def lips_of(face: Appearance, shape: MouthShape, x: Array) -> Lips:
     """Return the lips' curves at `x` (n,) in face units."""
     rest = 0.335 * face.mouth_width
     half = rest * (1 + 0.17 * shape.spread - 0.31 * shape.rounding - 0.05 * shape.opening + 0.12 * shape.smile)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from train.head.appearance import Face
+from train.head.appearance import Appearance
 from train.head.lips import Lips, lips_of
 from train.head.pose import MouthShape
 from train.head.surface import Array, Canvas, linear, noise
@@ -12,10 +12,10 @@ _TEETH = np.cumsum((0.0, 0.088, 0.066, 0.066, 0.055, 0.045, 0.04))
 """Distance of the gaps between the upper teeth from the midline, along the arch, in face units."""
 
 
-class MouthPainter:
+class HeadMouthPainter:
     """Paint mouths of one face; what does not change is computed once."""
 
-    def __init__(self, face: Face, canvas: Canvas, lit: Array) -> None:
+    def __init__(self, face: Appearance, canvas: Canvas, lit: Array) -> None:
         """Take the head's canvas and `lit` (3,), how bright white skin would be around the mouth."""
         self.face = face
         top, bottom = face.mouth_y - 0.36, face.mouth_y + 0.74

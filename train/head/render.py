@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from train.head.appearance import Face
+from train.head.appearance import Appearance
 from train.head.lips import lips_of, true_opening
 from train.head.pose import HeadPose, MouthAndPose, MouthShape
-from train.head.stage import PIVOT_Y, Layer, Stage
+from train.head.stage import PIVOT_Y, HeadStage, Layer
 from train.head.surface import Array, Canvas
 
 __all__ = ["render", "stage_of", "true_opening"]
@@ -22,12 +22,12 @@ Picture = NDArray[np.uint8]
 
 
 @lru_cache(maxsize=8)
-def stage_of(face: Face, size: tuple[int, int]) -> Stage:
+def stage_of(face: Appearance, size: tuple[int, int]) -> HeadStage:
     """Return the painted layers of `face` at `size` (width, height); kept for the last eight asked for."""
-    return Stage(face, size)
+    return HeadStage(face, size)
 
 
-def render(face: Face, pose: MouthAndPose, size: tuple[int, int] = (640, 480)) -> Picture:
+def render(face: Appearance, pose: MouthAndPose, size: tuple[int, int] = (640, 480)) -> Picture:
     """Draw a frame.
 
     Args:
@@ -65,7 +65,7 @@ def _turn(head: HeadPose) -> Array:
     return np.asarray((np.sin(np.radians(head.yaw)), np.sin(np.radians(head.pitch))))
 
 
-def _head_matrix(stage: Stage, head: HeadPose) -> Array:
+def _head_matrix(stage: HeadStage, head: HeadPose) -> Array:
     """Return (2, 3): face units to px of the frame."""
     angle = np.radians(head.roll)
     turn = stage.unit * head.scale * np.array(((np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))))
@@ -74,7 +74,7 @@ def _head_matrix(stage: Stage, head: HeadPose) -> Array:
     return np.column_stack([turn, at - turn @ pivot])
 
 
-def _body_matrix(stage: Stage, head: HeadPose) -> Array:
+def _body_matrix(stage: HeadStage, head: HeadPose) -> Array:
     shift = np.array((0.35 * head.x, 0.35 * head.y + 0.02 * head.breath))
     return np.column_stack([stage.unit * np.eye(2), np.array(stage.centre) + stage.unit * shift])
 
@@ -104,7 +104,7 @@ def _moved(
     return np.asarray(drawn, np.uint8), (left, top)
 
 
-def _turned(stage: Stage, texture: Picture, matrix: Array, head: HeadPose) -> tuple[Picture, tuple[int, int]]:
+def _turned(stage: HeadStage, texture: Picture, matrix: Array, head: HeadPose) -> tuple[Picture, tuple[int, int]]:
     coarse, depth = stage.coarse, stage.depth
     turn = _turn(head)
     spread = (1 / max(float(np.cos(np.radians(head.yaw))), 0.5), 1 / max(float(np.cos(np.radians(head.pitch))), 0.5))
@@ -130,7 +130,7 @@ def _turned(stage: Stage, texture: Picture, matrix: Array, head: HeadPose) -> tu
     return np.asarray(drawn, np.uint8), (left, top)
 
 
-def _with_mouth(stage: Stage, shape: MouthShape) -> Picture:
+def _with_mouth(stage: HeadStage, shape: MouthShape) -> Picture:
     """Return the head's texture with the jaw moved and the mouth painted."""
     texture = stage.head.pixels.copy()
     lips = lips_of(stage.face, shape, np.zeros(1, np.float32))
@@ -161,7 +161,7 @@ def _lay(below: Picture, layer: Picture, at: tuple[int, int]) -> None:
         part[..., :3] = cv2.add(kept, colour)[..., :3]
 
 
-def _camera(stage: Stage, frame: Picture, grain: int) -> Picture:
+def _camera(stage: HeadStage, frame: Picture, grain: int) -> Picture:
     """Add what a webcam adds: a little softness and noise."""
     soft = cv2.GaussianBlur(frame, (3, 3), 0.55)
     dx, dy = (grain * 37) % 64, (grain * 53 + grain // 64 * 7) % 64

@@ -17,12 +17,12 @@ import soxr
 from models.mel import SAMPLE_RATE
 from train.head.appearance import random_face
 from train.head.clip import make
-from train.head.speech import Voice
+from train.head.speech import SpeechVoice
 from train.prepare.cache import Cache
 from train.prepare.corpus import Video
 from train.prepare.faces import FaceFinder
 from train.prepare.packer import pack
-from train.prepare.report import Report
+from train.prepare.report import PreparationReport
 from train.prepare.settings import Choice, Settings
 from train.prepare.tracker import track
 
@@ -68,12 +68,12 @@ SENTENCES: Final = (
 )
 
 
-def plan(index: int) -> tuple[str, Voice]:
+def plan(index: int) -> tuple[str, SpeechVoice]:
     """Return what clip `index` says, and in which voice."""
     rng = np.random.default_rng(FIRST_SEED + index)
     count = len(SENTENCES)
     text = f'{SENTENCES[index % count]} <break time="300ms"/> {SENTENCES[(index * 7 + 3) % count]}'
-    return text, Voice(VOICES[index % len(VOICES)], int(rng.integers(135, 200)), int(rng.integers(25, 75)), 60)
+    return text, SpeechVoice(VOICES[index % len(VOICES)], int(rng.integers(135, 200)), int(rng.integers(25, 75)), 60)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not store.holds(name):
                 _render(index, name, store, settings, finder)
                 print(f"{index + 1}/{args.count} people", flush=True)
-        report = Report({"rendered": args.count, "size": args.size}, videos=args.count)
+        report = PreparationReport({"rendered": args.count, "size": args.size}, videos=args.count)
         pack(people, store, args.out, Choice(), report)
     report.write(args.out)
     print(report.table())

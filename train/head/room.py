@@ -3,18 +3,18 @@
 import cv2
 import numpy as np
 
-from train.head.appearance import Face
+from train.head.appearance import Appearance
 from train.head.surface import Array, Canvas, Light, bump, linear, noise, normals, shade, step
 
 
-def _shoulder_line(face: Face, x: Array) -> Array:
+def _shoulder_line(face: Appearance, x: Array) -> Array:
     """Return the height of the shoulders at `x`."""
     ax = np.abs(x)
     slope = 1.78 + 0.34 * np.clip((ax - 0.45) / 1.3, 0, 1) ** 0.9 + 0.75 * np.clip((ax - 1.55) / 0.75, 0, None) ** 2.2
     return np.asarray(slope + 0.06 * (face.length - 1) - 0.55 * np.clip(0.75 - ax, 0, 1) ** 1.5)
 
 
-def _neckline(face: Face, canvas: Canvas) -> Array:
+def _neckline(face: Appearance, canvas: Canvas) -> Array:
     """Return the height of the clothes' upper edge at every px."""
     ax = np.abs(canvas.x)
     if face.clothes == "vneck":
@@ -24,7 +24,7 @@ def _neckline(face: Face, canvas: Canvas) -> Array:
     return np.asarray(2.08 - 0.62 * np.clip(ax / 0.66, 0, 1.2) ** 2.4)
 
 
-def _neck(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
+def _neck(face: Appearance, canvas: Canvas, light: Light) -> tuple[Array, Array]:
     ax = np.abs(canvas.x)
     slim = 0.88 if face.hair_style in ("bob", "long", "bun") and face.beard == "none" else 1.0
     half = (
@@ -44,7 +44,7 @@ def _neck(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
     return np.asarray(colour * dark[..., None] * 0.92), np.asarray(inside)
 
 
-def _cloth(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
+def _cloth(face: Appearance, canvas: Canvas, light: Light) -> tuple[Array, Array]:
     rng = np.random.default_rng((face.seed, 31))
     ax, top = np.abs(canvas.x), _shoulder_line(face, canvas.x)
     below = canvas.y - top
@@ -66,7 +66,7 @@ def _cloth(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
     return np.asarray(colour), np.asarray(cover)
 
 
-def paint_body(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
+def paint_body(face: Appearance, canvas: Canvas, light: Light) -> tuple[Array, Array]:
     """Paint neck, shoulders and clothes; linear colour (h, w, 3) and coverage (h, w)."""
     skin, bare = _neck(face, canvas, light)
     shoulder = np.clip((canvas.y - _shoulder_line(face, canvas.x)) * canvas.scale / 1.5, 0, 1)
@@ -78,7 +78,7 @@ def paint_body(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
     return np.asarray(colour), np.maximum(bare, dressed)
 
 
-def paint_room(face: Face, width: int, height: int) -> Array:
+def paint_room(face: Appearance, width: int, height: int) -> Array:
     """Paint a wall with a few things on it, far out of focus; linear colour (height, width, 3)."""
     rng = np.random.default_rng((face.seed, 41))
     wall = linear(face.wall)

@@ -3,14 +3,14 @@
 import cv2
 import numpy as np
 
-from train.head.appearance import Face
+from train.head.appearance import Appearance
 from train.head.surface import Array, Canvas, Light, both, bump, cavities, linear, noise, normals, shade, step
 
 _ANGLES = (0, 30, 60, 90, 115, 135, 155, 170, 180)
 _RADII = (1.36, 1.27, 1.11, 1.0, 1.0, 1.125, 1.31, 1.43, 1.45)
 
 
-def outline(face: Face) -> Array:
+def outline(face: Appearance) -> Array:
     """Return the radius of the face's outline at 0..180 degrees from straight up, one value per degree."""
     radii = np.array(_RADII)
     radii[4:7] *= (1 + (face.jaw - 1) * 0.5, face.jaw, 1 + (face.jaw - 1) * 0.7)
@@ -35,7 +35,7 @@ def coverage(canvas: Canvas, rho: Array, radius: Array, soft_px: float = 1.2) ->
     return np.asarray(np.clip(0.5 + (1 - rho) * radius * canvas.scale / soft_px, 0, 1))
 
 
-def relief(face: Face, canvas: Canvas) -> Array:
+def relief(face: Appearance, canvas: Canvas) -> Array:
     """Return the height of the face towards the viewer, in units."""
     rho, _ = polar(canvas, outline(face))
     z = 0.92 * np.sqrt(np.clip(1 - np.clip(rho, 0, 1) ** 2.5, 0, 1))
@@ -60,7 +60,7 @@ def relief(face: Face, canvas: Canvas) -> Array:
     return np.asarray(z, np.float32)
 
 
-def _nose(face: Face, canvas: Canvas) -> Array:
+def _nose(face: Appearance, canvas: Canvas) -> Array:
     tip, wide = face.nose_y - 0.09, face.nose_width
     t = np.clip((canvas.y + 0.22) / (tip + 0.22), 0, 1)
     height = 0.05 + 0.23 * t**1.4
@@ -72,7 +72,7 @@ def _nose(face: Face, canvas: Canvas) -> Array:
     return np.asarray(ridge + ball + wings)
 
 
-def _mottled(face: Face, canvas: Canvas) -> Array:
+def _mottled(face: Appearance, canvas: Canvas) -> Array:
     """Return the colour of clean skin (h, w, 3), linear."""
     rng = np.random.default_rng((face.seed, 1))
     shape, unit = canvas.x.shape, canvas.scale
@@ -98,7 +98,7 @@ def hairs(rng: np.random.Generator, shape: tuple[int, ...], cell: float) -> Arra
     return np.asarray(np.clip(0.55 + 0.45 * cv2.blur(grain, (1, max(int(cell * 2.2), 1))), 0, 1))
 
 
-def _with_beard(face: Face, canvas: Canvas, albedo: Array) -> Array:
+def _with_beard(face: Appearance, canvas: Canvas, albedo: Array) -> Array:
     if face.beard == "none":
         return albedo
     rng = np.random.default_rng((face.seed, 2))
@@ -123,7 +123,7 @@ def _with_beard(face: Face, canvas: Canvas, albedo: Array) -> Array:
     return np.asarray(albedo * (1 - cover[..., None]) + shadow * cover[..., None])
 
 
-def brows(face: Face, canvas: Canvas) -> Array:
+def brows(face: Appearance, canvas: Canvas) -> Array:
     """Return how much eyebrow hair covers each px, 0..1."""
     rng = np.random.default_rng((face.seed, 3))
     across = (np.abs(canvas.x) - 0.15) / (0.60 * face.eye_spacing)
@@ -142,7 +142,7 @@ def brows(face: Face, canvas: Canvas) -> Array:
     return np.asarray(np.clip(body * (0.55 + 0.55 * slanted), 0, 1) * 0.88)
 
 
-def paint_skin(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
+def paint_skin(face: Appearance, canvas: Canvas, light: Light) -> tuple[Array, Array]:
     """Paint the bare head.
 
     Returns:
@@ -166,7 +166,7 @@ def paint_skin(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
     return np.asarray(colour), coverage(canvas, rho, radius)
 
 
-def paint_ears(face: Face, canvas: Canvas, light: Light) -> tuple[Array, Array]:
+def paint_ears(face: Appearance, canvas: Canvas, light: Light) -> tuple[Array, Array]:
     """Paint both ears, to lie behind the face; colour (h, w, 3) linear and coverage (h, w)."""
     ax = np.abs(canvas.x)
     tilt = (ax - 1.0) - 0.12 * (0.1 - canvas.y)

@@ -38,7 +38,7 @@ class Phoneme(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class SpokenText:
     """Hold spoken text.
 
     Attributes:
@@ -56,14 +56,14 @@ class Speech:
         """Length of the audio in ms."""
         return 1000.0 * len(self.samples) / self.rate
 
-    def resampled(self, rate: int) -> "Speech":
+    def resampled(self, rate: int) -> "SpokenText":
         """Return the same speech at another sample rate."""
         if rate == self.rate:
             return self
         samples = np.asarray(soxr.resample(self.samples, self.rate, rate), np.float32)
-        return Speech(samples, rate, self.phonemes)
+        return SpokenText(samples, rate, self.phonemes)
 
-    def delayed(self, ms: float) -> "Speech":
+    def delayed(self, ms: float) -> "SpokenText":
         """Return the same speech after `ms` of silence."""
         count = round(ms * self.rate / 1000.0)
         shift = 1000.0 * count / self.rate
@@ -72,11 +72,11 @@ class Speech:
             moved[0] = moved[0]._replace(start_ms=0.0)
         elif count:
             moved.insert(0, Phoneme("", 0.0, shift))
-        return Speech(np.concatenate([np.zeros(count, np.float32), self.samples]), self.rate, tuple(moved))
+        return SpokenText(np.concatenate([np.zeros(count, np.float32), self.samples]), self.rate, tuple(moved))
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class SpeechVoice:
     """Choose a voice: `name` as espeak-ng has it ("en", "en-us", "de", "fr+f3"); pitch and its range are 0..100."""
 
     name: str = "en"
@@ -133,7 +133,7 @@ class _Engine:
             self._chunks.append(np.ctypeslib.as_array(wav, (count,)).copy())
         return 0
 
-    def speak(self, text: str, voice: Voice) -> tuple[NDArray[np.int16], list[tuple[int, str]]]:
+    def speak(self, text: str, voice: SpeechVoice) -> tuple[NDArray[np.int16], list[tuple[int, str]]]:
         """Return samples and (first sample, symbol) of every phoneme."""
         with self.lock:
             self._chunks, self._marks = [], []
@@ -188,7 +188,7 @@ def available() -> bool:
     return True
 
 
-def speak(text: str, voice: Voice | None = None, rate: int = 16_000) -> Speech:
+def speak(text: str, voice: SpeechVoice | None = None, rate: int = 16_000) -> SpokenText:
     """Speak a text.
 
     Args:
@@ -203,9 +203,9 @@ def speak(text: str, voice: Voice | None = None, rate: int = 16_000) -> Speech:
         SpeechUnavailableError: espeak-ng is not installed, has no such voice or nothing to say.
     """
     engine = _engine()
-    raw, marks = engine.speak(text, voice or Voice())
+    raw, marks = engine.speak(text, voice or SpeechVoice())
     samples = raw.astype(np.float32) / 32768.0
-    return Speech(samples, engine.rate, _track(marks, len(samples), engine.rate)).resampled(rate)
+    return SpokenText(samples, engine.rate, _track(marks, len(samples), engine.rate)).resampled(rate)
 
 
 def _track(marks: list[tuple[int, str]], count: int, rate: int) -> tuple[Phoneme, ...]:

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.head import hair, room, skin
-from train.head.appearance import Face
+from train.head.appearance import Appearance
 from train.head.eyes import EyePainter, paint_glasses
-from train.head.mouth import MouthPainter
+from train.head.mouth import HeadMouthPainter
 from train.head.surface import Array, Canvas, Light, linear, noise, step, to_bytes
 
 OVERSAMPLING = 1.5
@@ -43,10 +43,10 @@ def _over(colour: Array, cover: Array, below: Array, below_cover: Array) -> tupl
     return mixed / np.maximum(total, 1e-4)[..., None], total
 
 
-class Stage:
+class HeadStage:
     """Hold the layers, fields and painters of one face at one size; costs about a second to make."""
 
-    def __init__(self, face: Face, size: tuple[int, int]) -> None:
+    def __init__(self, face: Appearance, size: tuple[int, int]) -> None:
         """Paint `face` for frames of `size` (width, height) px."""
         self.face, self.size = face, size
         width, height = size
@@ -57,7 +57,7 @@ class Stage:
         self.canvas = Canvas.make(scale, -1.6, -1.98, 1.6, 1.98)
         self.head, lit = self._paint_head(light)
         self.eyes = EyePainter(face, self.canvas, lit[0])
-        self.mouth = MouthPainter(face, self.canvas, lit[1])
+        self.mouth = HeadMouthPainter(face, self.canvas, lit[1])
         self.glasses = Layer.of(self.canvas, *paint_glasses(face, self.canvas)) if face.glasses else None
         back = Canvas.make(self.unit, -1.7, -2.0, 1.7, 3.0)
         colour, cover = hair.paint_back(face, back, light)

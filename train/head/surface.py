@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from train.head.appearance import Colour, Face
+from train.head.appearance import Appearance, Colour
 
 Array = NDArray[Any]
 
@@ -92,7 +92,7 @@ class Light:
     ambient: Array
 
     @classmethod
-    def of(cls, face: Face) -> "Light":
+    def of(cls, face: Appearance) -> "Light":
         """Light a person as a window or a lamp beside the screen does."""
         key = np.array([0.75 * face.light, -0.55, 0.75], np.float32)
         key /= np.linalg.norm(key)

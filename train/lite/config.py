@@ -42,7 +42,7 @@ class VoiceLoss(Config):
     correlation: float = Field(default=0.0, ge=0)
 
 
-class VoiceConfig(Config):
+class VoiceTrainingConfig(Config):
     """Describe the first stage.
 
     Attributes:
@@ -131,7 +131,7 @@ class LiteTraining(Config):
     start: Path | None = None
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
-    voice: VoiceConfig = VoiceConfig()
+    voice: VoiceTrainingConfig = VoiceTrainingConfig()
     picture: PictureConfig = PictureConfig()
     stages: tuple[Literal["voice", "picture"], ...] = ("voice", "picture")
     held_out: int = Field(default=80, ge=1)

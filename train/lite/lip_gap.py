@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.alignment import MelWindow
-from models.lite.voice import Voice
+from models.lite.voice import VoiceNetwork
 from train.data.clips import FPS, Clip
 from train.lite.basis import coefficients_of, gap_of_basis
 from train.lite.sound import windows_of
@@ -19,7 +19,7 @@ _REACH = 5  # frames that a lag is looked for
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class LipGap:
     """Hold what was measured inside speech.
 
     Attributes:
@@ -36,14 +36,14 @@ class Hearing:
 
 
 @torch.no_grad()
-def hear(voice: Voice, clip: Clip, window: MelWindow) -> NDArray[np.float32]:
+def hear(voice: VoiceNetwork, clip: Clip, window: MelWindow) -> NDArray[np.float32]:
     """Return the coefficients (T, B) of a clip's frames, before the gain. The voice must be in evaluation mode."""
     mel = torch.from_numpy(windows_of(clip, np.arange(len(clip)), window))[:, None]
     device = next(voice.parameters()).device
     return np.asarray(voice(mel.to(device)).cpu().numpy(), dtype=np.float32)
 
 
-def measure(voice: Voice, clips: Sequence[Clip], basis: NDArray[np.float32], window: MelWindow) -> Hearing:
+def measure(voice: VoiceNetwork, clips: Sequence[Clip], basis: NDArray[np.float32], window: MelWindow) -> LipGap:
     """Compare predicted and real lip gaps over all frames inside speech of `clips` (one speaker's, for a fair r).
 
     Truth and prediction are both taken from the basis.
@@ -58,11 +58,11 @@ def measure(voice: Voice, clips: Sequence[Clip], basis: NDArray[np.float32], win
     lags = {lag: correlation(np.roll(said, -lag)[inside], real[inside]) for lag in range(-_REACH, _REACH + 1)}
     best = max(lags, key=lambda lag: lags[lag])
     spread = float(said[inside].std() / max(float(real[inside].std()), 1e-9))
-    return Hearing(lags[0], correlation(loud[inside], real[inside]), spread, best * 1000.0 / FPS)
+    return LipGap(lags[0], correlation(loud[inside], real[inside]), spread, best * 1000.0 / FPS)
 
 
 def measure_speakers(
-    voice: Voice, clips: Sequence[Clip], basis: NDArray[np.float32], window: MelWindow
+    voice: VoiceNetwork, clips: Sequence[Clip], basis: NDArray[np.float32], window: MelWindow
 ) -> dict[str, float]:
     """Return the medians over speakers of what `measure` says of each; nothing when there are no clips."""
     if not clips:

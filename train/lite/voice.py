@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.lite.network import Lite
-from models.lite.voice import Voice
+from models.lite.voice import VoiceNetwork
 from train.data.clips import Clip
 from train.data.pool import ClipSource
 from train.lite.basis import coefficients_of, gap_of_basis
-from train.lite.config import VoiceConfig
+from train.lite.config import VoiceTrainingConfig
 from train.lite.lip_gap import hear, measure_speakers
 from train.lite.sound import draw_runs
 from train.loop.task import Batch, Evaluation
@@ -34,7 +34,7 @@ class VoiceTask:
         pool: ClipSource,
         sample: Sequence[Clip],
         held_out: Sequence[Clip],
-        config: VoiceConfig,
+        config: VoiceTrainingConfig,
         seed: int = 1,
     ) -> None:
         """Train `lite.voice`, whose basis is set already; spreads are those of `sample`, equal in all processes."""
@@ -70,7 +70,7 @@ class VoiceTask:
 
     def evaluate(self, average: nn.Module) -> Evaluation:
         """Measure the lip gap of held-out speech (train.lite.lip_gap.measure_speakers)."""
-        assert isinstance(average, Voice)
+        assert isinstance(average, VoiceNetwork)
         return Evaluation(measure_speakers(average, self._held_out, self._basis, self._lite.window))
 
     def state(self) -> dict[str, float]:

@@ -11,7 +11,7 @@ _NEVER = 1e-4
 """Least probability that a cosine stands for."""
 
 
-class Expert(Protocol):
+class SyncExpert(Protocol):
     """A sync expert: mel (N, 1, 80, columns) and stacked lower faces (N, 3 Tv, H, W) to unit embeddings (N, E) each."""
 
     def __call__(self, mel: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:

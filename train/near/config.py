@@ -7,7 +7,7 @@ from train.config import Config, DataConfig
 from train.loop.trainer import LoopConfig
 
 
-class NetworkConfig(Config):
+class NearNetworkConfig(Config):
     """Say what is trained (models.near.network.NearNet).
 
     Attributes:
@@ -63,6 +63,6 @@ class NearTraining(Config):
     data: DataConfig = DataConfig()
     voices: VoicesConfig = VoicesConfig()
     mixes: MixesConfig = MixesConfig()
-    network: NetworkConfig = NetworkConfig()
+    network: NearNetworkConfig = NearNetworkConfig()
     batch: int = Field(default=24, ge=1)
     loop: LoopConfig = LoopConfig()

@@ -16,7 +16,7 @@ _BRIDGED: Final = 16  # columns: a shorter pause of the caller does not shut the
 _SOFT_DB: Final = 27.0  # below the loud parts of speech: no longer heard as such
 
 
-class Hearing:
+class VoiceHeard:
     """Turn mixes into what is trained on. Not thread-safe."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from models.near.network import AHEAD, NearNet
 from train.loop.task import Batch, Evaluation
 from train.near.config import NearTraining
-from train.near.heard import Hearing
+from train.near.heard import VoiceHeard
 from train.near.mixes import Mixer
 from train.near.voices import Speaker, filmed, synthetic
 
@@ -44,7 +44,7 @@ class NearTask:
         ]
         if not self.speakers:
             raise ValueError("nobody speaks: set voices.filmed or voices.synthetic above 0")
-        self._hearing = Hearing()
+        self._hearing = VoiceHeard()
         self._mixes: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
 
     def batch(self, step: int, rank: int, world: int) -> Batch:

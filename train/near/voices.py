@@ -14,7 +14,7 @@ from models.mel import SAMPLE_RATE
 from train.config import DataConfig
 from train.data.shards import ShardError, read_members, sample_info, shard_paths
 from train.head.rendered import SENTENCES
-from train.head.speech import Voice, speak
+from train.head.speech import SpeechVoice, speak
 from train.near.config import VoicesConfig
 
 Sound = NDArray[np.float32]
@@ -54,7 +54,7 @@ def synthetic(config: VoicesConfig, seed: int) -> list[Speaker]:
         name = f"{tongue}+{_KINDS[index % len(_KINDS)]}"
         pace, pitch, span = (int(rng.integers(*limits)) for limits in ((135, 205), (20, 80), (40, 80)))
         texts = rng.choice(len(SENTENCES), config.sentences)
-        said = [speak(SENTENCES[text], Voice(name, pace, pitch, span), SAMPLE_RATE).samples for text in texts]
+        said = [speak(SENTENCES[text], SpeechVoice(name, pace, pitch, span), SAMPLE_RATE).samples for text in texts]
         speakers.append(Speaker(name, tuple(trimmed(sound) for sound in said)))
     return speakers
 

@@ -27,7 +27,7 @@ _DESCRIPTOR: Final = "descriptor.npy"
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CandidateClip:
     """Describe a clip that was cut from a video and may be kept.
 
     Attributes:
@@ -55,14 +55,14 @@ class Outcome:
     frames: int
     sound: int
     lost: Mapping[str, int]
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[CandidateClip, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracked:
     """Hold a candidate with its clip, not yet moved to its sound, and who it looks like (reference.describe)."""
 
-    candidate: Candidate
+    candidate: CandidateClip
     sample: Sample
     descriptor: NDArray[np.float16]
 
@@ -128,7 +128,7 @@ class Cache:
         """
         try:
             said = json.loads(dict(read_members(self._tar(sha256), ("json",)))[_OUTCOME]["json"])
-            candidates = tuple(Candidate(**one) for one in said["candidates"])
+            candidates = tuple(CandidateClip(**one) for one in said["candidates"])
             return Outcome(said["frames"], said["sound"], said["lost"], candidates)
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(sha256, error) from error

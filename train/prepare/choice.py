@@ -8,7 +8,7 @@ from typing import Final
 
 from models.expert.onnx import REACH
 from train.data.clips import FPS
-from train.prepare.cache import Candidate
+from train.prepare.cache import CandidateClip
 from train.prepare.offset import Curve, joined
 from train.prepare.settings import Choice
 
@@ -30,7 +30,7 @@ class Kept:
         confidence: of the offset; None likewise.
     """
 
-    candidate: Candidate
+    candidate: CandidateClip
     offset: int = 0
     offset_ms: float | None = None
     confidence: float | None = None
@@ -42,7 +42,7 @@ class Kept:
 
 
 def choose(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[CandidateClip],
     choice: Choice,
     curves: Mapping[str, Curve] | None = None,
     likeness: Mapping[str, float] | None = None,
@@ -79,7 +79,7 @@ def fitting(kept: Sequence[Kept], sound_frames: int, shortest: int) -> tuple[lis
 
 
 def _heard(
-    part: Sequence[Candidate], choice: Choice, curves: Mapping[str, Curve], lost: Counter[str]
+    part: Sequence[CandidateClip], choice: Choice, curves: Mapping[str, Curve], lost: Counter[str]
 ) -> list[tuple[float, Kept]]:
     """Find the offset of a part of a video; return how surely each clip goes with its sound, and the clip."""
     sure = {one.key: curves[one.key].confidence(curves[one.key].offset) for one in part}
@@ -112,5 +112,5 @@ def _apart(rated: Sequence[tuple[float, Kept]], lost: Counter[str]) -> list[Kept
     return kept
 
 
-def _overlap(one: Candidate, other: Candidate) -> bool:
+def _overlap(one: CandidateClip, other: CandidateClip) -> bool:
     return one.first < other.first + other.frames and other.first < one.first + one.frames

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from train.prepare.corpus import Video
-    from train.prepare.run import Plan
+    from train.prepare.run import Preparation
 
 DESCRIPTION = """\
 Turn videos of people who speak into shards to train on: aligned crops at 25 fps, landmarks and
@@ -72,10 +72,10 @@ def run(args: argparse.Namespace) -> int:
         ValueError: with the reason and the remedy in one line.
     """
     videos, sides, plan = _plan(args)
-    from train.prepare.report import Report
+    from train.prepare.report import PreparationReport
     from train.prepare.run import prepare
 
-    report = Report(_said(plan))
+    report = PreparationReport(_said(plan))
     if sides:
         for name in sides:
             report.left_out(name, {"filmed from the side": 0})
@@ -84,10 +84,10 @@ def run(args: argparse.Namespace) -> int:
     return 0 if report.clips else 1
 
 
-def _plan(args: argparse.Namespace) -> "tuple[list[Video], list[str], Plan]":
+def _plan(args: argparse.Namespace) -> "tuple[list[Video], list[str], Preparation]":
     from train.prepare.corpus import find_videos
     from train.prepare.reference import read_reference
-    from train.prepare.run import Plan
+    from train.prepare.run import Preparation
     from train.prepare.settings import Choice, Settings
 
     limits = {"least_sharpness": args.sharpness, "largest_yaw": args.yaw}
@@ -105,7 +105,7 @@ def _plan(args: argparse.Namespace) -> "tuple[list[Video], list[str], Plan]":
         raise ValueError("--workers is at least 1: leave it out for one per core")
     videos, sides = find_videos(args.inputs, args.speaker, args.speaker_by)
     reference = None if args.reference is None else read_reference(args.reference)
-    plan = Plan(
+    plan = Preparation(
         args.out, args.cache or args.out / "cache", settings, choice, workers, expert_file(args.expert), reference
     )
     return videos, sides, plan
@@ -128,7 +128,7 @@ def expert_file(said: str | None) -> Path | None:
     return file
 
 
-def _said(plan: "Plan") -> dict[str, Any]:
+def _said(plan: "Preparation") -> dict[str, Any]:
     from dataclasses import asdict
 
     return {

@@ -17,7 +17,7 @@ from train.data.clips import FPS
 from train.data.shards import Sample, ShardError, decode_sample
 from train.prepare.cache import Cache
 from train.prepare.faces import FaceFinder
-from train.prepare.offset import Curve, Expert, curve
+from train.prepare.offset import Curve, Embedder, curve
 from train.prepare.settings import Settings
 from train.prepare.sound import read_speech
 from train.prepare.tracker import track
@@ -84,7 +84,7 @@ def work(job: Job) -> Done:
     return Done(store.outcome(job.sha256).frames / FPS, fresh)
 
 
-def listen(sample: Sample, expert: Expert) -> Curve:
+def listen(sample: Sample, expert: Embedder) -> Curve:
     """Return how far lips and sound of a clip are apart at each offset."""
     mel = melspectrogram(sample.speech.astype(np.float32) / np.float32(32768.0))
     return curve(*expert.embed(sample.crops, mel))
@@ -113,8 +113,8 @@ def _finder(faces: int) -> FaceFinder:
 
 
 @cache
-def _expert(file: Path) -> Expert:
+def _expert(file: Path) -> Embedder:
     from models.expert.onnx import Expert as OnnxExpert
 
-    expert: Expert = OnnxExpert.open(file)
+    expert: Embedder = OnnxExpert.open(file)
     return expert

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.expert.onnx import REACH
 
 
-class Expert(Protocol):
+class Embedder(Protocol):
     """Embed lips and sound so that what belongs together is near (models.expert.onnx)."""
 
     def embed(

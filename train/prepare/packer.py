@@ -24,7 +24,7 @@ from train.prepare.cache import Cache
 from train.prepare.choice import Kept, choose, fitting
 from train.prepare.corpus import Video
 from train.prepare.reference import likeness
-from train.prepare.report import Report
+from train.prepare.report import PreparationReport
 from train.prepare.settings import Choice
 
 NAME: Final = "clips"
@@ -36,7 +36,7 @@ def pack(
     store: Cache,
     out: Path,
     choice: Choice,
-    report: Report,
+    report: PreparationReport,
     shortest: int = 25,
     expert: str | None = None,
     reference: NDArray[np.float16] | None = None,

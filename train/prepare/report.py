@@ -15,7 +15,7 @@ _NAMES: Final = 5
 
 
 @dataclass
-class Report:
+class PreparationReport:
     """Count what is kept and what is not. Frames are at 25 fps.
 
     Attributes:

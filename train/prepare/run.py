@@ -18,7 +18,7 @@ from train.prepare.cache import Cache, file_sha256
 from train.prepare.corpus import Video
 from train.prepare.job import Done, Job, work
 from train.prepare.packer import pack
-from train.prepare.report import Report
+from train.prepare.report import PreparationReport
 from train.prepare.settings import Choice, Settings
 from train.prepare.workers import Failure, work_off
 
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Preparation:
     """Say what to prepare and how.
 
     Attributes:
@@ -50,7 +50,7 @@ class Plan:
     reference: NDArray[np.float16] | None = None
 
 
-def prepare(videos: Sequence[Video], plan: Plan, report: Report, bar: "Bar | None" = None) -> None:
+def prepare(videos: Sequence[Video], plan: Preparation, report: PreparationReport, bar: "Bar | None" = None) -> None:
     """Track `videos` as far as the cache does not hold them, then write their shards and REPORT.json.
 
     What goes wrong with one video is told in `report` and ends nothing. A run that was stopped goes on.
@@ -68,7 +68,9 @@ def prepare(videos: Sequence[Video], plan: Plan, report: Report, bar: "Bar | Non
     report.write(plan.out)
 
 
-def _track_all(videos: Sequence[Video], plan: Plan, report: Report, bar: "Bar") -> list[tuple[Video, str]]:
+def _track_all(
+    videos: Sequence[Video], plan: Preparation, report: PreparationReport, bar: "Bar"
+) -> list[tuple[Video, str]]:
     """Return the videos that could be read, each with the SHA-256 of its content."""
     expert = None if plan.expert is None else (plan.expert.resolve(), _fingerprint(plan.expert))
     by_content: dict[str, Video] = {}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.generator import Image
 from train.data.clips import FPS
 from train.data.shards import FRAME_SAMPLES, Sample, SampleInfo
-from train.prepare.cache import Candidate, Tracked
+from train.prepare.cache import CandidateClip, Tracked
 from train.prepare.faces import Finder
 from train.prepare.pieces import NO_SOUND, Piece, pieces
 from train.prepare.reference import describe
@@ -74,5 +74,5 @@ def _tracked(piece: Piece, key: str, part_first: int, part: int, speech: NDArray
     )
     sound = speech[first * FRAME_SAMPLES : (first + frames) * FRAME_SAMPLES]
     sample = Sample(key, info, crops, np.stack(held.landmarks[within]), sound)
-    candidate = Candidate(key, first, frames, round(float(np.median(held.eyes[within])), 2), part)
+    candidate = CandidateClip(key, first, frames, round(float(np.median(held.eyes[within])), 2), part)
     return Tracked(candidate, sample, describe(crops))

@@ -21,8 +21,8 @@ from realtime.rtc.aiortc.reports import report_media_time
 from realtime.rtc.aiortc.sender import (
     MAX_INTRA_PERCENT,
     BitrateBounds,
+    EncoderRate,
     SenderFeedback,
-    VideoSendControl,
     tap_sender_feedback,
 )
 from realtime.rtc.aiortc.wire import (
@@ -47,7 +47,7 @@ __all__ = [
     "SenderReport",
     "Undo",
     "VideoFeedback",
-    "VideoSendControl",
+    "EncoderRate",
     "intercept_receive",
     "intercept_send",
     "lift_remb",

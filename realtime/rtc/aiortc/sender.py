@@ -93,7 +93,7 @@ class BitrateBounds:
             raise ValueError("bit rates must be 10000 <= minimum <= initial <= maximum bit/s")
 
 
-def _steered(base: type[Any], control: "VideoSendControl") -> Any:
+def _steered(base: type[Any], control: "EncoderRate") -> Any:
     def encode(encoder: Any, frame: Any, force_keyframe: bool = False) -> Any:
         encoder.most = MAX_BPS_PER_PIXEL * frame.width * frame.height
         return base.encode(encoder, frame, force_keyframe)
@@ -120,7 +120,7 @@ def _steered(base: type[Any], control: "VideoSendControl") -> Any:
     return type(f"Steered{base.__name__}", (base,), members)()
 
 
-class VideoSendControl:
+class EncoderRate:
     """Steer one video sender: its bit rate and how often it sends, pause and resume without ending its stream.
 
     The rate follows `BitrateController`, fed by the far end's reports; at low rates pictures are left out

@@ -17,7 +17,7 @@ from realtime.clock import Clock
 from realtime.face.worker import SynthWorker
 from realtime.media import AudioBlock, OutputFrame
 from realtime.picture.stats import OutputStatus
-from realtime.rtc.node.connection import CallLink
+from realtime.rtc.node.connection import Connection
 from realtime.rtc.node.negotiate import NegotiationError, answer
 from realtime.rtc.node.path import CallPath, PathConfig, TimelineEntry
 from realtime.rtc.receive.sourceclock import SourceClock
@@ -80,7 +80,7 @@ class Call:
         self._start_ms = start_ms
         self._path: CallPath | None = None
         self._source = SourceClock()
-        self._link: CallLink | None = None
+        self._link: Connection | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._grace: asyncio.TimerHandle | None = None
         self._received: dict[str, int] = {}
@@ -200,12 +200,12 @@ class Call:
 
     # --- the parts that change ---------------------------------------------------------------------------------------
 
-    def _make_link(self, path: CallPath) -> CallLink:
-        link = CallLink(self._setup.rtc, self._clock, path, self._source, lambda: self._said_goodbye(link))
+    def _make_link(self, path: CallPath) -> Connection:
+        link = Connection(self._setup.rtc, self._clock, path, self._source, lambda: self._said_goodbye(link))
         link.pc.on("connectionstatechange", lambda: self._follow(link))
         return link
 
-    def _follow(self, link: CallLink) -> None:
+    def _follow(self, link: Connection) -> None:
         if link is not self._link:
             return
         state = link.pc.connectionState
@@ -215,7 +215,7 @@ class Call:
             _LOG.info("a publisher's connection is %s", state)
             self._wait_for_connection()
 
-    def _said_goodbye(self, link: CallLink) -> None:
+    def _said_goodbye(self, link: Connection) -> None:
         # A goodbye (RTCP BYE) is an end and no outage: nobody is shown talking who has left.
         if link is self._link:
             self._tell_over()
@@ -238,7 +238,7 @@ class Call:
         if self._over:
             raise NegotiationError("the call ended while the offer was being answered: offer again")
 
-    async def _retire(self, link: CallLink) -> None:
+    async def _retire(self, link: Connection) -> None:
         await link.close()
         for name, value in vars(link.streams.counters).items():
             self._received[name] = self._received.get(name, 0) + value

@@ -7,7 +7,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from realtime.clock import Clock
 from realtime.rtc.aiortc import Undo, read_at_once
 from realtime.rtc.badlink.transport import ImpairedReceive
-from realtime.rtc.control import NodeControl
+from realtime.rtc.control import ControlChannel
 from realtime.rtc.node.goodbye import tap_goodbye
 from realtime.rtc.node.path import CallPath
 from realtime.rtc.receive.sourceclock import SourceClock
@@ -16,7 +16,7 @@ from realtime.rtc.receive.streams import ReceivedStreams
 BROWSER_BPS = 150_000
 
 
-class CallLink:
+class Connection:
     """Receive one connection into `path`; `said_goodbye()` is called when the publisher left. Event loop only."""
 
     def __init__(
@@ -33,7 +33,7 @@ class CallLink:
         self._path = path
         self._saw = source.begin(self.streams.pair.audio_ms)
         tap_goodbye(self.pc, said_goodbye)
-        self.control = NodeControl.attach(self.pc, self._video_flows, self._try_link, self._pinged)
+        self.control = ControlChannel.attach(self.pc, self._video_flows, self._try_link, self._pinged)
         # Our caller watches its link all the time; a browser has nothing but REMB, and climbs back too slowly.
         self.streams.least_remb = lambda: 0 if self.control.pinged else BROWSER_BPS
 

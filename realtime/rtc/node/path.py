@@ -10,7 +10,7 @@ from models.alignment import MelWindow
 from realtime.clock import Clock
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
 from realtime.picture.engine import Engine, EngineConfig, Output
-from realtime.picture.monitor import LinkConfig, LinkMonitor, LinkSignal, LinkState
+from realtime.picture.monitor import VideoMonitor, VideoMonitorConfig, VideoSignal, VideoState
 from realtime.picture.stats import OutputStatus
 from realtime.picture.synth_api import Synthesizer
 from realtime.picture.tickphase import TickPhase
@@ -41,7 +41,7 @@ class PathConfig:
     engine: EngineConfig = field(
         default_factory=lambda: EngineConfig(lead_ms=-OPUS_DELAY_MS, heard_late_ms=OPUS_DELAY_MS / 2.0)
     )
-    link: LinkConfig = field(default_factory=LinkConfig)
+    link: VideoMonitorConfig = field(default_factory=VideoMonitorConfig)
     playout: PlayoutConfig = field(default_factory=PlayoutConfig)
     lipsync: LipSyncConfig = field(default_factory=LipSyncConfig)
     synthesis_ms: float | None = None
@@ -52,7 +52,7 @@ class TimelineEntry:
     """Say what one tick did: its time on the clock in ms, link, output, kind of frame, skew in ms."""
 
     at_ms: float
-    link: LinkState
+    link: VideoState
     output: Output
     kind: FrameKind
     skew_ms: float
@@ -87,7 +87,7 @@ class CallPath:
         self.speech = SpeechPath(window, start_ms=start_ms)
         self.playout = SpeechPlayout(self.speech, OpusDecoder(), self.config.playout, on_heard=self._heard)
         self.lipsync = LipSync(self.config.lipsync)
-        self.engine = Engine(self.speech, synth, config=self.config.engine, link=LinkMonitor(self.config.link))
+        self.engine = Engine(self.speech, synth, config=self.config.engine, link=VideoMonitor(self.config.link))
         self._phase = TickPhase(self.config.engine.interval_ms)
         self.timeline: deque[TimelineEntry] = deque(maxlen=_TIMELINE)
         self.ticks_skipped = 0
@@ -130,7 +130,7 @@ class CallPath:
 
     def video_flows(self, flows: bool) -> None:
         """Take the caller's word that its video flows or rests."""
-        signal = LinkSignal.VIDEO_RESUMED if flows else LinkSignal.VIDEO_PAUSED
+        signal = VideoSignal.VIDEO_RESUMED if flows else VideoSignal.VIDEO_PAUSED
         self.engine.on_signal(signal, self._clock.now_ms())
 
     # --- out ---------------------------------------------------------------------------------------------------------

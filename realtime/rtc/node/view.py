@@ -8,8 +8,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 from realtime.clock import Clock
 from realtime.media import AudioBlock, OutputFrame
 from realtime.picture.stats import OutputStatus
-from realtime.rtc.aiortc import BitrateBounds, VideoSendControl, report_media_time
-from realtime.rtc.control import NodeControl
+from realtime.rtc.aiortc import BitrateBounds, EncoderRate, report_media_time
+from realtime.rtc.control import ControlChannel
 from realtime.rtc.node.negotiate import answer
 from realtime.rtc.send.mediantp import MediaNtp
 from realtime.rtc.send.tracks import BlockAudioTrack, EngineVideoTrack
@@ -34,13 +34,13 @@ class View:
     ) -> None:
         self.of = of
         self.pc = RTCPeerConnection(rtc)
-        self.control: VideoSendControl | None = None
+        self.control: EncoderRate | None = None
         self._bitrates = video_bitrates
         self._clock = clock
         self._ntp = MediaNtp()
         self._audio = BlockAudioTrack(clock, zero_ms=0.0, bitrate=audio_bitrate)
         self._video = EngineVideoTrack(zero_ms=0.0)
-        self._channel = NodeControl.attach(self.pc)
+        self._channel = ControlChannel.attach(self.pc)
 
         def changed() -> None:
             if self.pc.connectionState in ("failed", "closed"):
@@ -58,7 +58,7 @@ class View:
         def add_tracks() -> None:
             self._report(self.pc.addTrack(self._audio), self._audio.media_ms)
             video = self.pc.addTrack(self._video)
-            self.control = VideoSendControl(video, BitrateBounds(*self._bitrates))
+            self.control = EncoderRate(video, BitrateBounds(*self._bitrates))
             self._report(video, self._video.media_ms)
 
         return await answer(self.pc, offer_sdp, add_tracks)

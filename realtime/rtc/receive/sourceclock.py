@@ -15,7 +15,7 @@ _NEAR = 30 * AUDIO_RATE
 
 
 @dataclass(slots=True)
-class _Stream:
+class _SourceStream:
     to_ms: Callable[[int], float]
     newest: int | None = None
 
@@ -28,7 +28,7 @@ class SourceClock:
     """
 
     def __init__(self) -> None:
-        self._streams: deque[_Stream] = deque(maxlen=2)
+        self._streams: deque[_SourceStream] = deque(maxlen=2)
 
     def begin(self, to_ms: Callable[[int], float]) -> Callable[[int], None]:
         """Begin a connection whose timestamps `to_ms` maps.
@@ -36,7 +36,7 @@ class SourceClock:
         Returns:
             A function to call with the timestamp of every packet that comes over it, before that packet is played.
         """
-        stream = _Stream(to_ms)
+        stream = _SourceStream(to_ms)
         self._streams.append(stream)
 
         def saw(timestamp: int) -> None:

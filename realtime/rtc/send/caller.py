@@ -12,9 +12,9 @@ from realtime.clock import Clock
 from realtime.media import AudioBlock, VideoFrame
 from realtime.rtc.aiortc import (
     BitrateBounds,
+    EncoderRate,
     SenderFeedback,
     Undo,
-    VideoSendControl,
     quiet_reports,
     report_media_time,
     tap_sender_feedback,
@@ -72,7 +72,7 @@ class CallerPeer:
         audio_sender = self.pc.addTrack(self.audio)
         video_sender = self.pc.addTrack(self.video)
         self._prefer("audio", "audio/opus")
-        self.control = VideoSendControl(video_sender, bounds or BitrateBounds(30_000, 600_000, 900_000), clock)
+        self.control = EncoderRate(video_sender, bounds or BitrateBounds(30_000, 600_000, 900_000), clock)
         self._undo: list[Undo] = [
             tap_sender_feedback(sender, self._on_feedback) for sender in (audio_sender, video_sender)
         ]

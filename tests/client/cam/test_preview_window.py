@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from cam_desk import Desk, until
 
-from client.cam.preview import Preview, Watched
+from client.cam.preview import Preview, PreviewedDevice
 from realtime.cam.call import as_i420
 from realtime.cam.modes import Mode
 from realtime.devices.memory import MemoryFrames
@@ -65,7 +65,7 @@ async def appeared(send: Callable[[], None]) -> str:
 @with_screen
 async def test_a_click_follows_a_face_and_keys_choose_a_mode(screen: str) -> None:
     desk, said, sink = Desk(), [], MemoryFrames((640, 480))
-    watched, picture = Watched(sink), np.full((720, 640), 128, np.uint8)
+    watched, picture = PreviewedDevice(sink), np.full((720, 640), 128, np.uint8)
     async with Preview(desk.switch, lambda: "through | real 12 s", said.append) as preview:
         watched.look = preview.look
         window = await appeared(lambda: watched.send(picture))
@@ -90,7 +90,7 @@ async def test_a_click_on_a_real_face_follows_it(screen: str, caller_clip: Path)
     scene[16:304, 560:848] = 255 - (255 - head[:, ::-1, ::-1]) // 2  # another: mirrored, in other colours
     tracker = MediaPipeTracker()
     desk, sink = Desk(tracker, (900, 320)), MemoryFrames((900, 320))
-    watched, times = Watched(sink), itertools.count(0.0, 40.0)
+    watched, times = PreviewedDevice(sink), itertools.count(0.0, 40.0)
 
     def send() -> None:
         tracker.track(scene, next(times))
@@ -124,7 +124,7 @@ async def test_a_click_on_a_real_face_follows_it(screen: str, caller_clip: Path)
 @with_screen
 async def test_a_closed_window_is_told_and_pictures_go_on(screen: str) -> None:
     desk, said, sink = Desk(), [], MemoryFrames((640, 480))
-    watched, picture = Watched(sink), np.full((720, 640), 128, np.uint8)
+    watched, picture = PreviewedDevice(sink), np.full((720, 640), 128, np.uint8)
     async with Preview(desk.switch, lambda: "away", said.append) as preview:
         watched.look = preview.look
         window = await appeared(lambda: watched.send(picture))

@@ -13,7 +13,7 @@ from client.errors import UsageError
 from realtime.media import FrameKind
 from realtime.media_file import write_media
 from realtime.picture.engine import Output
-from realtime.picture.monitor import LinkState
+from realtime.picture.monitor import VideoState
 from realtime.rtc.node.path import TimelineEntry
 
 
@@ -63,7 +63,7 @@ def test_kinds_follow_the_media_clock_and_not_the_arrival() -> None:
 def test_node_records_states_from_the_start_signal() -> None:
     entries = [
         TimelineEntry(1000.0 + index * 40.0, state, Output.REAL, FrameKind.REAL, 0.0)
-        for index, state in enumerate([LinkState.REAL, LinkState.SUSPECT, LinkState.SYNTH, LinkState.SYNTH])
+        for index, state in enumerate([VideoState.REAL, VideoState.SUSPECT, VideoState.SYNTH, VideoState.SYNTH])
     ]
     record = recorded(entries, {"framesReal": 4}, 1000.0)
     assert record["states"] == [(0.0, "real"), (40.0, "suspect"), (80.0, "synth")]

@@ -11,7 +11,7 @@ from realtime.devices.api import DeviceError, Fault
 from realtime.devices.avcamera import choose_mode, choose_named, list_named, open_fault
 from realtime.devices.holders import Holder, held_by, who_holds
 from realtime.devices.names import VideoDevice, find_camera, list_video
-from realtime.devices.v4l2 import Mode
+from realtime.devices.v4l2 import CaptureMode
 
 
 def tree(tmp_path: Path) -> list[VideoDevice]:
@@ -92,8 +92,8 @@ def test_each_fault_has_one_line_and_a_remedy(number: int, fault: Fault, says: s
 
 
 CAMERA = [
-    Mode("YUYV", 640, 480, 30.0), Mode("YUYV", 1280, 720, 10.0), Mode("MJPG", 640, 480, 30.0),
-    Mode("MJPG", 1280, 720, 30.0), Mode("H264", 1920, 1080, 30.0),
+    CaptureMode("YUYV", 640, 480, 30.0), CaptureMode("YUYV", 1280, 720, 10.0), CaptureMode("MJPG", 640, 480, 30.0),
+    CaptureMode("MJPG", 1280, 720, 30.0), CaptureMode("H264", 1920, 1080, 30.0),
 ]  # fmt: skip
 
 
@@ -101,21 +101,23 @@ def test_the_cheapest_format_that_is_fast_enough_is_chosen() -> None:
     small, large = choose_mode(CAMERA, (640, 480), 30.0, "cam"), choose_mode(CAMERA, (1280, 720), 30.0, "cam")
     assert small is not None and small.fourcc == "YUYV"
     assert large is not None and large.fourcc == "MJPG"
-    planar = choose_mode([*CAMERA, Mode("YU12", 640, 480, 30.0)], (640, 480), 25.0, "cam")
+    planar = choose_mode([*CAMERA, CaptureMode("YU12", 640, 480, 30.0)], (640, 480), 25.0, "cam")
     assert planar is not None and planar.fourcc == "YU12"
 
 
 def test_where_nothing_is_fast_enough_the_fastest_is_chosen() -> None:
-    chosen = choose_mode([Mode("YU12", 640, 480, 5.0), Mode("MJPG", 640, 480, 15.0)], (640, 480), 30.0, "cam")
+    chosen = choose_mode(
+        [CaptureMode("YU12", 640, 480, 5.0), CaptureMode("MJPG", 640, 480, 15.0)], (640, 480), 30.0, "cam"
+    )
     assert chosen is not None and chosen.fourcc == "MJPG"
 
 
 def test_a_size_that_the_camera_lacks_is_told_with_those_it_has() -> None:
     with pytest.raises(DeviceError, match="no pictures of 800x600: choose one of 640x480, 1280x720"):
         choose_mode(CAMERA, (800, 600), 30.0, "cam")
-    scaled = choose_mode([Mode("NV12", 1920, 1080, 30.0, True)], (800, 600), 30.0, "cam")
+    scaled = choose_mode([CaptureMode("NV12", 1920, 1080, 30.0, True)], (800, 600), 30.0, "cam")
     assert scaled is not None and scaled.fourcc == "NV12"
-    assert choose_mode([Mode("H264", 640, 480, 30.0)], (640, 480), 30.0, "cam") is None
+    assert choose_mode([CaptureMode("H264", 640, 480, 30.0)], (640, 480), 30.0, "cam") is None
 
 
 def test_elsewhere_cameras_are_chosen_by_name_and_obs_is_left_out() -> None:

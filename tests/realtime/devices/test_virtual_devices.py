@@ -10,7 +10,7 @@ import pytest
 from realtime.devices import portaudio, pulse, virtual_camera
 from realtime.devices.api import DeviceError, Fault
 from realtime.devices.names import VideoDevice
-from realtime.devices.pactl import Node, connected_to, find_node, parse_nodes
+from realtime.devices.pactl import SoundNode, connected_to, find_node, parse_nodes
 from realtime.devices.virtual_microphone import (
     SINK,
     SOURCE,
@@ -150,9 +150,9 @@ def test_a_microphone_that_a_new_server_does_not_know_is_made_again(tmp_path: Pa
     assert server.modules == {}
 
 
-YETI = Node("alsa_input.yeti", "Yeti", index=51)
-BUILT_IN = Node("alsa_input.pci", "Built-in", index=52)
-MONITOR = Node("alsa_output.pci.monitor", "Monitor of Built-in", monitor=True, index=53)
+YETI = SoundNode("alsa_input.yeti", "Yeti", index=51)
+BUILT_IN = SoundNode("alsa_input.pci", "Built-in", index=52)
+MONITOR = SoundNode("alsa_output.pci.monitor", "Monitor of Built-in", monitor=True, index=53)
 
 
 def test_a_stream_that_the_server_moved_is_told_with_the_choice() -> None:
@@ -166,7 +166,7 @@ def test_a_stream_that_the_server_moved_is_told_with_the_choice() -> None:
 
 
 def test_without_a_name_any_real_microphone_will_do() -> None:
-    ours = Node(SOURCE, "lipline", owner="5.22")
+    ours = SoundNode(SOURCE, "lipline", owner="5.22")
     assert pulse.substitute("", "", BUILT_IN, recording=True) is None
     assert pulse.substitute("", "", MONITOR, recording=False) is None
     for loop in (MONITOR, ours):
@@ -205,7 +205,7 @@ PIPEWIRE = """[{"index": 51, "name": "alsa_input.usb-Blue_Yeti-00.analog-stereo"
 
 def test_the_json_of_pactl_is_read() -> None:
     nodes = parse_nodes(PIPEWIRE)
-    assert nodes[0] == Node("alsa_input.usb-Blue_Yeti-00.analog-stereo", "Yeti Analog Stereo", index=51)
+    assert nodes[0] == SoundNode("alsa_input.usb-Blue_Yeti-00.analog-stereo", "Yeti Analog Stereo", index=51)
     assert nodes[1].monitor and nodes[2].owner == "5.22" and nodes[2].module == 536870913
     assert parse_nodes("") == []
     with pytest.raises(DeviceError, match="no JSON"):

@@ -17,7 +17,7 @@ from models.alignment import MelWindow
 from realtime.clock import FakeClock
 from realtime.media import FrameKind, OutputFrame, VideoFrame
 from realtime.picture.engine import Engine, EngineConfig, Output
-from realtime.picture.monitor import LinkMonitor, LinkSignal, LinkState
+from realtime.picture.monitor import VideoMonitor, VideoSignal, VideoState
 from realtime.picture.stats import freezes
 from realtime.picture.synth_api import SynthJob, SynthResult
 from realtime.speech.audio import SpeechPath, hold_for
@@ -45,9 +45,9 @@ class Call:
     hold_ms: float = HOLD_MS
     seed: int = 0
     synthesize: bool = True
-    signals: tuple[tuple[float, LinkSignal], ...] = ()
+    signals: tuple[tuple[float, VideoSignal], ...] = ()
     out: list[tuple[float, OutputFrame]] = field(default_factory=list)
-    states: list[tuple[float, LinkState]] = field(default_factory=list)
+    states: list[tuple[float, VideoState]] = field(default_factory=list)
 
     def run(self, seconds: float, take: Callable[[FakeSynthesizer, float], SynthResult | None] | None = None) -> "Call":
         self.clock = FakeClock()
@@ -55,7 +55,7 @@ class Call:
         if take is not None:
             self.synth.take = partial(take, self.synth)  # type: ignore[method-assign]
         self.path = SpeechPath(WINDOW)
-        self.engine = Engine(self.path, self.synth if self.synthesize else None, link=LinkMonitor())
+        self.engine = Engine(self.path, self.synth if self.synthesize else None, link=VideoMonitor())
         for at, _, kind, value in self._events(seconds * 1000):
             self.clock.advance(max(0.0, at - self.clock.now_ms()))
             getattr(self, "_" + kind)(at, value)
@@ -218,9 +218,9 @@ def test_the_mouth_closes_when_the_sound_goes_too() -> None:
 
 
 def test_a_pause_signal_starts_before_the_gap() -> None:
-    told = outage(signals=((3001.0, LinkSignal.VIDEO_PAUSED),))
+    told = outage(signals=((3001.0, VideoSignal.VIDEO_PAUSED),))
     silent = outage()
-    first = [next(at for at, state in call.states if state is LinkState.SYNTH) for call in (told, silent)]
+    first = [next(at for at, state in call.states if state is VideoState.SYNTH) for call in (told, silent)]
     assert first[0] < first[1]
     assert set(told.kinds()) == {R, S}
 

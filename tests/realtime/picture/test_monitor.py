@@ -4,24 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.picture.monitor import LinkConfig, LinkMonitor, LinkSignal, LinkState
+from realtime.picture.monitor import VideoMonitor, VideoMonitorConfig, VideoSignal, VideoState
 
-REAL, SUSPECT, SYNTH, RETURNING = LinkState.REAL, LinkState.SUSPECT, LinkState.SYNTH, LinkState.RETURNING
+REAL, SUSPECT, SYNTH, RETURNING = VideoState.REAL, VideoState.SUSPECT, VideoState.SYNTH, VideoState.RETURNING
 LEGAL = {
     (REAL, SUSPECT), (SUSPECT, REAL), (SUSPECT, SYNTH), (REAL, SYNTH), (SYNTH, RETURNING), (RETURNING, REAL),
     (RETURNING, SYNTH),
 }  # fmt: skip
 
 
-def good_link(frames: int = 50, interval: float = 40.0, **config: float) -> tuple[LinkMonitor, float]:
-    monitor = LinkMonitor(LinkConfig(**config))  # type: ignore[arg-type]
+def good_link(frames: int = 50, interval: float = 40.0, **config: float) -> tuple[VideoMonitor, float]:
+    monitor = VideoMonitor(VideoMonitorConfig(**config))  # type: ignore[arg-type]
     for i in range(frames):
         monitor.on_audio(i * interval)
         assert monitor.on_video(i * interval) is REAL
     return monitor, (frames - 1) * interval
 
 
-def arrive(monitor: LinkMonitor, start: float, count: int, interval: float) -> list[LinkState]:
+def arrive(monitor: VideoMonitor, start: float, count: int, interval: float) -> list[VideoState]:
     return [monitor.on_video(start + i * interval) for i in range(count)]
 
 
@@ -41,10 +41,10 @@ def test_a_late_frame_clears_the_suspicion() -> None:
 
 def test_pause_signal_starts_synthesis_at_once_only_with_speech() -> None:
     monitor, last = good_link()
-    assert monitor.on_signal(LinkSignal.VIDEO_PAUSED, last + 5) is SYNTH
-    silent = LinkMonitor()
+    assert monitor.on_signal(VideoSignal.VIDEO_PAUSED, last + 5) is SYNTH
+    silent = VideoMonitor()
     silent.on_video(0)
-    assert silent.on_signal(LinkSignal.VIDEO_PAUSED, 5) is REAL
+    assert silent.on_signal(VideoSignal.VIDEO_PAUSED, 5) is REAL
     assert silent.tick(100) is SYNTH
     assert not silent.speech
 
@@ -98,12 +98,12 @@ def test_a_source_that_comes_back_slower_is_accepted_and_kept() -> None:
 
 
 def test_slow_source_is_no_outage() -> None:
-    monitor = LinkMonitor(LinkConfig(frame_interval_ms=1000 / 12))
+    monitor = VideoMonitor(VideoMonitorConfig(frame_interval_ms=1000 / 12))
     assert set(arrive(monitor, 0.0, 60, 1000 / 12)) == {REAL}
 
 
 def test_no_video_ever_is_no_outage() -> None:
-    monitor = LinkMonitor()
+    monitor = VideoMonitor()
     monitor.on_audio(0)
     assert monitor.tick(60_000) is REAL
 
@@ -111,7 +111,7 @@ def test_no_video_ever_is_no_outage() -> None:
 @pytest.mark.parametrize("gap", [99.0, 121.0, 150.0])
 def test_a_gap_that_would_freeze_or_flap_is_refused(gap: float) -> None:
     with pytest.raises(ValueError, match="100 to 120"):
-        LinkConfig(synth_gap_ms=gap)
+        VideoMonitorConfig(synth_gap_ms=gap)
 
 
 EVENTS = st.lists(
@@ -120,22 +120,22 @@ EVENTS = st.lists(
 )
 
 
-def feed(monitor: LinkMonitor, kind: str, now: float) -> LinkState:
+def feed(monitor: VideoMonitor, kind: str, now: float) -> VideoState:
     if kind == "video":
         return monitor.on_video(now)
     if kind == "audio":
         return monitor.on_audio(now)
     if kind == "tick":
         return monitor.tick(now)
-    return monitor.on_signal(LinkSignal.VIDEO_PAUSED if kind == "pause" else LinkSignal.VIDEO_RESUMED, now)
+    return monitor.on_signal(VideoSignal.VIDEO_PAUSED if kind == "pause" else VideoSignal.VIDEO_RESUMED, now)
 
 
 @given(EVENTS)
 def test_only_legal_moves_in_any_order_of_events(events: list[tuple[str, float]]) -> None:
     """Ticking every ms shows each move alone, so that two legal ones do not look like an illegal one."""
-    monitor, now, clock = LinkMonitor(), 0.0, 0.0
+    monitor, now, clock = VideoMonitor(), 0.0, 0.0
     states = [monitor.state]
-    entered: dict[LinkState, list[float]] = {}
+    entered: dict[VideoState, list[float]] = {}
     for kind, step in events:
         for t in range(int(clock), int(now + step)):
             states.append(monitor.tick(float(t)))
@@ -149,13 +149,13 @@ def test_only_legal_moves_in_any_order_of_events(events: list[tuple[str, float]]
     moves = {(a, b) for a, b in zip(states, states[1:], strict=False) if a is not b}
     assert moves <= LEGAL
     for a, b in zip(entered.get(RETURNING, []), entered.get(RETURNING, [])[1:], strict=False):
-        assert b - a >= LinkConfig().return_span_ms
+        assert b - a >= VideoMonitorConfig().return_span_ms
 
 
 @given(st.lists(st.floats(0, 400), min_size=2, max_size=120))
 def test_a_viewer_never_waits_for_the_freeze_limit(gaps: list[float]) -> None:
     """Whatever the intervals were, video that stops is given up before max(3 d, d + 150)."""
-    monitor, now = LinkMonitor(), 0.0
+    monitor, now = VideoMonitor(), 0.0
     for gap in gaps:
         now += gap
         monitor.on_video(now)

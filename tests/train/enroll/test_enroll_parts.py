@@ -7,7 +7,7 @@ import pytest
 
 from train.data.clips import Clip
 from train.enroll.config import PartsConfig
-from train.enroll.parts import Parts, Piece, cut, part, planned, seconds_of
+from train.enroll.parts import Parts, Stretch, cut, part, planned, seconds_of
 
 CONFIG = PartsConfig()
 
@@ -55,7 +55,7 @@ def test_minutes_are_held_out_all_over_and_seconds_in_one_stretch() -> None:
 def test_a_piece_keeps_sound_and_picture_together_and_the_closed_mouth_of_its_clip() -> None:
     clip = numbered(60, 0)
     piece = cut(clip, 20, 50)
-    assert isinstance(piece, Piece) and len(piece) == 30 and cut(clip, 0, 60) is clip
+    assert isinstance(piece, Stretch) and len(piece) == 30 and cut(clip, 0, 60) is clip
     assert numbers((piece,)) == list(range(20, 50))
     assert np.array_equal(piece.crops, clip.crops[20:50]) and np.array_equal(piece.shapes, clip.shapes[20:50])
     assert np.array_equal(piece.neutral, clip.neutral)

@@ -16,9 +16,9 @@ from train.enroll.config import EnrolConfig, StageConfig
 from train.enroll.figures import Figures, measure_person, shortcoming, table
 from train.enroll.parts import Parts
 from train.enroll.person import enrol
-from train.enroll.tune import Near, tune
+from train.enroll.tune import NearStart, tune
 from train.lite.basis import fit_basis
-from train.lite.config import ModelConfig, PictureConfig, VoiceConfig
+from train.lite.config import ModelConfig, PictureConfig, VoiceTrainingConfig
 from train.loop.task import Batch, Evaluation
 from train.loop.trainer import LoopConfig
 
@@ -76,7 +76,7 @@ def test_the_pull_to_the_start_holds_it_where_both_agree() -> None:
     done = run(Pulled(1.0), StageConfig(stay=1.0, enough=100))
     # Momentum carries it a little past the middle on its way.
     assert 0.45 < float(done.network[0].weight) < 0.65
-    near = Near(Pulled(1.0), 2.0)
+    near = NearStart(Pulled(1.0), 2.0)
     with torch.no_grad():
         near.networks["model"][0].weight.fill_(3.0)  # type: ignore[index]
     raw = near.losses("model", near.networks, near.batch(0, 0, 1))
@@ -93,7 +93,7 @@ def test_a_spent_budget_ends_it_at_once() -> None:
 def tiny_config() -> EnrolConfig:
     loop = LoopConfig(steps=45, learning_rate=4e-3, warmup=0, ema=0.9, evaluate_every=15)
     return EnrolConfig(
-        voice=VoiceConfig(batch=8, loop=loop),
+        voice=VoiceTrainingConfig(batch=8, loop=loop),
         picture=PictureConfig(batch=2, loop=loop.model_copy(update={"steps": 3, "evaluate_every": 3})),
         voice_stage=StageConfig(stay=0.001, enough=9, share=0.6),
     )

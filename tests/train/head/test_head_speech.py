@@ -6,9 +6,9 @@ import pytest
 
 from train.head import clip as clip_module
 from train.head import random_face, speech, true_opening
-from train.head.clip import Clip, render_clip, write_clip
+from train.head.clip import HeadClip, render_clip, write_clip
 from train.head.lips import gap_of
-from train.head.speech import Phoneme, Speech, SpeechUnavailableError, Voice, speak
+from train.head.speech import Phoneme, SpeechUnavailableError, SpeechVoice, SpokenText, speak
 from train.head.visemes import BILABIAL, LABIODENTAL, MouthTrack, targets_of
 
 needs_espeak = pytest.mark.skipif(not speech.available(), reason="needs espeak-ng: apt-get install espeak-ng")
@@ -89,15 +89,15 @@ def test_unknown_or_empty_speech_keeps_the_mouth_at_rest(symbols):
     assert track.at(50.0).opening == pytest.approx(0.0)
 
 
-def tone(seconds: float) -> Speech:
+def tone(seconds: float) -> SpokenText:
     n = int(22_050 * seconds)
     samples = (0.3 * np.sin(np.arange(n) * 0.05)).astype(np.float32)
-    return Speech(samples, 22_050, tuple(spell(("a", 400), ("m", 100), ("", seconds * 1000 - 500))))
+    return SpokenText(samples, 22_050, tuple(spell(("a", 400), ("m", 100), ("", seconds * 1000 - 500))))
 
 
 def test_clip_keeps_sound_and_frames_equally_long():
     made = render_clip(random_face(1), tone(1.23), seed=1, size=(160, 120), duration_s=1.6)
-    assert isinstance(made, Clip)
+    assert isinstance(made, HeadClip)
     assert len(made.poses) == 40 and len(made.speech.samples) == 40 * 1920
     assert np.abs(made.speech.samples[-4800:]).max() == 0
     truth = made.truth()
@@ -140,7 +140,7 @@ def test_command_explains_bad_arguments(arguments, message, capsys):
 
 @needs_espeak
 def test_espeak_phonemes_lie_where_the_sound_is():
-    said = speak('Mama <break time="700ms"/> papa.', Voice("en"))
+    said = speak('Mama <break time="700ms"/> papa.', SpeechVoice("en"))
     assert said.rate == 16_000
     assert said.phonemes[0].start_ms == 0 and said.phonemes[-1].end_ms == pytest.approx(said.duration_ms, abs=1)
     for one, other in zip(said.phonemes, said.phonemes[1:], strict=False):
@@ -155,10 +155,10 @@ def test_espeak_phonemes_lie_where_the_sound_is():
 @needs_espeak
 @pytest.mark.parametrize("name", ["en", "en-us+f3", "de", "fr+m3", "es"])
 def test_voices_and_languages_speak(name):
-    assert speak("Radio, piano, panorama.", Voice(name, 200, 60, 40), 48_000).duration_ms > 700
+    assert speak("Radio, piano, panorama.", SpeechVoice(name, 200, 60, 40), 48_000).duration_ms > 700
 
 
 @needs_espeak
 def test_unknown_voice_is_named():
     with pytest.raises(SpeechUnavailableError, match="klingon"):
-        speak("nuqneH", Voice("klingon-x"))
+        speak("nuqneH", SpeechVoice("klingon-x"))

@@ -15,7 +15,7 @@ from models.lite.contract import LiteConfig
 from models.lite.export import load_lite
 from models.lite.network import Lite
 from models.lite.painter import Drawing
-from models.lite.voice import Voice
+from models.lite.voice import VoiceNetwork
 from models.onnx.export import export_onnx
 from tests.train.lite.planted_mouths import TINY, as_sample, planted_clip
 from train.data.clips import Split
@@ -24,7 +24,7 @@ from train.data.shards import ShardWriter
 from train.kinds import Options
 from train.lite.basis import fit_basis, gap_of_basis
 from train.lite.command import make_judge, run
-from train.lite.config import LiteTraining, ModelConfig, PictureConfig, PictureLoss, VoiceConfig, VoiceLoss
+from train.lite.config import LiteTraining, ModelConfig, PictureConfig, PictureLoss, VoiceLoss, VoiceTrainingConfig
 from train.lite.lip_gap import measure
 from train.lite.picture import PictureTask, region_of
 from train.lite.sync import SyncJudge
@@ -62,7 +62,7 @@ def loop(steps: int, rate: float) -> LoopConfig:
 
 def test_the_voice_learns_a_planted_relation_and_its_gain(pool: Pool, tmp_path: Path) -> None:
     lite, new = tiny_lite(pool), [planted_clip("new", seed=9)]
-    config = VoiceConfig(batch=8, frames=4, loop=loop(100, 4e-3), loss=VoiceLoss(correlation=0.5))
+    config = VoiceTrainingConfig(batch=8, frames=4, loop=loop(100, 4e-3), loss=VoiceLoss(correlation=0.5))
     task = VoiceTask(lite, pool, pool.at(0), new, config)
     before = measure(lite.voice.eval(), new, lite.basis_BV.numpy(), lite.config.window)
     lite.voice.load_state_dict(train(task, config.loop, tmp_path, report=lambda line: None).state_dict())
@@ -84,7 +84,7 @@ def test_a_prediction_that_lags_is_told_by_how_much(late_frames: int) -> None:
         np.float32
     )
 
-    class Reader(Voice):
+    class Reader(VoiceNetwork):
         """Say the opening that the mel holds at the frame's time."""
 
         def forward(self, mel_N1FT: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from train.data.shards import Sample, SampleInfo, ShardWriter
 from train.kinds import Options
 from train.near.command import run
 from train.near.config import MixesConfig, NearTraining
-from train.near.heard import Hearing, speaking
+from train.near.heard import VoiceHeard, speaking
 from train.near.mixes import Mixer
 from train.near.sounds import coloured, echoing, music
 from train.near.task import NearTask
@@ -96,7 +96,7 @@ def test_no_probability_is_known_before_its_sound_is() -> None:
 
 def test_what_is_heard_has_a_probability_and_an_answer_per_column() -> None:
     mixer = Mixer(people(), MixesConfig(seconds=3.0), 1)
-    mel, voice, speech = Hearing()([mixer.mix(), mixer.mix()])
+    mel, voice, speech = VoiceHeard()([mixer.mix(), mixer.mix()])
     assert mel.shape[0] == 2 and mel.shape[2] == 80 and 230 < mel.shape[1] <= 240
     assert voice.shape == speech.shape == mel.shape[:2] and speech.dtype == bool
 

@@ -11,11 +11,11 @@ from films import face_at
 
 from models.expert.onnx import REACH
 from train.data.shards import Sample, SampleInfo, ShardError, read_samples, shard_paths
-from train.prepare.cache import Cache, Candidate, Tracked, file_sha256
+from train.prepare.cache import Cache, CandidateClip, Tracked, file_sha256
 from train.prepare.corpus import Video
 from train.prepare.offset import Curve
 from train.prepare.packer import pack
-from train.prepare.report import Report
+from train.prepare.report import PreparationReport
 from train.prepare.settings import Choice, Settings
 
 SETTINGS = Settings(size=64)
@@ -29,7 +29,7 @@ def tracked(key: str, first: int, frames: int = 30) -> Tracked:
     info = SampleInfo("", "", "f" * 64, first / 25, frames, 64, None, None, 50.0, 3.0)
     sound = RAMP[first * 640 : (first + frames) * 640]
     sample = Sample(key, info, crops, np.stack([face_at(32, 15, 29)] * frames), sound)
-    return Tracked(Candidate(key, first, frames, 60.0, 0), sample, np.full(4, 0.5, np.float16))
+    return Tracked(CandidateClip(key, first, frames, 60.0, 0), sample, np.full(4, 0.5, np.float16))
 
 
 def filled(folder: Path, names: str = "a") -> Cache:
@@ -78,8 +78,8 @@ def test_a_damaged_file_says_so_and_a_second_run_is_kept_away(tmp_path: Path) ->
         pass
 
 
-def packed(store: Cache, out: Path, names: str, **options: object) -> tuple[Report, list[Sample]]:
-    report = Report({})
+def packed(store: Cache, out: Path, names: str, **options: object) -> tuple[PreparationReport, list[Sample]]:
+    report = PreparationReport({})
     videos = [(Video(Path(f"/films/{name}.mkv"), f"s{name}"), name * 64) for name in names]
     pack(videos, store, out, Choice(), report, **options)  # type: ignore[arg-type]
     return report, [sample for path in shard_paths([out]) for sample in read_samples(path)]

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.expert.onnx import REACH, lse
-from train.prepare.cache import Candidate
+from train.prepare.cache import CandidateClip
 from train.prepare.choice import (
     ADRIFT,
     MOVED_OUT,
@@ -62,8 +62,8 @@ def test_a_clip_shorter_than_the_reach_is_judged_where_it_can_be() -> None:
     assert found.offset == 2
 
 
-def candidate(key: str, first: int, frames: int = 75, eyes: float = 60.0, part: int = 0) -> Candidate:
-    return Candidate(key, first, frames, eyes, part)
+def candidate(key: str, first: int, frames: int = 75, eyes: float = 60.0, part: int = 0) -> CandidateClip:
+    return CandidateClip(key, first, frames, eyes, part)
 
 
 def test_without_an_expert_the_largest_face_of_a_moment_is_kept() -> None:

@@ -19,7 +19,7 @@ from train.prepare.cache import Cache, file_sha256
 from train.prepare.choice import NOT_HEARD
 from train.prepare.faces import FaceFinder
 from train.prepare.reference import ReferenceError, describe, likeness, read_reference
-from train.prepare.report import Report
+from train.prepare.report import PreparationReport
 from train.prepare.run import Bar
 from train.prepare.settings import Settings
 
@@ -153,7 +153,7 @@ def test_progress_and_report_count_what_was_done() -> None:
     assert bar.line(10.0) == "prepare: 2/4 videos, 0.1 a second (0.5 x real time), 0:00:20 left"
     bar.show(None)
     assert len(lines) == 3 and lines[0] == "prepare: 1/4 videos"
-    report = Report({"size": 128}, videos=9)
+    report = PreparationReport({"size": 128}, videos=9)
     for number in range(7):
         report.left_out(f"{number}.mp4", {"no face": 25})
     table = report.table()

@@ -16,7 +16,7 @@ from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPa
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock
 from realtime.rtc import aiortc as compat
-from realtime.rtc.aiortc import BitrateBounds, MediaPacket, SenderFeedback, SenderReport, VideoSendControl
+from realtime.rtc.aiortc import BitrateBounds, EncoderRate, MediaPacket, SenderFeedback, SenderReport
 from realtime.rtc.aiortc import guard as aiortc_guard
 from realtime.rtc.aiortc import sender as aiortc_send
 from realtime.rtc.send.tracks import BlockAudioTrack, EngineVideoTrack
@@ -62,7 +62,7 @@ def keep(packets: list[MediaPacket]) -> Callable[[MediaPacket], bool]:
 @pytest.fixture
 async def call(make_pc: Callable[[], RTCPeerConnection], negotiate: Any) -> AsyncIterator[Call]:
     call = Call(make_pc(), make_pc())
-    control = VideoSendControl(call.video_sender, BitrateBounds(50_000, 200_000, 400_000))
+    control = EncoderRate(call.video_sender, BitrateBounds(50_000, 200_000, 400_000))
     call.control = control  # type: ignore[attr-defined]
     feeder = asyncio.create_task(call.feed())
     await negotiate(call.a, call.b)
@@ -248,7 +248,7 @@ async def test_pause_stops_video_only_and_resume_begins_with_a_keyframe(call: Ca
     compat.take_packets(call.receiver("video"), keep(video))
     compat.tap_rtp(call.receiver("audio"), lambda p, at: audio.append(at), CLOCK)
     await until(lambda: len(video) > 5)
-    control: VideoSendControl = call.control  # type: ignore[attr-defined]
+    control: EncoderRate = call.control  # type: ignore[attr-defined]
     control.pause()
     assert control.paused
     await asyncio.sleep(0.1)
@@ -266,7 +266,7 @@ async def test_pause_stops_video_only_and_resume_begins_with_a_keyframe(call: Ca
 
 
 async def test_the_encoder_keeps_our_rate_and_not_aiortcs(call: Call, until: Until) -> None:
-    control: VideoSendControl = call.control  # type: ignore[attr-defined]
+    control: EncoderRate = call.control  # type: ignore[attr-defined]
     packets: list[MediaPacket] = []
     compat.take_packets(call.receiver("video"), keep(packets))
     control.set_bitrate(60_000)
@@ -283,7 +283,7 @@ async def test_the_encoder_keeps_our_rate_and_not_aiortcs(call: Call, until: Unt
 
 @pytest.mark.parametrize("base", [Vp8Encoder, H264Encoder])
 async def test_both_encoders_take_our_rate_and_vp8s_keyframes_are_bounded(call: Call, base: type[Any]) -> None:
-    control: VideoSendControl = call.control  # type: ignore[attr-defined]
+    control: EncoderRate = call.control  # type: ignore[attr-defined]
     encoder = aiortc_send._steered(base, control)
     for pts, rate in enumerate((60_000, 60_000, 180_000)):
         control.bitrate = rate
@@ -302,7 +302,7 @@ async def test_both_encoders_take_our_rate_and_vp8s_keyframes_are_bounded(call: 
 
 
 async def test_reports_and_remb_steer_the_rate_and_low_rates_thin_the_pictures(call: Call, until: Until) -> None:
-    control: VideoSendControl = call.control  # type: ignore[attr-defined]
+    control: EncoderRate = call.control  # type: ignore[attr-defined]
     feedback: list[SenderFeedback] = []
     compat.tap_sender_feedback(call.video_sender, feedback.append)
     await until(lambda: any(f.rtt_ms is not None and 0.0 <= f.rtt_ms < 2_000.0 for f in feedback))
@@ -327,7 +327,7 @@ def test_bounds_in_the_wrong_order_are_refused() -> None:
 
 
 async def test_a_close_takes_the_wrappers_off(call: Call) -> None:
-    control: VideoSendControl = call.control  # type: ignore[attr-defined]
+    control: EncoderRate = call.control  # type: ignore[attr-defined]
     control.close()
     assert call.video_sender._retransmit.__func__ is RTCRtpSender._retransmit  # type: ignore[attr-defined]
 

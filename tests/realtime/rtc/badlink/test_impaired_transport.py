@@ -12,7 +12,7 @@ from realtime.media import BLOCK_SAMPLES, AudioBlock
 from realtime.rtc.aiortc import SenderFeedback, tap_rtp, tap_sender_feedback
 from realtime.rtc.badlink.link import LinkStep, LinkTrace
 from realtime.rtc.badlink.transport import ImpairedReceive
-from realtime.rtc.control import CHANNEL, Control, ControlType, NodeControl, open_channel
+from realtime.rtc.control import CHANNEL, Control, ControlChannel, ControlType, open_channel
 from realtime.rtc.send.tracks import BlockAudioTrack
 
 Until = Callable[..., Awaitable[None]]
@@ -31,7 +31,7 @@ class Speech:
         self.channel.on("message", self.pongs.append)
         self.sequences: list[int] = []
         self.feedback: list[SenderFeedback] = []
-        NodeControl.attach(b)
+        ControlChannel.attach(b)
 
     def listen(self) -> None:
         receiver = self.b.getReceivers()[0]

@@ -10,7 +10,7 @@ import aioice.ice
 import pytest
 from people import WINDOW, Publisher, ShadeRenderer, Watcher
 
-from realtime.picture.monitor import LinkState
+from realtime.picture.monitor import VideoState
 from realtime.rtc.control import Control, ControlType, send
 from realtime.rtc.node.node import LiplineNode, NegotiationError, NodeConfig
 from realtime.rtc.node.plain import PlainNode
@@ -196,7 +196,7 @@ async def test_a_publisher_that_vanishes_is_kept_alive_until_it_comes_back(
     observed = int(str(node.snapshot("ann")["framesObserved"]))
     await ann.publish(node)
     await until(lambda: int(str(node.snapshot("ann")["framesObserved"])) >= observed + 15, PATIENCE_S)
-    await until(lambda: near(watcher.shade, ANN) and node.timeline()[-1].link is LinkState.REAL, PATIENCE_S)
+    await until(lambda: near(watcher.shade, ANN) and node.timeline()[-1].link is VideoState.REAL, PATIENCE_S)
     assert node._calls["ann"] is call and call.worker is worker and call._path is path
     assert call._grace is None and len(stage.renderers["ann"]) == 1
 
@@ -275,7 +275,7 @@ async def test_a_publisher_may_try_a_bad_link(stage: Stage, until: Until) -> Non
     await until(lambda: channel.readyState == "open")
     assert send(channel, Control(ControlType.TRY_LINK, 1, kbps=0.0))
     await until(lambda: node._calls["ann"]._link._limit is not None, PATIENCE_S)  # type: ignore[union-attr]
-    await until(lambda: node.timeline()[-1].link is not LinkState.REAL, PATIENCE_S)
+    await until(lambda: node.timeline()[-1].link is not VideoState.REAL, PATIENCE_S)
     got = int(str(node.snapshot("ann")["caller.audioPackets"]))
     await asyncio.sleep(0.3)
     assert int(str(node.snapshot("ann")["caller.audioPackets"])) <= got + 2, "nothing passes"

@@ -16,7 +16,7 @@ from models.alignment import MelWindow
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock, FrameKind, VideoFrame
 from realtime.picture.engine import Output
-from realtime.picture.monitor import LinkState
+from realtime.picture.monitor import VideoState
 from realtime.rtc.node.node import LiplineNode, NegotiationError
 from realtime.rtc.node.plain import PlainNode
 from realtime.rtc.receive.streams import ReceivedStreams
@@ -128,7 +128,7 @@ async def test_an_outage_is_bridged_and_handed_back(stage: tuple[Caller, Viewer]
     finally:
         await node.close()
     entries, counters = node.timeline(), node.snapshot()
-    assert {LinkState.REAL, LinkState.SYNTH, LinkState.RETURNING} <= {entry.link for entry in entries}
+    assert {VideoState.REAL, VideoState.SYNTH, VideoState.RETURNING} <= {entry.link for entry in entries}
     assert {Output.REAL, Output.SYNTH, Output.RETURNING} == {entry.output for entry in entries}
     # A machine that stalls may add an outage of its own.
     assert counters["timeToReturnMs"] and counters["timeToSynthMs"]

@@ -12,7 +12,7 @@ from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock, VideoFrame
 from realtime.rtc.badlink.link import ImpairedLink, LinkStep, LinkTrace
 from realtime.rtc.badlink.transport import ImpairedSend, datagram_kind
-from realtime.rtc.control import NodeControl
+from realtime.rtc.control import ControlChannel
 from realtime.rtc.receive.streams import ReceivedStreams
 from realtime.rtc.send.caller import LOW_SPEECH, CallerPeer
 from realtime.rtc.send.opus import OpusDecoder
@@ -45,7 +45,7 @@ class Wire:
             on_video_packet=self.video_arrivals.append,
             on_end=self.ended.append,
         )
-        NodeControl.attach(self.node, self.signals.append)
+        ControlChannel.attach(self.node, self.signals.append)
         self.caller = CallerPeer(CLOCK, zero_ms=self.zero_ms, configuration=configuration, watch=watch)
         self.impaired: ImpairedSend | None = None
         self.first_pts: dict[str, int] = {}
