@@ -13,8 +13,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
-# What passed once passes again: every run tries the same examples. `--hypothesis-profile=default` tries new ones.
-hypothesis.settings.register_profile("same", derandomize=True)
+# What passed once passes again: every run tries the same examples, for as long as they take on a busy machine.
+# `--hypothesis-profile=default` tries new ones.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("same")
 
 ASSETS = Path(__file__).resolve().parents[1] / "client" / "assets"

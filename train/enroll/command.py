@@ -121,7 +121,7 @@ def _enrol(args: argparse.Namespace, lite: "Lite", clips: "list[Clip]", config: 
     before = measure_person(lite, parts.held, config.picture)
     # The same again at the end, and as long for the export.
     ends_at -= 2.0 * (time.monotonic() - begun)
-    enrolled = enrol(lite, parts, config, ends_at, _say, args.seed)
+    enrolled = enrol(lite, parts, config, _say, ends_at=ends_at, seed=args.seed)
     after = measure_person(enrolled.lite, parts.held, config.picture)
     print(table(before, after))
     reason = shortcoming(before, after, config)

@@ -27,15 +27,17 @@ class Enrolled:
     picture: Tuned
 
 
-def enrol(lite: Lite, parts: Parts, config: EnrolConfig, ends_at: float, report: Report, seed: int = 1) -> Enrolled:
+def enrol(
+    lite: Lite, parts: Parts, config: EnrolConfig, report: Report, *, ends_at: float | None = None, seed: int = 1
+) -> Enrolled:
     """Return a copy of `lite` that was fine-tuned on `parts.learn` and chosen by `parts.choose`.
 
     Args:
         lite: where to start; stays as it is.
         parts: of one person; `held` is not looked at.
         config: how.
-        ends_at: monotonic time when it must be done, s.
         report: takes a line of progress.
+        ends_at: monotonic time when it must be done, s; None: the steps alone say when, and every run is the same.
         seed: of the order of data and dropout.
     """
     own = copy.deepcopy(lite).eval()
@@ -46,7 +48,7 @@ def enrol(lite: Lite, parts: Parts, config: EnrolConfig, ends_at: float, report:
         config.voice.loop,
         config.voice_stage,
         _hears,
-        budget_s=_left(ends_at) * config.voice_stage.share,
+        budget_s=_budget_s(ends_at, config.voice_stage.share),
         seed=seed,
         show=_shown("voice", "correlation", 1.0, report),
     )
@@ -59,7 +61,7 @@ def enrol(lite: Lite, parts: Parts, config: EnrolConfig, ends_at: float, report:
         config.picture.loop,
         config.picture_stage,
         _draws,
-        budget_s=_left(ends_at) * config.picture_stage.share,
+        budget_s=_budget_s(ends_at, config.picture_stage.share),
         seed=seed,
         show=_shown("pictures", "error on the lips", -1.0, report),
     )
@@ -67,8 +69,8 @@ def enrol(lite: Lite, parts: Parts, config: EnrolConfig, ends_at: float, report:
     return Enrolled(own.cpu().eval(), voice, picture)
 
 
-def _left(ends_at: float) -> float:
-    return max(ends_at - time.monotonic(), _LEAST_S)
+def _budget_s(ends_at: float | None, share: float) -> float | None:
+    return None if ends_at is None else max(ends_at - time.monotonic(), _LEAST_S) * share
 
 
 def _hears(figures: Mapping[str, float]) -> float:

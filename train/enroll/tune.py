@@ -84,7 +84,7 @@ def tune(
     stage: StageConfig,
     score: Callable[[Mapping[str, float]], float],
     *,
-    budget_s: float,
+    budget_s: float | None = None,
     seed: int = 1,
     show: Callable[[float, float, float], None] = lambda share, now, best: None,
 ) -> Tuned:
@@ -97,7 +97,7 @@ def tune(
         loop: steps and optimiser; `evaluate_every` is how often it is scored.
         stage: how far it may go.
         score: of an evaluation's figures, more is better.
-        budget_s: seconds this may take.
+        budget_s: seconds this may take; None is no limit.
         seed: of dropout.
         show: takes the share that is done, the last and the best score, after each evaluation.
     """
@@ -105,22 +105,22 @@ def tune(
     trainer = Trainer(near, loop, here(), seed)
     begun = time.monotonic()
 
+    def done() -> float:
+        spent = 0.0 if budget_s is None else (time.monotonic() - begun) / budget_s
+        return max(trainer.step / loop.steps, spent)
+
     def scored() -> float:
         return score(near.evaluate(trainer.average).figures)
 
     before = best = scored()
     kept, at, stale = copy.deepcopy(trainer.average), 0, 0
-    while trainer.step < loop.steps and stale < stage.enough:
-        done = max(trainer.step / loop.steps, (time.monotonic() - begun) / budget_s)
-        if done >= 1.0:
-            break
-        step = trainer.step
-        batch = {name: value.to(here().device) for name, value in near.batch(step, 0, 1).items()}
-        trainer.advance(batch, done)
+    while (share := done()) < 1.0 and stale < stage.enough:
+        batch = {name: value.to(here().device) for name, value in near.batch(trainer.step, 0, 1).items()}
+        trainer.advance(batch, share)
         if trainer.step % loop.evaluate_every and trainer.step != loop.steps:
             continue
         now, stale = scored(), stale + 1
         if now > best:
             best, kept, at, stale = now, copy.deepcopy(trainer.average), trainer.step, 0
-        show(max(trainer.step / loop.steps, (time.monotonic() - begun) / budget_s), now, best)
+        show(done(), now, best)
     return Tuned(kept.cpu().eval(), at, trainer.step, before, best)
