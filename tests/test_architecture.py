@@ -22,7 +22,8 @@ PURE = (
     "clock", "speech.jitter", "speech.delay", "speech.playout", "speech.speechline", "speech.timescale",
     "speech.conceal", "speech.resample", "speech.audio", "speech.lipsync", "rtc.send.uplink", "rtc.send.bitrate",
     "picture.monitor", "face.history", "picture.engine", "speech.mel", "media", "picture.stats", "cam.modes",
-    "cam.path", "cam.sound", "cam.late", "cam.output", "speech.voice", "face.people", "photo.idle",
+    "cam.path", "cam.sound", "cam.late", "cam.output", "speech.voice", "face.people", "photo.idle", "serial",
+    "windowed",
 )  # fmt: skip
 IMPURE = {"aiortc", "aioice", "torch", "av", "cv2", "socket", "websockets", "mediapipe", "onnxruntime", "subprocess"}
 TORCH_ROOMS = {"models", "train", "benchmarks"}

@@ -17,11 +17,11 @@ from benchmarks.avskew.beacon import MARK_RETURNING, MARK_SYNTH
 from benchmarks.avskew.film import BEEP_AMPLITUDE, BEEP_MS, EVENT_MS, TONES_HZ
 from benchmarks.avskew.viewer import Notes
 from realtime.media import AUDIO_RATE
+from realtime.serial import unwrap
 
 STATES = ("REAL", "SYNTH", "RETURNING")
 REPORTS = 20
 """Sender reports that a browser's estimate rests on (libwebrtc, RtpToNtpEstimator)."""
-_WRAP = 1 << 32
 _LEAST = 0.15
 _JOIN_MS = 60.0
 Floats = NDArray[np.float64]
@@ -99,7 +99,7 @@ def ntp_ms(reports: Sequence[tuple[float, float, int]], timestamp: int, rate: in
 
 
 def _since(timestamp: int, reference: int) -> int:
-    return (timestamp - reference + _WRAP // 2) % _WRAP - _WRAP // 2
+    return unwrap(timestamp, reference, 32) - reference
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def _flashes(notes: Notes, tone: int) -> list[_Mark]:
             light_of[_state(picture[2][2])] += float(part)
         state = max(STATES, key=lambda name: light_of[name])
         stamp = notes.pictures[0][1] + centre
-        base = ntp_ms(notes.reports["video"], int(stamp) % _WRAP, 90_000, arrived)
+        base = ntp_ms(notes.reports["video"], int(stamp) & 0xFFFFFFFF, 90_000, arrived)
         found.append(_Mark(arrived, base, state, sum(part > 0.0 for part in light_of.values()) > 1))
     return found
 
@@ -157,7 +157,7 @@ def _beeps(notes: Notes, tone: int) -> list[_Mark]:
             continue
         centre = float(np.average(np.arange(first, last), weights=weight))
         arrived = _arrival(notes, places, centre)
-        base = ntp_ms(notes.reports["audio"], int(first_stamp + centre) % _WRAP, AUDIO_RATE, arrived)
+        base = ntp_ms(notes.reports["audio"], int(first_stamp + centre) & 0xFFFFFFFF, AUDIO_RATE, arrived)
         found.append(_Mark(arrived, base))
     return found
 

@@ -20,6 +20,7 @@ from realtime.clock import Clock, MonotonicClock
 from realtime.media import VideoFrame
 from realtime.rtc.receive.streams import ReceivedStreams
 from realtime.rtc.send.opus import OpusDecoder
+from realtime.serial import unwrap
 from signaling.client import SignalingClient
 from signaling.messages import Role
 
@@ -27,7 +28,6 @@ SMALL = (48, 36)
 """Size in px of the pictures by which frames of the clip are recognised."""
 
 MAX_SECONDS = 300
-_WRAP = 1 << 32
 
 Floats = NDArray[np.float64]
 
@@ -126,9 +126,7 @@ def lateness(sounds: list[tuple[float, int]]) -> Floats:
     if not sounds:
         return np.zeros(0)
     first = sounds[0][1]
-    transit = [
-        arrival - ((stamp - first + _WRAP // 2) % _WRAP - _WRAP // 2) * 1000.0 / AUDIO_RATE for arrival, stamp in sounds
-    ]
+    transit = [arrival - (unwrap(stamp, first, 32) - first) * 1000.0 / AUDIO_RATE for arrival, stamp in sounds]
     late: Floats = np.array(transit) - min(transit)
     return late
 

@@ -13,9 +13,9 @@ from realtime.clock import Clock
 from realtime.media import VideoFrame
 from realtime.rtc.receive.streams import ReceivedStreams
 from realtime.rtc.send.opus import OpusDecoder
+from realtime.serial import unwrap
 
 MAX_SECONDS = 120
-_WRAP = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,7 @@ def lay_out(sounds: list[tuple[float, int, Samples]], zero_ms: float, end_ms: fl
     if not sounds:
         return result
     first = sounds[0][1]
-    # Timestamps wrap; distances of more than half the range are negative.
-    stamps = [(stamp - first + _WRAP // 2) % _WRAP - _WRAP // 2 for _, stamp, _ in sounds]
+    stamps = [unwrap(stamp, first, 32) - first for _, stamp, _ in sounds]
     offset_ms = min(arrival - stamp * 1000 / AUDIO_RATE for (arrival, _, _), stamp in zip(sounds, stamps, strict=True))
     for (_, _, samples), stamp in zip(sounds, stamps, strict=True):
         start = round((offset_ms + stamp * 1000 / AUDIO_RATE - zero_ms) * AUDIO_RATE / 1000)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES
+from realtime.serial import unwrap
 
 _PER_MS = AUDIO_RATE // 1000
 _MOST_PACKETS = 64
@@ -76,12 +77,6 @@ class _Packet:
     payload: bytes
     arrival_ms: float
     frames: int
-
-
-def unwrap(value: int, near: int, bits: int) -> int:
-    """Return the integer closest to `near` whose low `bits` bits are `value`."""
-    span = 1 << bits
-    return near + (value - near + span // 2) % span - span // 2
 
 
 class JitterBuffer:

@@ -7,8 +7,8 @@ from aiortc import RTCRtpSender
 from aiortc.rtp import RtcpSrPacket
 
 from realtime.rtc.aiortc.guard import Undo, private, set_private, wrap
+from realtime.serial import unwrap
 
-_WRAP = 1 << 32
 _UNIX_EPOCH_S = 2_208_988_800
 """NTP counts from 1900 (RFC 5905)."""
 
@@ -59,7 +59,7 @@ class _Stamps:
     def _learn_origin(self) -> None:
         sent = self._timestamp is not None and private(self._sender, RTCRtpSender, "__packet_count") > self._packets
         if self._origin is None and self._timestamp is not None and sent:
-            self._origin = (private(self._sender, RTCRtpSender, "__rtp_timestamp") - self._timestamp) % _WRAP
+            self._origin = (private(self._sender, RTCRtpSender, "__rtp_timestamp") - self._timestamp) & 0xFFFFFFFF
 
     async def send_rtcp(self, original: Callable[..., Awaitable[None]], packets: list[Any]) -> None:
         for packet in packets:
@@ -71,10 +71,11 @@ class _Stamps:
         if self._origin is None or self._timestamp is None:
             return
         # The report may be of the frame before the newest: nearest to that, without the wrap.
-        behind = (self._timestamp + self._origin - report.sender_info.rtp_timestamp + _WRAP // 2) % _WRAP - _WRAP // 2
-        unix_ms = self._unix_ms(self._timestamp - behind)
+        newest = self._timestamp + self._origin
+        reported = unwrap(report.sender_info.rtp_timestamp, newest, 32)
+        unix_ms = self._unix_ms(self._timestamp + reported - newest)
         if unix_ms is None:
             return
-        ntp = round((unix_ms / 1000.0 + _UNIX_EPOCH_S) * _WRAP)
+        ntp = round((unix_ms / 1000.0 + _UNIX_EPOCH_S) * (1 << 32))
         report.sender_info.ntp_timestamp = ntp
         set_private(self._sender, RTCRtpSender, "__lsr", ntp >> 16 & 0xFFFFFFFF)

@@ -7,7 +7,8 @@ from the next keyframe on, because a decoder that misses a reference shows garba
 from dataclasses import dataclass
 from typing import Protocol
 
-WRAP = 1 << 16
+from realtime.serial import unwrap
+
 # Pictures leave the node about 200 ms after they were taken: what is repaired by then was not late. A keyframe is large
 # and as likely to lose packets: at 20 % loss and 80 ms of round trip asking for one after 200 ms costs 39 in 40 s and
 # shows 946 of 1000 frames, after 300 ms 4 and 994 (the simulation of test_repair.py, keyframes of ten packets).
@@ -113,7 +114,7 @@ class FrameAssembler:
     @property
     def next_sequence(self) -> int:
         """Return the sequence number (uint16) before which nothing is waited for."""
-        return self._next % WRAP
+        return self._next & 0xFFFF
 
     @property
     def needs_keyframe(self) -> bool:
@@ -170,7 +171,7 @@ class FrameAssembler:
     def _unwrap(self, sequence: int) -> int:
         if self._highest is None:
             self._highest = self._next = sequence
-        unwrapped = self._highest + (sequence - self._highest + WRAP // 2) % WRAP - WRAP // 2
+        unwrapped = unwrap(sequence, self._highest, 16)
         self._highest = max(self._highest, unwrapped)
         return unwrapped
 

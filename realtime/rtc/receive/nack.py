@@ -6,7 +6,7 @@ keyframe. Here a request is repeated by time until the packet came or nobody wai
 
 from dataclasses import dataclass
 
-WRAP = 1 << 16
+from realtime.serial import unwrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class NackTracker:
         if self._highest is None:
             self._highest = sequence
             return
-        number = self._unwrap(sequence)
+        number = unwrap(sequence, self._highest, 16)
         if number <= self._highest:
             self._recover(number, now_ms)
             return
@@ -92,14 +92,14 @@ class NackTracker:
                 hole.first_ms = hole.first_ms if hole.requests else now_ms
                 hole.last_ms = now_ms
                 hole.requests += 1
-                wanted.append(number % WRAP)
+                wanted.append(number & 0xFFFF)
         self.requested += len(wanted)
         return wanted
 
     def forget_before(self, sequence: int) -> None:
         """Ask no more for packets before `sequence`: a later keyframe was taken, or nobody waits for them."""
         if self._highest is not None:
-            self._forget(self._unwrap(sequence))
+            self._forget(unwrap(sequence, self._highest, 16))
 
     def give_up(self) -> None:
         """Ask no more for anything that is missing now."""
@@ -128,10 +128,6 @@ class NackTracker:
             self.rtt_ms = max(self.rtt_ms, sample_ms) if not self._rtt_known else self.rtt_ms
             if sample_ms / hole.requests > self.rtt_ms:
                 self.rtt_ms += (sample_ms - self.rtt_ms) / 8.0
-
-    def _unwrap(self, sequence: int) -> int:
-        assert self._highest is not None
-        return self._highest + (sequence - self._highest + WRAP // 2) % WRAP - WRAP // 2
 
     def _forget(self, before: int) -> None:
         for number in [n for n in self._holes if n < before]:

@@ -7,7 +7,8 @@ no time: constant network delay is in it, queueing is not. RFC 3550 (6.4.1) for 
 from collections import deque
 from statistics import median
 
-WRAP = 1 << 32
+from realtime.serial import unwrap
+
 WINDOW_MS = 2_000.0
 BUCKET_MS = 100.0
 BOOTSTRAP_MS = 500.0
@@ -71,7 +72,7 @@ class RtpClock:
         """Return `rtp_timestamp` without its 32-bit wrap, nearest to the newest timestamp seen."""
         if self._highest is None:
             return rtp_timestamp
-        return self._highest + (rtp_timestamp - self._highest + WRAP // 2) % WRAP - WRAP // 2
+        return unwrap(rtp_timestamp, self._highest, 32)
 
     def rtp_ms(self, rtp_timestamp: int) -> float:
         """Return the stream's own time in ms (unwrapped timestamp over clock rate)."""

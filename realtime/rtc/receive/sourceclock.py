@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from realtime.media import AUDIO_RATE
+from realtime.serial import unwrap
 
-_WRAP = 1 << 32
 _NEAR = 30 * AUDIO_RATE
 """No packet waits anywhere near this long: what lies further from a stream's newest packet is another stream's."""
 
@@ -58,4 +58,4 @@ class SourceClock:
 
 
 def _distance(a: int, b: int) -> int:
-    return abs((a - b + _WRAP // 2) % _WRAP - _WRAP // 2)
+    return abs(unwrap(a, b, 32) - b)

@@ -5,8 +5,9 @@ is estimated from delay, is a ceiling. Round trips add what REMB says late: our 
 """
 
 import math
-from collections import deque
 from dataclasses import dataclass
+
+from realtime.windowed import WindowedMin
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class BitrateController:
         self._reported_ms: float | None = None
         self._lowered_ms = -math.inf
         self._queue_ms = 0.0
-        self._floors: deque[tuple[float, float]] = deque()
+        self._floor_rtt = WindowedMin(self._config.floor_ms)
 
     @property
     def target(self) -> int:
@@ -81,12 +82,7 @@ class BitrateController:
 
     def rtt(self, rtt_ms: float, now_ms: float) -> None:
         """Take in a round trip; what it is above the least of the last seconds waits in a queue, most likely ours."""
-        while self._floors and self._floors[-1][1] >= rtt_ms:
-            self._floors.pop()
-        self._floors.append((now_ms, rtt_ms))
-        while self._floors[0][0] < now_ms - self._config.floor_ms:
-            self._floors.popleft()
-        self._queue_ms = rtt_ms - self._floors[0][1]
+        self._queue_ms = rtt_ms - self._floor_rtt.add(rtt_ms, now_ms)
         if self._queue_ms > self._config.queue_rise_ms and now_ms - self._lowered_ms >= self._config.down_ms:
             self._lower(self._config.queue_factor, now_ms)
 
@@ -94,7 +90,7 @@ class BitrateController:
         """Aim at `bitrate` at once, whatever was reported before or is reported until `end_trial`."""
         self._limit = float(bitrate)
         self._remb = None  # it remembers the time before
-        self._floors.clear()
+        self._floor_rtt.clear()
         self._queue_ms = 0.0
         self._given, self._changed_ms = float(self.target), now_ms
 

@@ -6,9 +6,10 @@ So a link that stays narrow is never tried with video, and nobody sees it flap.
 """
 
 import math
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+
+from realtime.windowed import WindowedMin
 
 
 class UplinkState(Enum):
@@ -104,7 +105,7 @@ class UplinkWatch:
         self._open: dict[int, tuple[float, int]] = {}  # number -> (sent, pad)
         self._number = 0
         self._next_ping_ms = 0.0
-        self._floors: deque[tuple[float, float]] = deque()
+        self._floor_rtt = WindowedMin(self._config.floor_window_ms)
         self._raised = 0
         self._calm_since_ms: float | None = None
         self._not_before_ms = 0.0
@@ -117,7 +118,7 @@ class UplinkWatch:
     @property
     def floor_ms(self) -> float | None:
         """Return the least round trip of the last seconds, or None before the first pong."""
-        return min((rtt for _, rtt in self._floors), default=None)
+        return self._floor_rtt.least
 
     def tick(self, now_ms: float) -> list[Action]:
         """Let time pass; return what to do now."""
@@ -149,8 +150,7 @@ class UplinkWatch:
         rtt_ms = now_ms - sent_ms
         if pad:
             return self._judge_probe(rtt_ms, now_ms)
-        self._learn_floor(rtt_ms, now_ms)
-        above_ms = rtt_ms - (self.floor_ms or 0.0)
+        above_ms = rtt_ms - self._floor_rtt.add(rtt_ms, now_ms)
         self._raised = self._raised + 1 if above_ms > self._rise_limit() else 0
         if self.state in (UplinkState.SENDING, UplinkState.TRIAL):
             return [self._pause(now_ms, "round trip rose")] if self._raised >= 2 else []
@@ -258,11 +258,3 @@ class UplinkWatch:
 
     def _rise_limit(self) -> float:
         return self._config.trial_rise_ms if self.state is UplinkState.TRIAL else self._config.rise_ms
-
-    def _learn_floor(self, rtt_ms: float, now_ms: float) -> None:
-        # Kept as a rising sequence: the first is the least of the window.
-        while self._floors and self._floors[-1][1] >= rtt_ms:
-            self._floors.pop()
-        self._floors.append((now_ms, rtt_ms))
-        while self._floors[0][0] < now_ms - self._config.floor_window_ms:
-            self._floors.popleft()

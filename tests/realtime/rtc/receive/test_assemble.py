@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime.rtc.receive.assemble import WRAP, EncodedFrame, FrameAssembler, begins_keyframe
+from realtime.rtc.receive.assemble import EncodedFrame, FrameAssembler, begins_keyframe
+
+WRAP = 1 << 16
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime.rtc.receive.nack import WRAP, NackConfig, NackTracker
+from realtime.rtc.receive.nack import NackConfig, NackTracker
+
+WRAP = 1 << 16
 
 
 def tracker_with_hole(first: int = 100, lost: int = 1, newer: int = 3, **config: float) -> NackTracker:

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime.rtc.receive.rtpclock import SLEW_MS_PER_S, WRAP, RtpClock, StreamPair
+from realtime.rtc.receive.rtpclock import SLEW_MS_PER_S, RtpClock, StreamPair
+
+WRAP = 1 << 32
 
 
 def feed(
