@@ -8,11 +8,10 @@ from typing import Protocol
 
 from realtime.rtc.node.negotiate import NegotiationError
 from signaling.client import SignalingClient, SignalingError, backoff_s
-from signaling.messages import Answer, Candidate, Error, Offer, PeerLeft, Role
+from signaling.messages import PUBLISHING, Answer, Candidate, Error, Offer, PeerLeft, Role
 
 _LOG = logging.getLogger(__name__)
 
-PUBLISHING = frozenset({Role.CALLER, Role.PARTICIPANT})
 MAX_WAITING = 64
 TRIES = 6
 

@@ -1,7 +1,6 @@
 """A peer's side of signaling: connect, join, send, and iterate over typed messages."""
 
 import asyncio
-import logging
 import ssl
 from collections.abc import AsyncIterator
 from types import TracebackType
@@ -10,17 +9,17 @@ from typing import Self
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from signaling.errors import ErrorCode, Refused
+from signaling.frames import FRAME_LOG
 from signaling.messages import (
     CLOSE_RESUMED,
     MAX_MESSAGE_BYTES,
     CameraState,
     Error,
-    ErrorCode,
     Join,
     Joined,
     Leave,
     Message,
-    MessageError,
     PeerInfo,
     PeerJoined,
     PeerLeft,
@@ -29,11 +28,6 @@ from signaling.messages import (
     decode,
     encode,
 )
-
-# websockets writes whole frames at DEBUG, and the first frame holds a token: keep its own logger above that.
-_frame_log = logging.getLogger(f"{__name__}.websockets")
-_frame_log.setLevel(logging.INFO)
-
 
 _PASSING = {None, ErrorCode.SHUTTING_DOWN, ErrorCode.SERVER_FULL, ErrorCode.RATE_LIMITED, ErrorCode.TIMEOUT}
 
@@ -130,7 +124,7 @@ class SignalingClient:
 
         Raises:
             SignalingError: not connected, or the connection broke.
-            MessageError: a field breaks its limit.
+            Refused: a field breaks its limit.
         """
         if self._socket is None:
             raise SignalingError("not in a room: enter the client with `async with` first")
@@ -165,7 +159,7 @@ class SignalingClient:
             if error.rcvd is not None and error.rcvd.code == CLOSE_RESUMED:
                 raise SignalingError("this session joined again on another connection", lasting=True) from error
             raise SignalingError("the signaling connection broke: join again") from error
-        except MessageError as error:
+        except Refused as error:
             raise SignalingError(f"the server sent a message we cannot read: {error.detail}", error.code) from error
         if isinstance(message, PeerJoined):
             self.peers[message.peer.peer_id] = message.peer
@@ -177,7 +171,7 @@ class SignalingClient:
         try:
             async with asyncio.timeout(self._timeout_s):
                 self._socket = await connect(
-                    self._url, max_size=2 * MAX_MESSAGE_BYTES, close_timeout=2.0, logger=_frame_log, ssl=self._tls
+                    self._url, max_size=2 * MAX_MESSAGE_BYTES, close_timeout=2.0, logger=FRAME_LOG, ssl=self._tls
                 )
                 await self._enter_room(self._socket)
         except BaseException as error:
@@ -208,7 +202,7 @@ class SignalingClient:
         if isinstance(answer, Error):
             raise SignalingError(answer.detail, answer.code)
         if not isinstance(answer, Joined):
-            raise SignalingError(f'expected "joined", got "{answer.TYPE}"')
+            raise SignalingError(f'expected "joined", got "{answer.kind}"')
         self.peer_id = answer.peer_id
         self.peers = {peer.peer_id: peer for peer in answer.peers}
 

@@ -7,14 +7,15 @@ arguments, in seconds of one monotonic clock.
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
+from signaling.errors import ErrorCode, Refused
 from signaling.messages import (
     CameraFace,
     CameraMode,
     CameraState,
-    Error,
-    ErrorCode,
     Joined,
     Message,
     PeerInfo,
@@ -30,24 +31,6 @@ SEAT_S = 20.0
 MAX_KEPT = 16
 STATE_GAP_S = 0.1
 """A camera's states that follow each other faster are not passed on; the newest is told to who comes later."""
-
-
-def room_token(secret: str, room: str) -> str:
-    """Derive the token of `room` from the server's secret: hex HMAC-SHA256 (RFC 2104), so that no list is kept."""
-    return hmac.new(secret.encode(), f"lipline-room:{room}".encode(), hashlib.sha256).hexdigest()
-
-
-class RoomError(Exception):
-    """Tell why a request was refused, with its wire code."""
-
-    def __init__(self, code: ErrorCode, detail: str) -> None:
-        super().__init__(f"{code.value}: {detail}")
-        self.code = code
-        self.detail = detail
-
-    def message(self) -> Error:
-        """Return the error message for the peer that asked."""
-        return Error(self.code, self.detail)
 
 
 @dataclass
@@ -80,20 +63,15 @@ class _Room:
 class Rooms:
     """Keep the rooms of one server.
 
-    With a `secret`, a room's token is `room_token(secret, room)`. Without one the server is open: whoever enters an
-    empty room brings its token, everybody after must bring the same, and the token dies with the room.
+    The server is open: whoever enters an empty room brings its token, everybody after must bring the same, and the
+    token dies with the room.
     A room has at most one caller and one node. A lost peer's seat is kept for `seat_s` if it gave a session.
     Not thread-safe: call it from one event loop.
     """
 
-    def __init__(
-        self, *, secret: str | None = None, max_rooms: int = 1000, max_peers: int = 16, seat_s: float = SEAT_S
-    ) -> None:
-        if secret is not None and len(secret) < 8:
-            raise ValueError("the signaling secret must have at least 8 characters: choose a longer one")
+    def __init__(self, *, max_rooms: int = 1000, max_peers: int = 16, seat_s: float = SEAT_S) -> None:
         if max_rooms < 1 or max_peers < 2:
             raise ValueError("a server needs max_rooms >= 1 and max_peers >= 2")
-        self._secret = secret
         self._max_rooms = max_rooms
         self._max_peers = max_peers
         self._seat_s = seat_s
@@ -125,23 +103,24 @@ class Rooms:
         connection is lost or not; nobody else hears of it, and what was sent to it meanwhile follows `joined`.
 
         Raises:
-            RoomError: bad-token, room-full, server-full or role-taken.
+            Refused: bad-token, room-full, server-full or role-taken.
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         existing = self._rooms.get(room)
-        self._check_token(room, digest, existing)
+        if existing is not None and not hmac.compare_digest(digest, existing.token_digest):
+            raise Refused(ErrorCode.BAD_TOKEN, "the token does not open this room")
         # Only a digest is kept: a session opens a seat as a token opens a room.
         key = hashlib.sha256(session.encode("utf-8", "surrogatepass")).digest() if session else None
         seat = _seat_of(existing, key)
         if existing is not None and seat is not None:
             return self._resume(existing, seat)
         if existing is None and len(self._rooms) >= self._max_rooms:
-            raise RoomError(ErrorCode.SERVER_FULL, f"this server keeps at most {self._max_rooms} rooms")
+            raise Refused(ErrorCode.SERVER_FULL, f"this server keeps at most {self._max_rooms} rooms")
         if existing is not None:
             if len(existing.seats) >= self._max_peers:
-                raise RoomError(ErrorCode.ROOM_FULL, f"a room holds at most {self._max_peers} peers")
+                raise Refused(ErrorCode.ROOM_FULL, f"a room holds at most {self._max_peers} peers")
             if role in SINGLE_ROLES and any(s.peer.role is role for s in existing.seats.values()):
-                raise RoomError(ErrorCode.ROLE_TAKEN, f"the room already has a {role.value}")
+                raise Refused(ErrorCode.ROLE_TAKEN, f"the room already has a {role.value}")
         entered = self._rooms.setdefault(room, _Room(digest))
         peer = PeerInfo(secrets.token_urlsafe(9), role, name)
         others = tuple(s.peer for s in entered.seats.values())
@@ -188,22 +167,22 @@ class Rooms:
         for now.
 
         Raises:
-            RoomError: not-joined, or no-such-peer (also when too much waits for that peer).
+            Refused: not-joined, or no-such-peer (also when too much waits for that peer).
         """
         name = self._room_of.get(sender_id)
         if name is None:
-            raise RoomError(ErrorCode.NOT_JOINED, 'send "join" first')
+            raise Refused(ErrorCode.NOT_JOINED, 'send "join" first')
         seat = self._rooms[name].seats.get(message.to)
         if message.to == sender_id or seat is None:
-            raise RoomError(ErrorCode.NO_SUCH_PEER, 'field "to" names nobody else in this room')
+            raise Refused(ErrorCode.NO_SUCH_PEER, 'field "to" names nobody else in this room')
         wish = isinstance(message, CameraMode | CameraFace)
         if wish and seat.peer.role is not Role.CAMERA:
-            raise RoomError(ErrorCode.NO_SUCH_PEER, 'field "to" names no camera in this room')
+            raise Refused(ErrorCode.NO_SUCH_PEER, 'field "to" names no camera in this room')
         addressed = replace(message, to="", sender=sender_id)
         if seat.away_until_s is None:
             return [(message.to, addressed)]
         if wish or len(seat.kept) >= MAX_KEPT:
-            raise RoomError(ErrorCode.NO_SUCH_PEER, 'the peer in field "to" has lost its connection')
+            raise Refused(ErrorCode.NO_SUCH_PEER, 'the peer in field "to" has lost its connection')
         seat.kept.append(addressed)
         return []
 
@@ -211,15 +190,15 @@ class Rooms:
         """Tell the others in the room what a camera shows, at most every `STATE_GAP_S`; who comes later hears it, too.
 
         Raises:
-            RoomError: not-joined, or bad-message from a peer that is no camera.
+            Refused: not-joined, or bad-message from a peer that is no camera.
         """
         name = self._room_of.get(sender_id)
         if name is None:
-            raise RoomError(ErrorCode.NOT_JOINED, 'send "join" first')
+            raise Refused(ErrorCode.NOT_JOINED, 'send "join" first')
         room = self._rooms[name]
         seat = room.seats[sender_id]
         if seat.peer.role is not Role.CAMERA:
-            raise RoomError(ErrorCode.BAD_MESSAGE, f'"{state.TYPE}" is sent by cameras only')
+            raise Refused(ErrorCode.BAD_MESSAGE, f'"{state.kind}" is sent by cameras only')
         seat.camera = replace(state, sender=sender_id)
         if now_s - seat.told_s < STATE_GAP_S:
             return []
@@ -234,16 +213,6 @@ class Rooms:
         others = tuple(s.peer for s in room.seats.values() if s is not seat)
         told = (Joined(peer_id, others), *room.cameras(peer_id), *waiting)
         return seat.peer, [(peer_id, message) for message in told]
-
-    def _check_token(self, room: str, digest: bytes, existing: _Room | None) -> None:
-        if self._secret is not None:
-            expected = hashlib.sha256(room_token(self._secret, room).encode()).digest()
-        elif existing is not None:
-            expected = existing.token_digest
-        else:
-            return
-        if not hmac.compare_digest(digest, expected):
-            raise RoomError(ErrorCode.BAD_TOKEN, "the token does not open this room")
 
 
 def _seat_of(room: _Room | None, session: bytes | None) -> _Seat | None:

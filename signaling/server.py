@@ -8,7 +8,7 @@ import http
 import logging
 import ssl
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +16,8 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from signaling.errors import ErrorCode, Refused
+from signaling.frames import FRAME_LOG
 from signaling.messages import (
     CLOSE_RESUMED,
     MAX_MESSAGE_BYTES,
@@ -25,25 +27,21 @@ from signaling.messages import (
     CameraState,
     Candidate,
     Error,
-    ErrorCode,
     Join,
     Leave,
     Message,
-    MessageError,
     Offer,
     decode,
     encode,
 )
 from signaling.pages import Pages, answer_http, text
-from signaling.rooms import Delivery, RoomError, Rooms
+from signaling.rooms import Delivery, Rooms
 
 log = logging.getLogger(__name__)
-# websockets writes whole frames at DEBUG, and the first frame holds a token: keep its own logger above that.
-_frame_log = logging.getLogger(f"{__name__}.websockets")
-_frame_log.setLevel(logging.INFO)
 
 OUTBOX_MESSAGES = 128
 MAX_BAD_MESSAGES = 20
+FLUSH_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +55,63 @@ class ServerLimits:
     max_connections: int = 4096
 
 
-@dataclass(eq=False)  # hashed by identity
 class _Connection:
-    socket: ServerConnection
-    outbox: asyncio.Queue[Message] = field(default_factory=lambda: asyncio.Queue(OUTBOX_MESSAGES))
-    peer_id: str | None = None
-    for_good: bool = False
-    bad: int = 0
-    allowance: float = 0.0
-    refilled: float = field(default_factory=time.monotonic)
+    """One peer's websocket: what it may send, and what waits to be sent to it."""
+
+    def __init__(self, socket: ServerConnection, limits: ServerLimits) -> None:
+        self.peer_id: str | None = None
+        self.for_good = False
+        """Whether the peer's seat goes with the connection."""
+        self.bad_messages = 0
+        self._socket = socket
+        self._limits = limits
+        self._outbox: asyncio.Queue[Message] = asyncio.Queue(OUTBOX_MESSAGES)
+        self._allowance = float(limits.burst)
+        self._refilled_s = time.monotonic()
+
+    def post(self, message: Message) -> None:
+        """Queue a message; a peer that reads none is cut off."""
+        try:
+            self._outbox.put_nowait(message)
+        except asyncio.QueueFull:
+            # A peer that does not read cannot be helped by dropping SDP: cut it, it may come back.
+            self._socket.transport.abort()
+
+    def spend(self) -> bool:
+        """Take one message out of the allowance, which fills at a steady rate; return whether there was one."""
+        now_s = time.monotonic()
+        earned = (now_s - self._refilled_s) * self._limits.messages_per_s
+        self._allowance = min(float(self._limits.burst), self._allowance + earned) - 1.0
+        self._refilled_s = now_s
+        return self._allowance >= 0.0
+
+    async def receive(self, timeout_s: float | None) -> str | bytes:
+        """Wait for a frame; raises TimeoutError, or ConnectionClosed."""
+        async with asyncio.timeout(timeout_s):
+            return await self._socket.recv()
+
+    async def write(self) -> None:
+        """Send what is posted, for ever: the connection's one writer, which its owner cancels."""
+        while True:
+            message = await self._outbox.get()
+            try:
+                await self._socket.send(encode(message))
+            except ConnectionClosed:
+                pass
+            finally:
+                self._outbox.task_done()
+
+    async def flush(self) -> None:
+        """Wait until all that was posted is sent (usually the error that explains a close), for at most a second."""
+        try:
+            async with asyncio.timeout(FLUSH_S):
+                await self._outbox.join()
+        except TimeoutError:
+            log.info("a peer took no messages while it was closed")
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the websocket with a code of RFC 6455."""
+        await self._socket.close(code, reason)
 
 
 class SignalingServer:
@@ -122,7 +168,7 @@ class SignalingServer:
             ping_interval=self._limits.ping_s,
             ping_timeout=2 * self._limits.ping_s,
             close_timeout=2.0,
-            logger=_frame_log,
+            logger=FRAME_LOG,
             ssl=self._tls,
         )
         log.info("signaling listens on port %d", self.port)
@@ -138,8 +184,9 @@ class SignalingServer:
         if self._server is None:
             return
         for connection in list(self._connections):
-            self._post(connection, Error(ErrorCode.SHUTTING_DOWN, "the signaling server stops"))
-        await asyncio.sleep(0)  # lets the writers flush the farewell
+            connection.post(Error(ErrorCode.SHUTTING_DOWN, "the signaling server stops"))
+        # websockets closes a connection at once: the farewell is sent before.
+        await asyncio.gather(*(connection.flush() for connection in list(self._connections)))
         self._server.close(code=1001, reason="server stops")
         await self._server.wait_closed()
         await asyncio.gather(*self._closing, return_exceptions=True)
@@ -162,9 +209,9 @@ class SignalingServer:
         }
 
     async def _handle(self, socket: ServerConnection) -> None:
-        connection = _Connection(socket, allowance=float(self._limits.burst))
+        connection = _Connection(socket, self._limits)
         self._connections.add(connection)
-        writer = asyncio.create_task(self._write(connection))
+        writer = asyncio.create_task(connection.write())
         try:
             await self._read(connection)
         except ConnectionClosed:
@@ -172,7 +219,10 @@ class SignalingServer:
         finally:
             self._connections.discard(connection)
             self._vacate(connection)
-            await self._finish(connection, writer)
+            if not writer.done():
+                await connection.flush()
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
 
     def _vacate(self, connection: _Connection) -> None:
         peer_id = connection.peer_id
@@ -199,50 +249,26 @@ class SignalingServer:
         self._deliver(self._rooms.expire(time.monotonic()))
         self._watch_seats()
 
-    async def _finish(self, connection: _Connection, writer: asyncio.Task[None]) -> None:
-        # What is already queued (usually the error that explains the close) is sent first, for at most a second.
-        if not writer.done():
-            try:
-                async with asyncio.timeout(1.0):
-                    await connection.outbox.join()
-            except TimeoutError:
-                log.info("a peer took no messages while it was closed")
-        writer.cancel()
-        await asyncio.gather(writer, return_exceptions=True)
-
-    async def _write(self, connection: _Connection) -> None:
-        while True:
-            message = await connection.outbox.get()
-            try:
-                await connection.socket.send(encode(message))
-            except ConnectionClosed:
-                pass
-            finally:
-                connection.outbox.task_done()
-
     async def _read(self, connection: _Connection) -> None:
         deadline = time.monotonic() + self._limits.join_timeout_s
         while True:
             timeout = None if connection.peer_id else max(0.0, deadline - time.monotonic())
             try:
-                async with asyncio.timeout(timeout):
-                    frame = await connection.socket.recv()
+                frame = await connection.receive(timeout)
             except TimeoutError:
-                self._post(connection, Error(ErrorCode.TIMEOUT, f'no "join" in {self._limits.join_timeout_s:g} s'))
+                connection.post(Error(ErrorCode.TIMEOUT, f'no "join" in {self._limits.join_timeout_s:g} s'))
                 return
-            if not self._spend(connection):
+            if not connection.spend():
                 connection.for_good = True
-                self._post(connection, Error(ErrorCode.RATE_LIMITED, "too many messages: slow down"))
+                connection.post(Error(ErrorCode.RATE_LIMITED, "too many messages: slow down"))
                 return
             try:
                 if not self._dispatch(connection, decode(frame)):
                     return
-            except (MessageError, RoomError) as error:
-                connection.bad += 1
-                self._post(connection, Error(error.code, error.detail))
-                if connection.bad >= MAX_BAD_MESSAGES or (
-                    isinstance(error, RoomError) and error.code is ErrorCode.BAD_TOKEN
-                ):
+            except Refused as error:
+                connection.bad_messages += 1
+                connection.post(Error(error.code, error.detail))
+                if connection.bad_messages >= MAX_BAD_MESSAGES or error.code is ErrorCode.BAD_TOKEN:
                     connection.for_good = True
                     return  # a wrong token costs a new connection, which slows guessing
 
@@ -250,7 +276,7 @@ class SignalingServer:
         match message:
             case Join():
                 if connection.peer_id is not None:
-                    raise RoomError(ErrorCode.ALREADY_JOINED, "this connection is in a room: open another one")
+                    raise Refused(ErrorCode.ALREADY_JOINED, "this connection is in a room: open another one")
                 self._join(connection, message)
             case Offer() | Answer() | Candidate() | CameraMode() | CameraFace():
                 self._deliver(self._rooms.relay(connection.peer_id or "", message))
@@ -260,7 +286,7 @@ class SignalingServer:
                 connection.for_good = True
                 return False
             case _:
-                raise MessageError(ErrorCode.BAD_MESSAGE, f'"{message.TYPE}" is sent by the server only')
+                raise Refused(ErrorCode.BAD_MESSAGE, f'"{message.kind}" is sent by the server only')
         return True
 
     def _join(self, connection: _Connection, message: Join) -> None:
@@ -270,7 +296,7 @@ class SignalingServer:
         before = self._by_peer.get(peer.peer_id)
         if before is not None:
             # The same session came in anew while its old connection still seemed to live.
-            task = asyncio.create_task(before.socket.close(CLOSE_RESUMED, "joined again on another connection"))
+            task = asyncio.create_task(before.close(CLOSE_RESUMED, "joined again on another connection"))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
         connection.peer_id = peer.peer_id
@@ -283,18 +309,4 @@ class SignalingServer:
         for peer_id, message in deliveries:
             connection = self._by_peer.get(peer_id)
             if connection is not None:
-                self._post(connection, message)
-
-    def _post(self, connection: _Connection, message: Message) -> None:
-        try:
-            connection.outbox.put_nowait(message)
-        except asyncio.QueueFull:
-            # A peer that does not read cannot be helped by dropping SDP: cut it, it may come back.
-            connection.socket.transport.abort()
-
-    def _spend(self, connection: _Connection) -> bool:
-        now = time.monotonic()
-        earned = (now - connection.refilled) * self._limits.messages_per_s
-        connection.allowance = min(float(self._limits.burst), connection.allowance + earned) - 1.0
-        connection.refilled = now
-        return connection.allowance >= 0.0
+                connection.post(message)

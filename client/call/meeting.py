@@ -10,11 +10,11 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from client.errors import UsageError
 from signaling.client import SignalingClient, SignalingError, backoff_s
-from signaling.messages import Answer, Error, Message, MessageError, Offer, PeerLeft, Role
+from signaling.errors import Refused
+from signaling.messages import PUBLISHING, Answer, Error, Message, Offer, PeerLeft, Role
 
 ANSWER_S = 15.0
 GIVE_UP_S = 60.0
-PUBLISHING = (Role.CALLER, Role.PARTICIPANT)
 
 Say = Callable[[str], None]
 
@@ -73,7 +73,7 @@ class Meeting:
             raise UsageError(
                 f"no lipline node answered within {ANSWER_S:g} s: start one with `lipline serve`"
             ) from error
-        except (SignalingError, MessageError) as error:
+        except (SignalingError, Refused) as error:
             raise UsageError(str(error)) from error
         finally:
             waiting.cancel()

@@ -72,7 +72,7 @@ async def _serve(options: argparse.Namespace) -> None:
     from client.serve.pages import page
     from models.errors import ModelError
     from signaling.client import SignalingError
-    from signaling.messages import MessageError
+    from signaling.errors import Refused
 
     def make() -> ClosableNode:
         return plain_node() if options.no_filter else filter_node(options.model, options.provider, options.models)
@@ -94,7 +94,7 @@ async def _serve(options: argparse.Namespace) -> None:
                 agent.result()
     except ModelError as error:
         raise UsageError(str(error)) from error
-    except (SignalingError, MessageError) as error:
+    except (SignalingError, Refused) as error:
         raise UsageError(f"the node lost its own room: {error}") from error
     except OSError as error:
         reason = error.strerror or error

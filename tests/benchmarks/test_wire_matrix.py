@@ -209,7 +209,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> type[FakeBench]:
     class Fresh(FakeBench):
         measured: list[str] = []
 
-    monkeypatch.setattr(matrix, "Bench", Fresh)
+    monkeypatch.setattr(matrix, "CellBench", Fresh)
     monkeypatch.setattr(matrix, "machine", lambda given: {"command": " ".join(given)})
     return Fresh
 

@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from signaling.client import SignalingClient
+from signaling.errors import Refused
 from signaling.messages import (
     MAX_MESSAGE_BYTES,
     Answer,
@@ -23,13 +24,12 @@ from signaling.messages import (
     Error,
     Join,
     Leave,
-    MessageError,
     Offer,
     Role,
     decode,
     encode,
 )
-from signaling.rooms import MAX_KEPT, RoomError, Rooms
+from signaling.rooms import MAX_KEPT, Rooms
 from signaling.server import ServerLimits, SignalingServer
 
 GOOD = [
@@ -100,7 +100,7 @@ FRAMES = st.one_of(
 def test_any_frame_is_read_or_refused(frame: str | bytes) -> None:
     try:
         message = decode(frame)
-    except MessageError as error:
+    except Refused as error:
         assert error.code and len(error.detail) < 512
     else:
         assert len(encode(message)) <= MAX_MESSAGE_BYTES and decode(encode(message)) == message
@@ -125,7 +125,7 @@ def test_rooms_keep_their_limits_and_forget_everybody(steps: list[tuple[Any, ...
         peer = ids[index % len(ids)]
         other = ids[(index * 7 + 1) % len(ids)]
         heard: list[tuple[str, Any]] = []
-        with contextlib.suppress(RoomError):
+        with contextlib.suppress(Refused):
             if what == "join":
                 info, heard = rooms.join(room, token, role, "x", session=session)
                 ids.append(info.peer_id)

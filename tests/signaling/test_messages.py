@@ -4,16 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from signaling.errors import ErrorCode, Refused
 from signaling.messages import (
     MAX_MESSAGE_BYTES,
     Answer,
     Candidate,
     Error,
-    ErrorCode,
     Join,
     Joined,
     Leave,
-    MessageError,
     Offer,
     PeerInfo,
     PeerJoined,
@@ -49,7 +48,7 @@ def test_every_message_survives_the_wire(message: object) -> None:
 
 
 def code_of(text: str | bytes) -> ErrorCode:
-    with pytest.raises(MessageError) as caught:
+    with pytest.raises(Refused) as caught:
         decode(text)
     return caught.value.code
 
@@ -98,16 +97,16 @@ def test_unknown_fields_are_ignored() -> None:
 
 
 def test_encode_refuses_what_decode_would_refuse() -> None:
-    with pytest.raises(MessageError):
+    with pytest.raises(Refused):
         encode(Join("no spaces allowed", "t"))
-    with pytest.raises(MessageError):
+    with pytest.raises(Refused):
         encode(Offer("x" * MAX_MESSAGE_BYTES, to="b"))
 
 
 def test_a_token_shows_up_neither_in_repr_nor_in_an_error() -> None:
     assert "hunter2" not in repr(Join("r", "hunter2"))
     assert "hunter2" not in repr(Join("r", "t", session="hunter2-hunter2-hunter2"))
-    with pytest.raises(MessageError) as caught:
+    with pytest.raises(Refused) as caught:
         decode(json.dumps({"v": 1, "type": "join", "room": "r", "token": "hunter2" * 99}))
     assert "hunter2" not in str(caught.value)
 
@@ -152,7 +151,7 @@ def test_any_text_is_read_or_refused_with_a_code(text: str) -> None:
 def test_any_fields_give_a_message_or_a_code(kind: str, payload: dict[str, object]) -> None:
     try:
         message = decode(json.dumps({**payload, "v": 1, "type": kind}))
-    except MessageError as error:
+    except Refused as error:
         assert isinstance(error.code, ErrorCode)
     else:
         assert decode(encode(message)) == message

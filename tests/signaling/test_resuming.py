@@ -8,7 +8,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from signaling.client import SignalingClient, SignalingError, backoff_s
-from signaling.messages import CLOSE_RESUMED, Answer, ErrorCode, Joined, Offer, PeerJoined, PeerLeft, Role, decode
+from signaling.errors import ErrorCode
+from signaling.messages import CLOSE_RESUMED, Answer, Joined, Offer, PeerJoined, PeerLeft, Role, decode
 from signaling.rooms import Rooms
 from signaling.server import ServerLimits, SignalingServer
 

@@ -10,12 +10,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from signaling.client import SignalingClient, SignalingError
+from signaling.errors import ErrorCode
 from signaling.messages import (
     MAX_MESSAGE_BYTES,
     Answer,
     Candidate,
     Error,
-    ErrorCode,
     Joined,
     Offer,
     PeerJoined,

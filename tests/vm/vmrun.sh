@@ -81,10 +81,12 @@ prepare() {
 
 # apt with a list of its own, so that this machine's is left as it is.
 apt_of_release() {  # RELEASE COMMAND...
-  local lists=$VM/apt-$1
+  local lists=$VM/apt-$1 mirror
   mkdir -p "$lists/lists/partial" "$lists/cache/archives/partial"
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $1 main" \
-    > "$lists/sources.list"
+  # The mirror is the one that this machine is set up with, whichever that is.
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(COMPONENT)' 'Created-By: Packages' | sed -n 's/ main$//p' | head -1)
+  [ -n "$mirror" ] || { echo "apt is set up with no Debian archive (component main) to take $1 from" >&2; return 1; }
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" > "$lists/sources.list"
   apt-get -q -o Dir::Etc::sourcelist="$lists/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$lists/lists" \
     -o Dir::Cache="$lists/cache" -o Acquire::Languages=none -t "$1" "${@:2}"
 }
