@@ -5,6 +5,7 @@ Packets are taken as they come: no playout buffer and no clock of lipline's lies
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.avskew.film import brightness
 from realtime.clock import Clock
-from realtime.rtc.aiortc import MediaPacket, SenderReport, Undo, take_packets, tap_sender_reports
+from realtime.rtc.aiortc import MediaPacket, SenderReport, take_packets, tap_sender_reports
 from realtime.rtc.receive.assemble import FrameAssembler
 from realtime.rtc.receive.videodecode import VideoDecoder
 from realtime.rtc.send.opus import OpusDecoder
@@ -44,7 +45,7 @@ class SkewViewer:
         self._assembler = FrameAssembler()
         self._opus = OpusDecoder()
         self._decoder = VideoDecoder(on_image=self._see, on_error=lambda: None)
-        self._undo: list[Undo] = []
+        self._taps = ExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self.notes = Notes()
         pc.addTransceiver("audio", direction="recvonly")
@@ -53,9 +54,7 @@ class SkewViewer:
 
     async def close(self) -> None:
         """Stop receiving; the connection stays open. Idempotent."""
-        for undo in reversed(self._undo):
-            undo()
-        self._undo.clear()
+        self._taps.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -70,7 +69,8 @@ class SkewViewer:
         def reported(report: SenderReport) -> None:
             self.notes.reports[kind].append((report.arrival_ms, report.ntp_ms, report.rtp_timestamp))
 
-        self._undo += [tap_sender_reports(receiver, reported, self._clock), take_packets(receiver, on_packet)]
+        self._taps.callback(tap_sender_reports(receiver, reported, self._clock))
+        self._taps.callback(take_packets(receiver, on_packet))
 
     def _hear(self, packet: MediaPacket) -> bool:
         arrival_ms = self._clock.now_ms()

@@ -1,6 +1,7 @@
 """Private access to the clocks that aiortc's senders report. Import it through `realtime.rtc.aiortc` only."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import Any
 
 from aiortc import RTCRtpSender
@@ -28,16 +29,10 @@ def report_media_time(sender: RTCRtpSender, unix_ms: Callable[[int], float | Non
     `unix_ms(timestamp)` says that of a timestamp as the track gave it, in ms since 1970; None leaves a report as it is.
     """
     stamps = _Stamps(sender, unix_ms)
-    undo = [
-        wrap(sender, "_next_encoded_frame", stamps.next_encoded_frame),
-        wrap(sender, "_send_rtcp", stamps.send_rtcp),
-    ]
-
-    def take_off() -> None:
-        for each in reversed(undo):
-            each()
-
-    return take_off
+    taps = ExitStack()
+    taps.callback(wrap(sender, "_next_encoded_frame", stamps.next_encoded_frame))
+    taps.callback(wrap(sender, "_send_rtcp", stamps.send_rtcp))
+    return taps.close
 
 
 class _Stamps:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,11 +136,10 @@ class EncoderRate:
         self._sent_ms = -math.inf
         self.bitrate = bounds.initial
         self.frames_thinned = 0
-        self._undo = [
-            tap_sender_feedback(sender, self._feedback),
-            wrap(sender, "_next_encoded_frame", self._next_encoded_frame),
-            wrap(sender, "_retransmit", self._retransmit),
-        ]
+        self._taps = ExitStack()
+        self._taps.callback(tap_sender_feedback(sender, self._feedback))
+        self._taps.callback(wrap(sender, "_next_encoded_frame", self._next_encoded_frame))
+        self._taps.callback(wrap(sender, "_retransmit", self._retransmit))
 
     @property
     def paused(self) -> bool:
@@ -182,9 +182,8 @@ class EncoderRate:
         self._sender._send_keyframe()
 
     def close(self) -> None:
-        """Take the wrappers off."""
-        for undo in reversed(self._undo):
-            undo()
+        """Give the sender back to aiortc as it was. Idempotent."""
+        self._taps.close()
 
     def _feedback(self, feedback: SenderFeedback) -> None:
         if self._paused:

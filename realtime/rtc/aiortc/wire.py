@@ -3,6 +3,7 @@
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 from aiortc import RTCDataChannel, RTCPeerConnection
@@ -35,19 +36,14 @@ def intercept_send(pc: RTCPeerConnection, hook: SendHook) -> Undo:
     transports = {id(t): t for t in _ice_transports(pc)}.values()
     if not transports:
         raise RuntimeError("the peer connection has no transport yet: set both descriptions first")
-    undos = []
+
+    async def wrapper(original: Forward, data: bytes) -> None:
+        hook(data, original)
+
+    taps = ExitStack()
     for transport in transports:
-
-        async def wrapper(original: Forward, data: bytes) -> None:
-            hook(data, original)
-
-        undos.append(wrap(transport, "_send", wrapper))
-
-    def undo() -> None:
-        for one in undos:
-            one()
-
-    return undo
+        taps.callback(wrap(transport, "_send", wrapper))
+    return taps.close
 
 
 def _ice_transports(pc: RTCPeerConnection) -> list[Any]:
@@ -81,26 +77,22 @@ def intercept_receive(pc: RTCPeerConnection, hook: ReceiveHook) -> Undo:
     transports = {id(t): t for t in (x.receiver.transport for x in pc.getTransceivers())}.values()
     if not transports:
         raise RuntimeError("the peer connection has no transport yet: set both descriptions first")
-    undos = []
+
+    async def rtp(original: Callable[..., Awaitable[None]], data: bytes, **_: Any) -> None:
+        async def forward(late: bytes) -> None:
+            # The time of arrival is what REMB is estimated from: it must be that of the delivery.
+            await original(late, arrival_time_ms=aiortc_clock.current_ms())
+
+        await hook(data, forward)
+
+    async def rtcp(original: Forward, data: bytes) -> None:
+        await hook(data, original)
+
+    taps = ExitStack()
     for transport in transports:
-
-        async def rtp(original: Callable[..., Awaitable[None]], data: bytes, **_: Any) -> None:
-            async def forward(late: bytes) -> None:
-                # The time of arrival is what REMB is estimated from: it must be that of the delivery.
-                await original(late, arrival_time_ms=aiortc_clock.current_ms())
-
-            await hook(data, forward)
-
-        async def rtcp(original: Forward, data: bytes) -> None:
-            await hook(data, original)
-
-        undos += [wrap(transport, "_handle_rtp_data", rtp), wrap(transport, "_handle_rtcp_data", rtcp)]
-
-    def undo() -> None:
-        for one in undos:
-            one()
-
-    return undo
+        taps.callback(wrap(transport, "_handle_rtp_data", rtp))
+        taps.callback(wrap(transport, "_handle_rtcp_data", rtcp))
+    return taps.close
 
 
 # --- Datagrams that wait in the kernel -------------------------------------------------------------------------------
@@ -120,13 +112,10 @@ def read_at_once(pc: RTCPeerConnection) -> Undo:
     Returns a function that takes it off; the end of a socket does so too.
     """
     protocols = {id(p): p for transport in _ice_transports(pc) for p in transport._connection._protocols}.values()
-    undos = [_read_more(protocol) for protocol in protocols]
-
-    def undo() -> None:
-        for one in undos:
-            one()
-
-    return undo
+    taps = ExitStack()
+    for protocol in protocols:
+        taps.callback(_read_more(protocol))
+    return taps.close
 
 
 def _read_more(protocol: Any) -> Undo:
@@ -173,10 +162,7 @@ def survive_dead_path(channel: RTCDataChannel) -> Undo:
         with contextlib.suppress(ConnectionError):
             await original()
 
-    undos = [wrap(channel.transport, name, wrapper) for name in ("_data_channel_flush", "_transmit")]
-
-    def undo() -> None:
-        for one in undos:
-            one()
-
-    return undo
+    taps = ExitStack()
+    for name in ("_data_channel_flush", "_transmit"):
+        taps.callback(wrap(channel.transport, name, wrapper))
+    return taps.close

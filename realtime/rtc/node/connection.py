@@ -1,11 +1,12 @@
 """One connection of a publisher: its media go to its call, and its data channel speaks for both sides."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from realtime.clock import Clock
-from realtime.rtc.aiortc import Undo, read_at_once
+from realtime.rtc.aiortc import read_at_once
 from realtime.rtc.badlink.transport import ImpairedReceive
 from realtime.rtc.control import ControlChannel
 from realtime.rtc.node.goodbye import tap_goodbye
@@ -25,7 +26,7 @@ class Connection:
         self._clock = clock
         self._limit: ImpairedReceive | None = None
         self._closed = False
-        self._undo: list[Undo] = []
+        self._taps = ExitStack()
         self.pc = RTCPeerConnection(rtc)
         self.streams = ReceivedStreams(
             self.pc, clock, on_audio_packet=self._audio_packet, on_video_frame=path.video_frame
@@ -43,7 +44,7 @@ class Connection:
 
     def begin(self) -> None:
         """Read all that comes; call it when the connection was answered."""
-        self._undo.append(read_at_once(self.pc))
+        self._taps.callback(read_at_once(self.pc))
 
     def _video_flows(self, flows: bool) -> None:
         # A page pings while its video rests and then no more: it does not know when its link grows narrow.
@@ -67,8 +68,7 @@ class Connection:
     async def close(self) -> None:
         """End the connection and what belongs to it."""
         self._closed = True
-        for undo in self._undo:
-            undo()
+        self._taps.close()
         await self.streams.close()
         if self._limit is not None:
             await self._limit.close()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 
@@ -34,13 +35,13 @@ class View:
     ) -> None:
         self.of = of
         self.pc = RTCPeerConnection(rtc)
-        self.control: EncoderRate | None = None
         self._bitrates = video_bitrates
         self._clock = clock
         self._ntp = MediaNtp()
         self._audio = BlockAudioTrack(clock, zero_ms=0.0, bitrate=audio_bitrate)
         self._video = EngineVideoTrack(zero_ms=0.0)
         self._channel = ControlChannel.attach(self.pc)
+        self._taps = ExitStack()
 
         def changed() -> None:
             if self.pc.connectionState in ("failed", "closed"):
@@ -58,15 +59,16 @@ class View:
         def add_tracks() -> None:
             self._report(self.pc.addTrack(self._audio), self._audio.media_ms)
             video = self.pc.addTrack(self._video)
-            self.control = EncoderRate(video, BitrateBounds(*self._bitrates))
+            self._taps.callback(EncoderRate(video, BitrateBounds(*self._bitrates)).close)
             self._report(video, self._video.media_ms)
 
         return await answer(self.pc, offer_sdp, add_tracks)
 
     def _report(self, sender: RTCRtpSender, media_ms: Callable[[int], float]) -> None:
-        report_media_time(
-            sender, lambda pts: self._ntp.unix_ms(media_ms(pts), self._clock.now_ms(), time.time() * 1000.0)
-        )
+        def unix_ms(pts: int) -> float | None:
+            return self._ntp.unix_ms(media_ms(pts), self._clock.now_ms(), time.time() * 1000.0)
+
+        self._taps.callback(report_media_time(sender, unix_ms))
 
     def put_block(self, block: AudioBlock) -> None:
         """Send 20 ms of sound."""
@@ -85,4 +87,5 @@ class View:
         """End the connection. Idempotent."""
         self._audio.stop()
         self._video.stop()
+        self._taps.close()
         await self.pc.close()

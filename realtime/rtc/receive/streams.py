@@ -6,6 +6,7 @@ untouched, video is assembled and decoded here. The remote tracks are read only 
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,6 @@ from realtime.media import VideoFrame
 from realtime.rtc.aiortc import (
     MediaPacket,
     SenderReport,
-    Undo,
     VideoFeedback,
     lift_remb,
     take_packets,
@@ -87,7 +87,7 @@ class ReceivedStreams:
         self._arrival_ms = 0.0
         self._ssrc: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._undo: list[Undo] = []
+        self._taps = ExitStack()
         self._closed = False
         self.pair = StreamPair()
         self.counters = ReceiveCounters()
@@ -108,9 +108,7 @@ class ReceivedStreams:
     async def close(self) -> None:
         """Stop receiving: taps off, decoder ended, pumps awaited. Does not close the connection. Idempotent."""
         self._closed = True
-        for undo in reversed(self._undo):
-            undo()
-        self._undo.clear()
+        self._taps.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -127,7 +125,8 @@ class ReceivedStreams:
         else:
             self._decoder = VideoDecoder(on_image=self._image_from_thread, on_error=self._error_from_thread)
             self._feedback = VideoFeedback(receiver)
-            self._undo += [self._feedback.close, lift_remb(receiver, lambda: self.least_remb())]
+            self._taps.callback(self._feedback.close)
+            self._taps.callback(lift_remb(receiver, lambda: self.least_remb()))
             self._attach(receiver, self.pair.video, self._video_packet)
             self._hold(self._mend())
         self._hold(self._drain(track))
@@ -145,11 +144,9 @@ class ReceivedStreams:
             if clock.ready:
                 clock.sender_report(report.ntp_ms, report.rtp_timestamp)
 
-        self._undo += [
-            tap_rtp(receiver, arrived, self._clock),
-            tap_sender_reports(receiver, reported, self._clock),
-            take_packets(receiver, on_packet),
-        ]
+        self._taps.callback(tap_rtp(receiver, arrived, self._clock))
+        self._taps.callback(tap_sender_reports(receiver, reported, self._clock))
+        self._taps.callback(take_packets(receiver, on_packet))
 
     def _audio_packet(self, packet: MediaPacket) -> bool:
         self._follow_ssrc("audio", packet.ssrc, self.pair.audio)

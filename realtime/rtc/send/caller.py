@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from aiortc import RTCPeerConnection, RTCRtpSender
 from aiortc.rtcconfiguration import RTCConfiguration
@@ -14,7 +15,6 @@ from realtime.rtc.aiortc import (
     BitrateBounds,
     EncoderRate,
     SenderFeedback,
-    Undo,
     quiet_reports,
     report_media_time,
     tap_sender_feedback,
@@ -73,13 +73,14 @@ class CallerPeer:
         video_sender = self.pc.addTrack(self.video)
         self._prefer("audio", "audio/opus")
         self.control = EncoderRate(video_sender, bounds or BitrateBounds(30_000, 600_000, 900_000), clock)
-        self._undo: list[Undo] = [
-            tap_sender_feedback(sender, self._on_feedback) for sender in (audio_sender, video_sender)
-        ]
-        self._undo.append(quiet_reports(video_sender, lambda: self.control.paused))
         self._ntp = MediaNtp()
-        self._undo.append(report_media_time(audio_sender, lambda pts: self._unix_ms(self.audio.media_ms(pts))))
-        self._undo.append(report_media_time(video_sender, lambda pts: self._unix_ms(self.video.media_ms(pts))))
+        self._taps = ExitStack()
+        self._taps.callback(self.control.close)
+        self._taps.callback(tap_sender_feedback(audio_sender, self._on_feedback))
+        self._taps.callback(tap_sender_feedback(video_sender, self._on_feedback))
+        self._taps.callback(quiet_reports(video_sender, lambda: self.control.paused))
+        self._taps.callback(report_media_time(audio_sender, lambda pts: self._unix_ms(self.audio.media_ms(pts))))
+        self._taps.callback(report_media_time(video_sender, lambda pts: self._unix_ms(self.video.media_ms(pts))))
 
     @property
     def video_paused(self) -> bool:
@@ -108,9 +109,7 @@ class CallerPeer:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        for undo in self._undo:
-            undo()
-        self._undo.clear()
+        self._taps.close()
         await self.pc.close()
 
     def _unix_ms(self, media_ms: float) -> float | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 from aiortc.rtp import RtpPacket
 
 from realtime.clock import MonotonicClock
@@ -131,6 +131,16 @@ async def test_a_caller_that_is_gone_ends_the_streams(wire: Wire, until: Until) 
     await wire.caller.close()
     await until(lambda: sorted(wire.ended) == ["audio", "video"])
     await wire.caller.close()
+
+
+async def test_a_closed_caller_leaves_its_senders_as_aiortc_made_them() -> None:
+    caller = CallerPeer(CLOCK, zero_ms=0.0, configuration=RTCConfiguration(iceServers=[]))
+    senders = caller.pc.getSenders()
+    await caller.close()
+    assert len(senders) == 2
+    for sender in senders:
+        for name in ("_handle_rtcp_packet", "_next_encoded_frame", "_retransmit", "_send_rtcp"):
+            assert getattr(getattr(sender, name), "__func__", None) is getattr(RTCRtpSender, name), name
 
 
 async def test_a_collapse_pauses_video_keeps_speech_and_recovers(wire: Wire, until: Until) -> None:
