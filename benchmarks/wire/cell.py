@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.wire.calls import SETTLE_MS, CellSetting, run_call
-from benchmarks.wire.clips import Source, prepare
+from benchmarks.wire.call import SETTLE_MS, CellSetting, run_call
 from benchmarks.wire.figures import figures
 from benchmarks.wire.plan import Cell, Schedule, schedule
+from benchmarks.wire.source import Source, prepare
 from benchmarks.wire.verdict import Record
 
 CALLS = (("lipline", True), ("plain", False))

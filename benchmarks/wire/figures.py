@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.wire.calls import CallFound
-from benchmarks.wire.clips import Source
-from benchmarks.wire.hearing import MAX_DELAY_MS, Heard, heard, missing
+from benchmarks.wire.call import CallFound
+from benchmarks.wire.heard import MAX_DELAY_MS, Heard, heard, missing
 from benchmarks.wire.plan import Schedule
+from benchmarks.wire.source import Source
 from client.demo.evidence import NEAR_MS, match_kinds
 from client.demo.measure import Span, picture_delay
-from client.demo.sound import speaking
+from client.rig.sound import speaking
 from realtime.picture.stats import FreezeCounter
 
 Floats = NDArray[np.float64]

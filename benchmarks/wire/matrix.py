@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.wire.calls import CellSetting
+from benchmarks.wire.call import CellSetting
 from benchmarks.wire.cell import CellBench
 from benchmarks.wire.facts import machine
 from benchmarks.wire.plan import LEAST_SECONDS, Cell, chosen, default_plan, full_plan

@@ -1,6 +1,6 @@
 """The processes of a measured call: `python -m benchmarks.wire.peers`, its order as JSON on the first line of stdin.
 
-The caller is the demo's (client/demo/calling.py). Node and viewer are our own: the node keeps its counters over time,
+The caller is the demo's (client/rig/caller.py). Node and viewer are our own: the node keeps its counters over time,
 the viewer keeps when each sound arrived and of each picture only what is measured, so that a cell may be long.
 """
 
@@ -10,10 +10,10 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 
-from client.demo.order import Order, Wire
+from client.rig.order import Order, Wire
 
 ROLES = {
-    "caller": "client.demo.calling:call",
+    "caller": "client.rig.caller:call",
     "viewer": "benchmarks.wire.viewing:view",
     "node": "benchmarks.wire.noding:node",
 }

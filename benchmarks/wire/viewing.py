@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from client.call.joining import offer_to_node, until_connected
 from client.demo.measure import changed
-from client.demo.order import Order, Wire
-from client.demo.seeing import lay_out
-from client.demo.sound import AUDIO_RATE, Samples
+from client.rig.order import Order, Wire
+from client.rig.seen import lay_out
+from client.rig.sound import AUDIO_RATE, Samples
 from models.generator import Image
 from realtime.clock import Clock, MonotonicClock
 from realtime.media import VideoFrame

@@ -108,10 +108,10 @@ def _calls(
     options: argparse.Namespace, trace: "LinkTrace", seconds: float
 ) -> "tuple[list[Figure], Evidence, Evidence, Truth]":
     """Prepare the clip, run both calls, look at what came."""
-    from client.demo import clip as clips
-    from client.demo.calls import CallPlan, run_call
     from client.demo.evidence import evidence, truth
     from client.demo.figures import figures
+    from client.rig import clip as clips
+    from client.rig.call import CallPlan, run_call
 
     show = DemoProgress()
     sources = options.clip or [CALLER]

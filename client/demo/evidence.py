@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from client.demo.calls import CallResult
-from client.demo.clip import FPS, PlayedClip
 from client.demo.measure import Floats, Span, changed, picture_delay, spans
-from client.demo.sound import AudioDelay, audio_delay, speaking
+from client.rig.call import CallResult
+from client.rig.clip import FPS, PlayedClip
+from client.rig.sound import AudioDelay, audio_delay, speaking
 from models.facemesh import POINTS, FaceMesh
 from models.generator import Image
 from models.landmarks import mouth_opening

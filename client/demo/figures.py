@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from client.demo.clip import PlayedClip
 from client.demo.evidence import Evidence, Truth
 from client.demo.measure import Jump, Span, frame_rate, jump, mouth_correlation, percentile, seen_freezes
-from client.demo.sound import speech_lost
+from client.rig.clip import PlayedClip
+from client.rig.sound import speech_lost
 
 NAN = float("nan")
 QUEUE_DRAIN_MS = 400.0

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from client.demo.clip import FPS
 from client.demo.evidence import Evidence
 from client.demo.measure import Span
+from client.rig.clip import FPS
 from models.generator import Image
 from realtime.media_file import write_media
 from realtime.rtc.badlink.link import LinkTrace

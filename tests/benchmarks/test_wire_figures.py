@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.wire.calls import CallFound
+from benchmarks.wire.call import CallFound
 from benchmarks.wire.facts import CpuTimes
 from benchmarks.wire.figures import (
     back,
@@ -17,7 +17,7 @@ from benchmarks.wire.figures import (
     speech_share,
     synth_rates,
 )
-from benchmarks.wire.hearing import Heard, heard, missing
+from benchmarks.wire.heard import Heard, heard, missing
 from benchmarks.wire.noding import numbers
 from benchmarks.wire.viewing import SMALL, Watched, lateness
 from client.demo.measure import Span

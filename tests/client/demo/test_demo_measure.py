@@ -12,7 +12,7 @@ from client.demo.measure import (
     seen_freezes,
     spans,
 )
-from client.demo.sound import AUDIO_RATE, audio_delay, speaking, speech_lost
+from client.rig.sound import AUDIO_RATE, audio_delay, speaking, speech_lost
 from models.landmarks import STABLE
 
 

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from client.demo.calling import payload_types
-from client.demo.clip import load, prepare
 from client.demo.evidence import match_kinds
 from client.demo.measure import Span
-from client.demo.noding import recorded
 from client.demo.page import number
 from client.demo.plot import Panel, stack
-from client.demo.seeing import Seen, lay_out
 from client.errors import UsageError
+from client.rig.caller import payload_types
+from client.rig.clip import load, prepare
+from client.rig.node import recorded
+from client.rig.seen import Seen, lay_out
 from realtime.media import FrameKind
 from realtime.media_file import write_media
 from realtime.picture.engine import Output

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.wire.viewing import brightness, shrunk
-from client.demo import clip as demo_clip
-from client.demo.clip import FPS
-from client.demo.sound import Samples
 from client.doctor.checks import CALLER
+from client.rig import clip as demo_clip
+from client.rig.clip import FPS
+from client.rig.sound import Samples
 from realtime.media_file import read_audio, read_video, write_media
 
 _RATE = 48_000

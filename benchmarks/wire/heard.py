@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.demo.measure import Span
-from client.demo.sound import AudioDelay, Samples, audio_delay
+from client.rig.sound import AudioDelay, Samples, audio_delay
 
 Floats = NDArray[np.float64]
 

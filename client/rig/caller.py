@@ -10,9 +10,9 @@ from typing import Any
 from aiortc import RTCPeerConnection
 
 from client.call.joining import offer_to_node, until_connected
-from client.demo.clip import load
-from client.demo.order import Order, Wire
-from client.demo.playing import ClipAudio, ClipVideo, Start, push
+from client.rig.clip import load
+from client.rig.order import Order, Wire
+from client.rig.player import ClipAudio, ClipVideo, Start, push
 from realtime.clock import MonotonicClock
 from realtime.rtc.badlink.link import ImpairedLink, LinkTrace
 from realtime.rtc.badlink.transport import ImpairedSend, LinkCounters

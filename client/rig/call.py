@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from client.demo.order import LEAD_MS, Order
-from client.demo.seeing import Seen
 from client.errors import UsageError
+from client.rig.order import LEAD_MS, Order
+from client.rig.seen import Seen
 from realtime.rtc.badlink.link import LinkTrace
 
 READY_S = 90.0
@@ -69,7 +69,7 @@ class Peer:
         """Start the process and send its order; its stderr goes to `log`."""
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "client.demo.peers"),
+                *(sys.executable, "-m", "client.rig"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from client.demo.sound import AUDIO_RATE, Samples
 from client.errors import UsageError
+from client.rig.sound import AUDIO_RATE, Samples
 from models.facemesh import FaceMesh
 from models.generator import Image
 from realtime.media_file import probe, read_audio, read_video, write_media

@@ -9,8 +9,8 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
-from client.demo.clip import FPS
-from client.demo.sound import AUDIO_RATE, Samples
+from client.rig.clip import FPS
+from client.rig.sound import AUDIO_RATE, Samples
 from realtime.clock import Clock
 from realtime.media import AudioBlock, VideoFrame
 from realtime.rtc.send.caller import CallerPeer

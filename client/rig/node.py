@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from client.demo.order import Order, Wire
+from client.rig.order import Order, Wire
 from client.serve.host import filter_node, hosted, plain_node
 from realtime.rtc.node.node import LiplineNode
 from realtime.rtc.node.path import TimelineEntry

@@ -7,8 +7,8 @@ from pathlib import Path
 from aiortc import RTCPeerConnection
 
 from client.call.joining import offer_to_node, until_connected
-from client.demo.order import Order, Wire
-from client.demo.seeing import Viewer
+from client.rig.order import Order, Wire
+from client.rig.seen import Viewer
 from realtime.clock import MonotonicClock
 from signaling.client import SignalingClient
 from signaling.messages import Role

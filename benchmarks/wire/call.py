@@ -14,8 +14,8 @@ from typing import Any
 from benchmarks.wire.facts import CpuTimes, cpu_times, cpu_used
 from benchmarks.wire.plan import Schedule
 from benchmarks.wire.viewing import Watched
-from client.demo.calls import FINISH_S, READY_S, Peer
-from client.demo.order import LEAD_MS, Order
+from client.rig.call import FINISH_S, READY_S, Peer
+from client.rig.order import LEAD_MS, Order
 
 SETTLE_MS = 1500.0
 """How long the call goes on after its end, so that what was said before arrives."""

@@ -8,7 +8,7 @@ import numpy as np
 from aiortc import RTCPeerConnection
 from numpy.typing import NDArray
 
-from client.demo.sound import AUDIO_RATE, Samples
+from client.rig.sound import AUDIO_RATE, Samples
 from realtime.clock import Clock
 from realtime.media import VideoFrame
 from realtime.rtc.receive.streams import ReceivedStreams

@@ -1,7 +1,7 @@
-"""The processes of a call: `python -m client.demo.peers` with its order as JSON on the first line of stdin.
+"""The processes of a call: `python -m client.rig` with its order as JSON on the first line of stdin.
 
 Node, caller and viewer run in processes of their own, as on three machines, so that none borrows another's time. They
-speak with the demo in lines of JSON (client/demo/order.py). Times are CLOCK_MONOTONIC in ms, which all processes of a
+speak with the demo in lines of JSON (client/rig/order.py). Times are CLOCK_MONOTONIC in ms, which all processes of a
 machine share.
 """
 
@@ -11,9 +11,9 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 
-from client.demo.order import Order, Wire
+from client.rig.order import Order, Wire
 
-ROLES = {"caller": "client.demo.calling:call", "viewer": "client.demo.viewing:view", "node": "client.demo.noding:node"}
+ROLES = {"caller": "client.rig.caller:call", "viewer": "client.rig.viewer:view", "node": "client.rig.node:node"}
 
 
 async def _main() -> None:
