@@ -1,30 +1,24 @@
-"""All private access to aiortc goes through this door, against the one release that it was read and tested with.
+"""The one door to aiortc's private parts, against the one release that they were read and tested with.
 
-Every piece says: cause (what is missing in public), evidence (where it was read in aiortc 1.16.0), removal (when this
-piece can go). Everything acts on instances, never on aiortc's classes or modules. What is received is here; senders
-are in `aiortc_send`, their reports in `aiortc_rtcp`, datagrams in `aiortc_wire`; nobody but this file imports those.
+Behind it, `receiver` takes packets, reports and goodbyes, `sender` steers a video encoder, `reports` corrects sender
+reports and holds them back, `wire` reaches datagrams, and `guard` refuses another release. Every piece says its cause
+(what is missing in public), its evidence (where it was read in aiortc 1.16.0) and its removal (when it can go). All of
+them act on instances, never on aiortc's classes or modules. Nothing outside this folder imports the files in it.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, cast
-
-from aiortc import RTCRtpReceiver
-from aiortc.jitterbuffer import JitterBuffer
-from aiortc.rtcrtpreceiver import NackGenerator
-from aiortc.rtp import RtcpByePacket, RtcpSrPacket, RtpPacket
-
-from realtime.clock import Clock
-from realtime.rtc.aiortc.guard import AiortcVersionError, Undo, private, require_tested_aiortc, set_private, wrap
-from realtime.rtc.aiortc.quiet import quiet_reports
-from realtime.rtc.aiortc.reports import report_media_time
-from realtime.rtc.aiortc.sender import (
-    MAX_INTRA_PERCENT,
-    BitrateBounds,
-    EncoderRate,
-    SenderFeedback,
-    tap_sender_feedback,
+from realtime.rtc.aiortc.guard import AiortcVersionError, Undo, require_tested_aiortc
+from realtime.rtc.aiortc.receiver import (
+    MediaPacket,
+    SenderReport,
+    VideoFeedback,
+    lift_remb,
+    take_packets,
+    tap_bye,
+    tap_rtp,
+    tap_sender_reports,
 )
+from realtime.rtc.aiortc.reports import quiet_reports, report_media_time
+from realtime.rtc.aiortc.sender import BitrateBounds, EncoderRate, SenderFeedback, tap_sender_feedback
 from realtime.rtc.aiortc.wire import (
     Forward,
     ReceiveHook,
@@ -36,9 +30,9 @@ from realtime.rtc.aiortc.wire import (
 )
 
 __all__ = [
-    "MAX_INTRA_PERCENT",
     "AiortcVersionError",
     "BitrateBounds",
+    "EncoderRate",
     "Forward",
     "MediaPacket",
     "ReceiveHook",
@@ -47,7 +41,6 @@ __all__ = [
     "SenderReport",
     "Undo",
     "VideoFeedback",
-    "EncoderRate",
     "intercept_receive",
     "intercept_send",
     "lift_remb",
@@ -62,184 +55,3 @@ __all__ = [
     "tap_sender_feedback",
     "tap_sender_reports",
 ]
-
-_NTP_FRACTION = 2.0**32
-
-# --- RTP and RTCP taps -----------------------------------------------------------------------------------------------
-# Cause: tracks give pts re-based to 0 per track and drop the RTP half of sender reports, so sound and picture cannot be
-#   put on one clock; there is no public access to packets.
-# Evidence: RTCDtlsTransport._handle_rtp_data and _handle_rtcp_data call `receiver._handle_rtp_packet` and
-#   `recipient._handle_rtcp_packet` by attribute; TimestampMapper; RTCRtpReceiver._handle_rtcp_packet keeps the NTP.
-# Removal: aiortc exposes RTP timestamps and sender reports (or abs-capture-time) on frames.
-
-
-@dataclass(frozen=True, slots=True)
-class SenderReport:
-    """Hold what RTCP says about a stream's clock: NTP ms and RTP timestamp of one instant (RFC 3550, 6.4.1)."""
-
-    ssrc: int
-    ntp_ms: float
-    rtp_timestamp: int
-    arrival_ms: float
-
-
-def tap_rtp(receiver: RTCRtpReceiver, callback: Callable[[RtpPacket, float], None], clock: Clock) -> Undo:
-    """Call `callback(packet, arrival_ms)` on the event loop for every RTP packet, RTX included, before aiortc sees it.
-
-    `arrival_ms` is on `clock`. Returns a function that takes the tap off.
-    """
-
-    async def wrapper(original: Callable[..., Awaitable[None]], packet: RtpPacket, **kwargs: Any) -> None:
-        callback(packet, clock.now_ms())
-        await original(packet, **kwargs)
-
-    return wrap(receiver, "_handle_rtp_packet", wrapper)
-
-
-def tap_sender_reports(receiver: RTCRtpReceiver, callback: Callable[[SenderReport], None], clock: Clock) -> Undo:
-    """Call `callback(report)` on the event loop for every RTCP sender report that carries a timestamp."""
-
-    async def wrapper(original: Callable[..., Awaitable[None]], packet: Any) -> None:
-        # aiortc sends reports with NTP 0 before its first media packet.
-        if isinstance(packet, RtcpSrPacket) and packet.sender_info.ntp_timestamp:
-            info = packet.sender_info
-            ntp_ms = info.ntp_timestamp / _NTP_FRACTION * 1000.0
-            callback(SenderReport(packet.ssrc, ntp_ms, info.rtp_timestamp, clock.now_ms()))
-        await original(packet)
-
-    return wrap(receiver, "_handle_rtcp_packet", wrapper)
-
-
-# --- Goodbye ---------------------------------------------------------------------------------------------------------
-# Cause: a remote track ends alike on RTCP BYE, on a DTLS alert and on lost ICE consent, and a call must go on over the
-#   last two.
-# Evidence: in RTCRtpReceiver `_handle_rtcp_packet` (BYE) and `_handle_disconnect` (both others) call the same
-#   `__stop_decoder`; RTCDtlsTransport calls the receiver's `_handle_rtcp_packet` by attribute.
-# Removal: aiortc tells why a track ended.
-
-
-def tap_bye(receiver: RTCRtpReceiver, callback: Callable[[], None]) -> Undo:
-    """Call `callback()` on the event loop when the far end says goodbye (RTCP BYE; RFC 3550, 6.6)."""
-
-    async def wrapper(original: Callable[..., Awaitable[None]], packet: Any) -> None:
-        await original(packet)
-        if isinstance(packet, RtcpByePacket):
-            callback()
-
-    return wrap(receiver, "_handle_rtcp_packet", wrapper)
-
-
-# --- Received packets instead of decoded frames ----------------------------------------------------------------------
-# Cause: the audio jitter buffer turns one lost packet into 100 ms of missing sound and 200 ms of lasting delay; the
-#   video jitter buffer waits for one lost packet until 512 more came, and gives a frame only when the next one begins.
-# Evidence: jitterbuffer.py (JitterBuffer.add, _remove_frame); RTCRtpReceiver._handle_rtp_packet calls
-#   `self.__jitter_buffer.add(packet)` last, after statistics, RTX unwrapping, NACK and depayloading.
-# Removal: aiortc lets an application supply the jitter buffer, or bounds its waiting.
-
-
-@dataclass(frozen=True, slots=True)
-class MediaPacket:
-    """Hold one media packet, RTX unwrapped: `payload` as sent, `data` as the codec wants it, `codec` like "VP8"."""
-
-    codec: str
-    ssrc: int
-    sequence: int
-    timestamp: int
-    marker: bool
-    payload: bytes
-    data: bytes
-
-
-class _PacketSink:
-    """Stand in for aiortc's JitterBuffer: hand every packet on and never give a frame to aiortc's own decoder."""
-
-    capacity = 0
-
-    def __init__(self, receiver: RTCRtpReceiver, on_packet: Callable[[MediaPacket], bool]) -> None:
-        self._codecs = private(receiver, RTCRtpReceiver, "__codecs")
-        self._on_packet = on_packet
-
-    def add(self, packet: RtpPacket) -> tuple[bool, None]:
-        codec = self._codecs[packet.payload_type]
-        media = MediaPacket(
-            codec=str(codec.name),
-            ssrc=packet.ssrc,
-            sequence=packet.sequence_number,
-            timestamp=packet.timestamp,
-            marker=bool(packet.marker),
-            payload=packet.payload,
-            data=cast(Any, packet)._data,
-        )
-        return self._on_packet(media), None
-
-
-def take_packets(receiver: RTCRtpReceiver, on_packet: Callable[[MediaPacket], bool]) -> Undo:
-    """Give every media packet to `on_packet` instead of aiortc's jitter buffer and decoder.
-
-    `on_packet` runs on the event loop; True asks the sender for a keyframe (PLI, RFC 4585). Statistics, NACK and REMB
-    go on as before; the receiver's track stays silent and only tells its end. Returns a function that undoes it.
-    """
-    original = private(receiver, RTCRtpReceiver, "__jitter_buffer")
-    sink = _PacketSink(receiver, on_packet)
-    set_private(receiver, RTCRtpReceiver, "__jitter_buffer", sink)
-
-    def undo() -> None:
-        # The old one would wait for all the packets that it did not see.
-        fresh = JitterBuffer(original.capacity, prefetch=original._prefetch, is_video=original._is_video)
-        set_private(receiver, RTCRtpReceiver, "__jitter_buffer", fresh)
-
-    return undo
-
-
-# --- Requests to the sender ------------------------------------------------------------------------------------------
-# Cause: aiortc asks for a lost packet once, when the next one shows the hole; where the request or its answer is lost,
-#   nobody asks again. Keyframes can only be asked for while a packet is being handled.
-# Evidence: NackGenerator.add is True for a new hole only; RTCRtpReceiver._handle_rtp_packet sends NACK and PLI, and no
-#   NACK where `__nack_generator` is None, as it is for audio. `_send_rtcp_nack` and `_send_rtcp_pli` do the sending;
-#   RtcpRtpfbPacket.__bytes__ needs its numbers rising (a falling pair is a negative shift).
-# Removal: aiortc repeats requests by time, and lets an application ask for a keyframe.
-
-
-class VideoFeedback:
-    """Ask a video stream's sender for packets and keyframes in aiortc's place; `close` gives it back."""
-
-    def __init__(self, receiver: RTCRtpReceiver) -> None:
-        self._receiver = receiver
-        set_private(receiver, RTCRtpReceiver, "__nack_generator", None)
-
-    async def request_packets(self, ssrc: int, sequences: list[int]) -> None:
-        """Send a generic NACK (RFC 4585, 6.2.1) for `sequences` (uint16); nothing is sent over a closed connection."""
-        await self._receiver._send_rtcp_nack(ssrc, sorted(sequences))
-
-    async def request_keyframe(self, ssrc: int) -> None:
-        """Send a PLI (RFC 4585, 6.3.1); nothing is sent over a closed connection."""
-        await self._receiver._send_rtcp_pli(ssrc)
-
-    def close(self) -> None:
-        """Let aiortc ask again, once a packet, for what is lost from now on."""
-        set_private(self._receiver, RTCRtpReceiver, "__nack_generator", NackGenerator())
-
-
-# --- What a browser is told it may send ------------------------------------------------------------------------------
-# Cause: the estimate behind REMB falls to 30 kbit/s when our own loop is late once, and climbs by 8 % a second: a page
-#   whose link is good again shows a picture a second for half a minute. Loss still slows it down, by its own control.
-# Evidence: rate.py, AimdRateControl; RTCRtpReceiver._handle_rtp_packet sends what `__remote_bitrate_estimator.add`
-#   returns, None for nothing.
-# Removal: aiortc answers transport-wide congestion control (PR #1411), so that the browser estimates.
-
-
-def lift_remb(receiver: RTCRtpReceiver, least: Callable[[], int]) -> Undo:
-    """Let no REMB of `receiver` fall below `least()` bit/s; 0 leaves it as it is."""
-    estimator = private(receiver, RTCRtpReceiver, "__remote_bitrate_estimator")
-    original = estimator.add
-
-    def add(*args: Any, **kwargs: Any) -> tuple[int, list[int]] | None:
-        found: tuple[int, list[int]] | None = original(*args, **kwargs)
-        return None if found is None else (max(found[0], least()), found[1])
-
-    estimator.add = add
-
-    def undo() -> None:
-        estimator.__dict__.pop("add", None)
-
-    return undo

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection
 
 from realtime.clock import Clock
-from realtime.rtc.aiortc import read_at_once
+from realtime.rtc.aiortc import read_at_once, tap_bye
 from realtime.rtc.badlink.transport import ImpairedReceive
 from realtime.rtc.control import ControlChannel
-from realtime.rtc.node.goodbye import tap_goodbye
 from realtime.rtc.node.path import CallPath
 from realtime.rtc.receive.sourceclock import SourceClock
 from realtime.rtc.receive.streams import ReceivedStreams
@@ -73,3 +72,25 @@ class Connection:
         if self._limit is not None:
             await self._limit.close()
         await self.pc.close()
+
+
+def tap_goodbye(pc: RTCPeerConnection, said: Callable[[], None]) -> None:
+    """Call `said()` on the event loop once every track that `pc` receives has ended with RTCP BYE (RFC 3550, 6.6).
+
+    Call it before the remote description is set. It lasts as long as `pc`.
+    """
+    waiting: set[str] = set()
+
+    def on_track(track: MediaStreamTrack) -> None:
+        for transceiver in pc.getTransceivers():
+            if transceiver.receiver.track is track:
+                waiting.add(track.id)
+                tap_bye(transceiver.receiver, lambda: gone(track.id))
+
+    def gone(track_id: str) -> None:
+        if track_id in waiting:
+            waiting.discard(track_id)
+            if not waiting:
+                said()
+
+    pc.on("track", on_track)
