@@ -116,7 +116,7 @@ def tune(
     kept, at, stale = copy.deepcopy(trainer.average), 0, 0
     while (share := done()) < 1.0 and stale < stage.enough:
         batch = {name: value.to(here().device) for name, value in near.batch(trainer.step, 0, 1).items()}
-        trainer.advance(batch, share)
+        trainer.train_step(batch, share)
         if trainer.step % loop.evaluate_every and trainer.step != loop.steps:
             continue
         now, stale = scored(), stale + 1

@@ -116,7 +116,7 @@ class _Loop:
                 if budget.share >= 1.0:
                     self.say(f"the time budget is spent at step {trainer.step}")
                     break
-                shown = trainer.advance(batches.take(), max(trainer.step / config.steps, budget.share))
+                shown = trainer.train_step(batches.take(), max(trainer.step / config.steps, budget.share))
                 if trainer.skipped:
                     self.say(f"step {trainer.step} left out: its gradient is not finite")
                 elif progress:

@@ -95,7 +95,7 @@ class Trainer:
             for name, network in self._networks.items()
         }
 
-    def advance(self, batch: Batch, done: float) -> dict[str, Tensor]:
+    def train_step(self, batch: Batch, done: float) -> dict[str, Tensor]:
         """Train every network on `batch` once and return what to show, by name, as scalars on the device.
 
         Where a gradient is not finite in any process, the step is left out in all of them: weights and buffers stay,
@@ -111,18 +111,18 @@ class Trainer:
         for network in self._networks.values():
             network.train()
         for name in self._networks:
-            losses, finite = self._turn(name, batch)
+            losses, finite = self._update(name, batch)
             shown |= {f"{name}/{key}": value for key, value in losses.items()}
             if not finite:
-                self._leave_out(name, losses, buffers)
+                self._skip_step(name, losses, buffers)
                 break
         else:
             self.skipped = 0
         self.step += 1
-        self._follow()
+        self._update_ema()
         return shown
 
-    def _turn(self, name: str, batch: Batch) -> tuple[dict[str, Tensor], bool]:
+    def _update(self, name: str, batch: Batch) -> tuple[dict[str, Tensor], bool]:
         """Update one network where its gradient is finite; return its losses with the gradient's norm, and that."""
         optimiser = self._optimisers[name]
         for group in optimiser.param_groups:
@@ -141,7 +141,7 @@ class Trainer:
             batch[key] = value.detach()
         return {key: value.detach() for key, value in losses.items()} | {"gradient": norm}, finite
 
-    def _leave_out(self, name: str, losses: Mapping[str, Tensor], buffers: Mapping[str, list[Tensor]]) -> None:
+    def _skip_step(self, name: str, losses: Mapping[str, Tensor], buffers: Mapping[str, list[Tensor]]) -> None:
         # Batch norm's statistics have seen what made the gradient infinite.
         for key, kept in buffers.items():
             for buffer, value in zip(self._networks[key].buffers(), kept, strict=True):
@@ -156,7 +156,7 @@ class Trainer:
             )
 
     @torch.no_grad()
-    def _follow(self) -> None:
+    def _update_ema(self) -> None:
         decay = min(self._config.ema, self.step / (self.step + 20))
         pairs = zip(self.average.state_dict().values(), self._networks["model"].state_dict().values(), strict=True)
         for mine, theirs in pairs:

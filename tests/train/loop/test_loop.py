@@ -54,7 +54,7 @@ def test_the_average_follows_by_its_decay() -> None:
     trainer = Trainer(task, CONFIG.model_copy(update={"ema": 0.5, "steps": 1000}), here(), 1)
     weights: list[Tensor] = [next(task.networks["model"].parameters()).detach().clone()]
     for step in range(60):
-        trainer.advance(task.batch(step, 0, 1), 0.0)
+        trainer.train_step(task.batch(step, 0, 1), 0.0)
         weights.append(next(task.networks["model"].parameters()).detach().clone())
     expected = weights[0]
     for step, now in enumerate(weights[1:], 1):
@@ -80,7 +80,7 @@ def test_each_network_learns_from_its_own_loss_alone() -> None:
     task = GreedyTask()
     before = {key: value.clone() for key, value in task.networks["judge"].state_dict().items()}
     trainer = Trainer(task, CONFIG.model_copy(update={"weight_decay": 0.0}), here(), 1)
-    shown = trainer.advance(task.batch(0, 0, 1), 0.0)
+    shown = trainer.train_step(task.batch(0, 0, 1), 0.0)
     assert {"model/loss", "model/l1", "model/gradient", "judge/loss", "judge/gradient"} <= shown.keys()
     assert not torch.equal(before["0.weight"], task.networks["judge"].state_dict()["0.weight"])
     assert all(p.requires_grad for net in task.networks.values() for p in net.parameters())
@@ -92,7 +92,7 @@ def test_gradients_are_clipped_to_their_norm() -> None:
         before = nn.utils.parameters_to_vector(task.networks["model"].parameters())
         config = CONFIG.model_copy(update={"clip": clip, "weight_decay": 0.0})
         trainer = Trainer(task, config, here(), 1)
-        trainer.advance(task.batch(0, 0, 1), 0.0)
+        trainer.train_step(task.batch(0, 0, 1), 0.0)
         return (nn.utils.parameters_to_vector(task.networks["model"].parameters()) - before).detach().norm()
 
     # AdamW forgets the scale of a gradient, until it is near its epsilon of 1e-8.
@@ -129,7 +129,7 @@ def test_bfloat16_is_used_where_it_is_asked_for() -> None:
         task = TalkTask(adversary=False)
         task.networks["model"].paint[0].register_forward_hook(lambda _m, _i, out: seen.append(out.dtype))
         trainer = Trainer(task, CONFIG.model_copy(update={"bf16": bf16}), here(), 1)
-        trainer.advance(task.batch(0, 0, 1), 0.0)
+        trainer.train_step(task.batch(0, 0, 1), 0.0)
         assert all(p.dtype == torch.float32 for p in task.networks["model"].parameters())
     assert seen == [torch.float32, torch.bfloat16]
 
@@ -149,14 +149,14 @@ def test_a_time_budget_ends_the_run_with_the_rate_at_its_end(tmp_path: Path, mon
     for module in ("train.loop.budget.time", "train.loop.progress.time", "train.loop.loop.time"):
         monkeypatch.setattr(module, SlowTime())
     rates: list[float] = []
-    advance = Trainer.advance
+    train_step = Trainer.train_step
 
     def watched(self: Trainer, batch: Batch, done: float) -> dict[str, Tensor]:
-        shown = advance(self, batch, done)
+        shown = train_step(self, batch, done)
         rates.append(self.rate)
         return shown
 
-    monkeypatch.setattr(Trainer, "advance", watched)
+    monkeypatch.setattr(Trainer, "train_step", watched)
     config = LoopConfig(steps=1000, learning_rate=1.0, warmup=0, checkpoint_s=1e9)
     lines: list[str] = []
     train(TalkTask(), config, tmp_path, time_budget_s=10.0, report=lines.append)
