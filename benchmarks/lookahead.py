@@ -17,7 +17,7 @@ from train.config import read_config
 from train.data.clips import Clip, Split
 from train.data.pool import Pool
 from train.lite.basis import fit_basis
-from train.lite.command import make_pool, read_held_out
+from train.lite.command import read_held_out
 from train.lite.config import LiteTraining
 from train.lite.lip_gap import measure_speakers
 from train.lite.voice import VoiceTask, set_gain
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def hearing_at(chosen: LiteTraining, shards: Sequence[Path], unseen: Sequence[Clip], run: Path) -> dict[str, Row]:
     """Train a voice as `chosen` says; return its figures on clips "held out" and on "unseen" speakers."""
     torch.manual_seed(1)
-    pool, held_out = make_pool(chosen, shards, "train", 1, chosen.data.memory_gb), read_held_out(chosen, shards)
+    pool, held_out = chosen.data.pool(shards, "train", 1), read_held_out(chosen, shards)
     lite = Lite(chosen.model.lite)
     lite.basis_BV.copy_(torch.from_numpy(fit_basis(pool.at(0), lite.config.coefficients)))
     task = VoiceTask(lite, pool, pool.at(0), held_out, chosen.voice)

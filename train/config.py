@@ -7,7 +7,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from train.data.clips import Split
+from train.data.clips import Role, Split
+from train.data.pool import Pool
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -43,6 +44,40 @@ class DataConfig(Config):
     def split(self) -> Split:
         """The split these entries describe."""
         return Split(self.by, self.test, self.judge)
+
+    def pool(
+        self,
+        shards: Sequence[Path],
+        role: Role,
+        seed: int,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        memory_gb: float | None = None,
+    ) -> Pool:
+        """Return the clips of a role (train.data.pool.Pool).
+
+        Args:
+            shards: folders with shards.
+            role: whose clips are wanted.
+            seed: of the order of a corpus that is streamed.
+            rank: this process in a distributed run, which streams its own part of such a corpus.
+            world: processes of that run.
+            memory_gb: in place of the configuration's.
+
+        Raises:
+            ShardError: no shards, or none with such clips.
+        """
+        return Pool(
+            shards,
+            self.split,
+            (role,),
+            speakers=self.speakers or None,
+            capacity_bytes=int((self.memory_gb if memory_gb is None else memory_gb) * 2**30),
+            seed=seed,
+            rank=rank,
+            world=world,
+        )
 
 
 def read_config(path: Path, model: type[T], changes: Sequence[str] = ()) -> T:

@@ -136,21 +136,12 @@ class ExpertTask:
 
     def _pool(self, rank: int, world: int) -> Pool:
         if (rank, world) not in self._pools:
-            self._pools[rank, world] = self._open(self._role, rank, world)
+            self._pools[rank, world] = self._config.data.pool(
+                self._shards, self._role, self._seed, rank=rank, world=world
+            )
         return self._pools[rank, world]
 
-    def _open(self, role: Role, rank: int, world: int) -> Pool:
-        data = self._config.data
-        return Pool(
-            self._shards,
-            data.split,
-            (role,),
-            speakers=data.speakers or None,
-            capacity_bytes=int(data.memory_gb * 2**30),
-            seed=self._seed,
-            rank=rank,
-            world=world,
-        )
-
     def _read_held_out(self) -> list[Clip]:
-        return list(self._open("test", 0, 1).at(0))[:EVALUATED] if self._config.data.test > 0 else []
+        if self._config.data.test <= 0:
+            return []
+        return list(self._config.data.pool(self._shards, "test", self._seed).at(0))[:EVALUATED]

@@ -10,7 +10,7 @@ from models.catalog import model_path
 from models.lite.export import export_lite, load_lite
 from models.lite.network import Lite
 from train.config import read_config
-from train.data.clips import Clip, Role
+from train.data.clips import Clip
 from train.data.pool import Pool
 from train.data.shards import ShardError
 from train.kinds import Options
@@ -23,8 +23,6 @@ from train.loop.distributed import here
 from train.loop.loop import train
 from train.loop.task import Task
 from train.losses.expert_file import read_expert
-
-_TRAIN: Final[Role] = "train"
 
 _SAMPLE_GB: Final = 1.0
 """Of a corpus too large for memory, what the basis and the spreads are measured on."""
@@ -41,7 +39,8 @@ def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Opt
     """
     chosen = read_config(config, LiteTraining, options.changes)
     held_out = read_held_out(chosen, shards)
-    pool = make_pool(chosen, shards, "train", options.seed, chosen.data.memory_gb)
+    place = here()
+    pool = chosen.data.pool(shards, "train", options.seed, rank=place.rank, world=place.world)
     options.report(f"{pool.count} clips to train on, {pool.minutes:.1f} minutes; {len(held_out)} held out")
     lite = train_lite(chosen, pool, sample_of(chosen, shards, pool), held_out, run, options)
     if options.first:
@@ -112,40 +111,17 @@ def make_judge(chosen: LiteTraining, lite: Lite) -> SyncJudge | None:
     return judge
 
 
-def make_pool(chosen: LiteTraining, shards: Sequence[Path], role: Role, seed: int, memory_gb: float) -> Pool:
-    """Return the clips of a role that the configuration wants; in training each process has its own part."""
-    place = here()
-    return Pool(
-        shards,
-        chosen.data.split,
-        (role,),
-        speakers=chosen.data.speakers or None,
-        capacity_bytes=int(memory_gb * 2**30),
-        seed=seed,
-        rank=place.rank if role == "train" else 0,
-        world=place.world if role == "train" else 1,
-    )
-
-
 def sample_of(chosen: LiteTraining, shards: Sequence[Path], pool: Pool) -> Sequence[Clip]:
     """Return clips to measure on: all of a corpus that is in memory, else the same part of it in every process."""
     if not pool.streams:
         return pool.at(0)
-    part = Pool(
-        shards,
-        chosen.data.split,
-        [_TRAIN],
-        speakers=chosen.data.speakers or None,
-        capacity_bytes=int(_SAMPLE_GB * 2**30),
-        seed=0,
-    )
-    return part.at(0)
+    return chosen.data.pool(shards, "train", 0, memory_gb=_SAMPLE_GB).at(0)
 
 
 def read_held_out(chosen: LiteTraining, shards: Sequence[Path]) -> list[Clip]:
     """Return clips of the role "test", at most `held_out`; none when the corpus has none."""
     try:
-        pool = make_pool(chosen, shards, "test", 0, _SAMPLE_GB)
+        pool = chosen.data.pool(shards, "test", 0, memory_gb=_SAMPLE_GB)
     except ShardError:
         return []
     return list(pool.at(0))[: chosen.held_out]

@@ -6,8 +6,6 @@ from pathlib import Path
 from models.onnx.contract import WAV2LIP
 from models.onnx.export import export_onnx
 from train.config import read_config
-from train.data.clips import Role
-from train.data.pool import Pool
 from train.kinds import Options
 from train.loop.distributed import here
 from train.loop.loop import train_kind
@@ -25,8 +23,9 @@ def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Opt
     """
     chosen = read_config(config, Wav2LipTraining, options.changes)
     expert = read_expert(chosen.expert.file)
-    clips = _pool(chosen, shards, "train", options.seed)
-    held_out = _pool(chosen, shards, "test", options.seed)
+    place = here()
+    clips = chosen.data.pool(shards, "train", options.seed, rank=place.rank, world=place.world)
+    held_out = chosen.data.pool(shards, "test", options.seed)
     options.report(f"{clips.count} clips to train on, {clips.minutes:.1f} minutes; {held_out.count} held out")
     task = Wav2LipTask(chosen, expert, clips, held_out.at(0), options.seed)
     network = train_kind(task, chosen, chosen.loop, run, options)
@@ -34,17 +33,3 @@ def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Opt
         difference = export_onnx(network.cpu(), WAV2LIP, out)
         options.report(f"wrote {out.name}, within {difference:.1g} of the trained network")
     return 0
-
-
-def _pool(chosen: Wav2LipTraining, shards: Sequence[Path], role: Role, seed: int) -> Pool:
-    place = here()
-    return Pool(
-        shards,
-        chosen.data.split,
-        (role,),
-        speakers=chosen.data.speakers or None,
-        capacity_bytes=int(chosen.data.memory_gb * 2**30),
-        seed=seed,
-        rank=place.rank if role == "train" else 0,
-        world=place.world if role == "train" else 1,
-    )
