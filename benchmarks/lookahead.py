@@ -21,7 +21,7 @@ from train.lite.command import read_held_out
 from train.lite.config import LiteTraining
 from train.lite.lip_gap import measure_speakers
 from train.lite.voice import VoiceTask, set_gain
-from train.loop.loop import train
+from train.loop.loop import train_task
 
 Row = dict[str, float]
 """Figures by name (train.lite.lip_gap.Hearing)."""
@@ -61,7 +61,7 @@ def hearing_at(chosen: LiteTraining, shards: Sequence[Path], unseen: Sequence[Cl
     lite = Lite(chosen.model.lite)
     lite.basis_BV.copy_(torch.from_numpy(fit_basis(pool.at(0), lite.config.coefficients)))
     task = VoiceTask(lite, pool, pool.at(0), held_out, chosen.voice)
-    trained = train(task, chosen.voice.loop, run, settings={"lookahead_ms": chosen.model.lookahead_ms})
+    trained = train_task(task, chosen.voice.loop, run, settings={"lookahead_ms": chosen.model.lookahead_ms})
     lite.voice.load_state_dict(trained.state_dict())
     set_gain(lite.eval(), pool.at(0))
     groups = {"held out": held_out, "unseen": unseen}

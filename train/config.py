@@ -22,6 +22,10 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def settings(self) -> dict[str, Any]:
+        """Return the entries that a run must keep to be resumed, JSON-able: all but its loop's, which it keeps too."""
+        return self.model_dump(mode="json", exclude={"loop"})
+
 
 class DataConfig(Config):
     """Say which clips are used.

@@ -2,13 +2,12 @@
 
 A kind is a module with one function:
 
-    def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Options) -> int
+    def run(config: Path, shards: Sequence[Path], folder: Path, out: Path, options: Options) -> int
 
 It reads `config` (train.config.read_config with `options.changes`), builds a train.loop.task.Task over `shards`, passes
-it to train.loop.loop.train with `run`, `options.seed`, `options.time_budget_s` and `options.report`, writes the trained
-network to `out` when `options.first`, and returns the exit code 0. What the user can mend is raised as ValueError or
-OSError with the remedy in its line. The random generators are seeded and a distributed run is set up before it is
-called.
+it to train.loop.loop.train_task with `folder` and `options`, writes the trained network to `out` when `options.first`,
+and returns the exit code 0. What the user can mend is raised as ValueError or OSError with the remedy in its line. The
+random generators are seeded and a distributed run is set up before it is called.
 """
 
 import importlib

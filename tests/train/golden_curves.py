@@ -19,7 +19,8 @@ if __name__ == "__main__":
 import torch  # noqa: E402
 from tiny_tasks import TalkTask, quiet  # noqa: E402
 
-from train.loop.loop import LoopConfig, train  # noqa: E402
+from train.kinds import Options  # noqa: E402
+from train.loop.loop import LoopConfig, train_task  # noqa: E402
 
 FOLDER = Path(__file__).parent / "golden"
 TOLERANCE = 5e-4
@@ -43,7 +44,7 @@ def talk(config: LoopConfig = CONFIG, **options: Any) -> Curve:
 
     task.evaluate = watched  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
-        train(task, config, Path(folder), report=quiet)
+        train_task(task, config, Path(folder), Options(report=quiet))
     return {key: [step[key] for step in task.curve] for key in task.curve[0]} | {"held out": held_out}
 
 

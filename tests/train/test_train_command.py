@@ -16,7 +16,7 @@ from train.config import Config, read_config
 from train.kinds import Kind, Options
 from train.loop import distributed
 from train.loop.distributed import Place
-from train.loop.loop import LoopConfig, train
+from train.loop.loop import LoopConfig, train_task
 
 
 class TalkConfig(Config):
@@ -26,21 +26,14 @@ class TalkConfig(Config):
     loop: LoopConfig = LoopConfig()
 
 
-def talk_run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Options) -> int:
+def talk_run(config: Path, shards: Sequence[Path], folder: Path, out: Path, options: Options) -> int:
     """Be a kind as train.kinds asks for."""
     settings = read_config(config, TalkConfig, options.changes)
-    trained = train(
-        TalkTask(options.seed, dropout=settings.dropout),
-        settings.loop,
-        run,
-        seed=options.seed,
-        time_budget_s=options.time_budget_s,
-        report=options.report,
-        settings=settings.model_dump(mode="json"),
-    )
+    task = TalkTask(options.seed, dropout=settings.dropout)
+    trained = train_task(task, settings.loop, folder, options, settings.model_dump(mode="json"))
     if options.first:
         torch.save(trained.state_dict(), out)
-    options.report(f"{out.name} is written from {[folder.name for folder in shards]}")
+    options.report(f"{out.name} is written from {[shard.name for shard in shards]}")
     return 0
 
 

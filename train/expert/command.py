@@ -13,21 +13,21 @@ from train.expert.config import ExpertTraining
 from train.expert.origin import Origin
 from train.expert.task import ExpertTask, Student
 from train.kinds import Options
-from train.loop.loop import train_kind
+from train.loop.loop import train_task
 
 
-def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Options) -> int:
+def run(config: Path, shards: Sequence[Path], folder: Path, out: Path, options: Options) -> int:
     """Train by `config` on `shards` and write an expert to `out`; see train.kinds.
 
     Raises:
         ValueError: what the user can mend, with the remedy.
-        OSError: `out` or `run` cannot be written.
+        OSError: `out` or `folder` cannot be written.
     """
     chosen = read_config(config, ExpertTraining, options.changes)
     task = ExpertTask(chosen, shards, options.seed)
     origin = origin_of(chosen, task.speakers())
     options.report(f"{task.count} clips to train on, {task.minutes:.1f} minutes")
-    trained = train_kind(task, chosen, chosen.loop, run, options)
+    trained = train_task(task, chosen.loop, folder, options, chosen.settings())
     if options.first:
         difference = export_expert(trained, origin, out)
         options.report(f"wrote {out.name}, within {difference:.1g} of the trained network")

@@ -1,6 +1,7 @@
 """What `lipline train lite` does: fit the basis, train the voice, train the pictures, write ONNX."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -20,7 +21,7 @@ from train.lite.picture import PictureTask
 from train.lite.sync import SyncJudge
 from train.lite.voice import VoiceTask, set_gain
 from train.loop.distributed import here
-from train.loop.loop import train
+from train.loop.loop import train_task
 from train.loop.task import Task
 from train.losses.expert_file import read_expert
 
@@ -28,21 +29,21 @@ _SAMPLE_GB: Final = 1.0
 """Of a corpus too large for memory, what the basis and the spreads are measured on."""
 
 
-def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Options) -> int:
+def run(config: Path, shards: Sequence[Path], folder: Path, out: Path, options: Options) -> int:
     """Train by `config` on `shards` and write a generator to `out`; see train.kinds.
 
-    Every stage has a folder of its own in `run`; one that is complete is passed over when the run is resumed.
+    Every stage has a folder of its own in `folder`; one that is complete is passed over when the run is resumed.
 
     Raises:
         ValueError: what the user can mend, with the remedy.
-        OSError: `out` or `run` cannot be written.
+        OSError: `out` or `folder` cannot be written.
     """
     chosen = read_config(config, LiteTraining, options.changes)
     held_out = read_held_out(chosen, shards)
     place = here()
     pool = chosen.data.pool(shards, "train", options.seed, rank=place.rank, world=place.world)
     options.report(f"{pool.count} clips to train on, {pool.minutes:.1f} minutes; {len(held_out)} held out")
-    lite = train_lite(chosen, pool, sample_of(chosen, shards, pool), held_out, run, options)
+    lite = train_lite(chosen, pool, sample_of(chosen, shards, pool), held_out, folder, options)
     if options.first:
         difference = export_lite(lite.cpu().eval(), out)
         options.report(f"wrote {out.name}, within {difference:.1g} of the trained network")
@@ -54,7 +55,7 @@ def train_lite(
     pool: Pool,
     sample: Sequence[Clip],
     held_out: Sequence[Clip],
-    run: Path,
+    folder: Path,
     options: Options,
 ) -> Lite:
     """Train the stages that `chosen` names and return the averaged network.
@@ -67,33 +68,32 @@ def train_lite(
     if "voice" in chosen.stages:
         options.report("the voice: mouth shapes from mel")
         task = VoiceTask(lite, pool, sample, held_out, chosen.voice, options.seed)
-        voice = _stage(chosen, task, "voice", run, options)
+        voice = _stage(chosen, task, "voice", folder, options)
         lite.voice.load_state_dict(voice.state_dict())
         set_gain(lite.cpu().eval(), sample)
     if "picture" in chosen.stages:
         options.report("the pictures: a mouth shape from a person's own pixels")
         pictures = PictureTask(lite.painter, pool, held_out, chosen.picture, make_judge(chosen, lite), options.seed)
-        painter = _stage(chosen, pictures, "picture", run, options)
+        painter = _stage(chosen, pictures, "picture", folder, options)
         lite.painter.load_state_dict(painter.state_dict())
     return lite
 
 
 def _stage(
-    chosen: LiteTraining, task: Task, stage: Literal["voice", "picture"], run: Path, options: Options
+    chosen: LiteTraining, task: Task, stage: Literal["voice", "picture"], folder: Path, options: Options
 ) -> torch.nn.Module:
     config = chosen.voice if stage == "voice" else chosen.picture
     share = chosen.voice.share if stage == "voice" else 1.0 - chosen.voice.share
     part = share if len(chosen.stages) > 1 else 1.0
     # What the other stage is told does not change this one.
     settings = chosen.model_dump(mode="json", include={"start", "data", "model"})
-    return train(
+    budget_s = None if options.time_budget_s is None else options.time_budget_s * part
+    return train_task(
         task,
         config.loop,
-        run / stage,
-        seed=options.seed,
-        time_budget_s=None if options.time_budget_s is None else options.time_budget_s * part,
-        report=options.report,
-        settings=settings | {stage: config.model_dump(mode="json", exclude={"loop"})},
+        folder / stage,
+        replace(options, time_budget_s=budget_s),
+        settings | {stage: config.settings()},
     )
 
 

@@ -7,23 +7,23 @@ from models.near.network import NearNet
 from models.onnx.export import export_onnx
 from train.config import read_config
 from train.kinds import Options
-from train.loop.loop import train_kind
+from train.loop.loop import train_task
 from train.near.config import NearTraining
 from train.near.task import NearTask
 
 
-def run(config: Path, shards: Sequence[Path], run: Path, out: Path, options: Options) -> int:
+def run(config: Path, shards: Sequence[Path], folder: Path, out: Path, options: Options) -> int:
     """Train by `config` on the speech of `shards` and write a near-voice network to `out`; see train.kinds.
 
     Raises:
         ValueError: what the user can mend, with the remedy.
-        OSError: `out` or `run` cannot be written.
+        OSError: `out` or `folder` cannot be written.
     """
     chosen = read_config(config, NearTraining, options.changes)
     task = NearTask(chosen, shards, options.seed)
     minutes = chosen.mixes.count * chosen.mixes.seconds / 60.0
     options.report(f"{len(task.speakers)} voices, {minutes:.0f} minutes of mixes")
-    trained = train_kind(task, chosen, chosen.loop, run, options)
+    trained = train_task(task, chosen.loop, folder, options, chosen.settings())
     if options.first:
         assert isinstance(trained, NearNet)
         difference = export_onnx(trained.cpu(), trained.contract(), out)

@@ -29,7 +29,7 @@ from train.lite.lip_gap import measure
 from train.lite.picture import PictureTask, region_of
 from train.lite.sync import SyncJudge
 from train.lite.voice import GAIN_MOST, VoiceTask, set_gain
-from train.loop.loop import train
+from train.loop.loop import train_task
 from train.loop.trainer import LoopConfig
 
 EVERYTHING = PictureLoss(sharpness=0.1, structure=0.1, quality=0.1, temporal=0.1)
@@ -65,7 +65,7 @@ def test_the_voice_learns_a_planted_relation_and_its_gain(pool: Pool, tmp_path: 
     config = VoiceTrainingConfig(batch=8, frames=4, loop=loop(100, 4e-3), loss=VoiceLoss(correlation=0.5))
     task = VoiceTask(lite, pool, pool.at(0), new, config)
     before = measure(lite.voice.eval(), new, lite.basis_BV.numpy(), lite.config.window)
-    lite.voice.load_state_dict(train(task, config.loop, tmp_path, report=lambda line: None).state_dict())
+    lite.voice.load_state_dict(train_task(task, config.loop, tmp_path, Options(report=lambda line: None)).state_dict())
     set_gain(lite.eval(), pool.at(0))
     after = measure(lite.voice, new, lite.basis_BV.numpy(), lite.config.window)
     assert after.correlation > max(0.5, before.correlation + 0.2)
@@ -126,7 +126,7 @@ def test_the_pictures_learn_with_every_loss_and_leave_the_voice_alone(pool: Pool
     assert float(losses["loss"].detach()) == pytest.approx(weighted, rel=1e-4)
     voice = {name: value.clone() for name, value in lite.voice.state_dict().items()}
     before = float(losses["pixels"].detach())
-    painter = train(task, config.loop, tmp_path, report=lambda line: None)
+    painter = train_task(task, config.loop, tmp_path, Options(report=lambda line: None))
     with torch.no_grad():
         assert float(task.losses("model", {**task.networks, "model": painter}, batch)["pixels"]) < before
     assert all(torch.equal(value, lite.voice.state_dict()[name]) for name, value in voice.items())

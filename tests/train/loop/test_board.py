@@ -10,8 +10,9 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_tasks import TalkTask, quiet
 
+from train.kinds import Options
 from train.loop.board import Board, encode, to_bytes
-from train.loop.loop import LoopConfig, train
+from train.loop.loop import LoopConfig, train_task
 from train.loop.task import Evaluation
 
 
@@ -23,7 +24,7 @@ def read(folder: Path) -> EventAccumulator:
 
 def test_a_run_shows_losses_rate_gradients_figures_pictures_and_films(tmp_path: Path) -> None:
     config = LoopConfig(steps=60, learning_rate=1e-3, evaluate_every=30)
-    train(TalkTask(), config, tmp_path, report=quiet)
+    train_task(TalkTask(), config, tmp_path, Options(report=quiet))
     events = read(tmp_path / "board")
     tags = set(events.Tags()["scalars"])
     assert {"model/loss", "model/l1", "model/gradient", "judge/loss", "judge/gradient", "rate", "held out/l1"} <= tags

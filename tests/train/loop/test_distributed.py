@@ -13,9 +13,10 @@ import torch.multiprocessing
 from tiny_tasks import TalkTask, quiet, saved
 from torch import Tensor, nn
 
+from train.kinds import Options
 from train.loop import distributed
 from train.loop.distributed import PlaceError, here, joined, largest, share
-from train.loop.loop import LoopConfig, train
+from train.loop.loop import LoopConfig, train_task
 from train.loop.task import Evaluation
 
 CONFIG = LoopConfig(steps=3, learning_rate=5e-3, schedule="constant", evaluate_every=1)
@@ -51,11 +52,11 @@ def work(rank: int, port: int, folder: Path) -> None:
     with joined() as place:
         assert (place.rank, place.world, place.first) == (rank, 2, rank == 0)
         first, second = CountingTask(), CountingTask()
-        train(first, CONFIG, mine, report=lines.append)
-        average = train(second, LONGER, mine, report=lines.append)
+        train_task(first, CONFIG, mine, Options(report=lines.append))
+        average = train_task(second, LONGER, mine, Options(report=lines.append))
         stopped = CountingTask(signal_at=1 if rank == 1 else None)
         with pytest.raises(KeyboardInterrupt):
-            train(stopped, LONGER, folder / f"stopped{rank}", report=quiet)
+            train_task(stopped, LONGER, folder / f"stopped{rank}", Options(report=quiet))
         assert len(stopped.curve) == 2
     result = {
         "average": average.state_dict(),
@@ -81,14 +82,14 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, 
 
 def test_two_processes_equal_one_that_averages_their_batches(two: tuple[Path, Any], tmp_path: Path) -> None:
     joint = CountingTask(parts=(0, 1))
-    average = train(joint, LONGER, tmp_path, report=quiet)
+    average = train_task(joint, LONGER, tmp_path, Options(report=quiet))
     for result in two[1]:
         for name, value in average.named_parameters():
             torch.testing.assert_close(result["average"][name], value.data, rtol=1e-4, atol=1e-6)
         for name, value in joint.networks["judge"].named_parameters():
             torch.testing.assert_close(result["judge"][name], value.data, rtol=1e-4, atol=1e-6)
     alone = CountingTask(parts=(0,))
-    lonely = train(alone, LONGER, tmp_path / "alone", report=quiet)
+    lonely = train_task(alone, LONGER, tmp_path / "alone", Options(report=quiet))
     weights = next(iter(lonely.parameters()))
     assert not torch.allclose(two[1][0]["average"]["hear.0.weight"], weights, rtol=1e-3, atol=1e-4)
 

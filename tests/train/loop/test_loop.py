@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from tiny_tasks import TalkTask, quiet, saved
 from torch import Tensor, nn
 
+from train.kinds import Options
 from train.loop import progress
 from train.loop.distributed import here
-from train.loop.loop import LoopConfig, train
+from train.loop.loop import LoopConfig, train_task
 from train.loop.task import Batch
 from train.loop.trainer import DivergedError, Trainer, rate_at
 
@@ -102,7 +103,7 @@ def test_gradients_are_clipped_to_their_norm() -> None:
 def test_a_step_without_finite_gradient_is_left_out(tmp_path: Path) -> None:
     lines: list[str] = []
     task = DamagedTask((4, 5))
-    average = train(task, CONFIG.model_copy(update={"patience": 3}), tmp_path, report=lines.append)
+    average = train_task(task, CONFIG.model_copy(update={"patience": 3}), tmp_path, Options(report=lines.append))
     left_out = [line for line in lines if "left out" in line]
     assert left_out == [f"step {step} left out: its gradient is not finite" for step in (5, 6)]
     for network in (average, *task.networks.values()):
@@ -117,7 +118,7 @@ def test_gradients_that_stay_infinite_end_the_run_and_leave_the_checkpoint(tmp_p
     with pytest.raises(
         DivergedError, match=r'"model" was not finite in 3 steps in a row, up to step 6 \(loss nan.*lower'
     ):
-        train(task, config, tmp_path, report=quiet)
+        train_task(task, config, tmp_path, Options(report=quiet))
     state: Any = saved(tmp_path)
     assert state["step"] == 6
     assert all(bool(value.isfinite().all()) for value in state["networks"]["model"].values())
@@ -134,40 +135,42 @@ def test_bfloat16_is_used_where_it_is_asked_for() -> None:
     assert seen == [torch.float32, torch.bfloat16]
 
 
-class SlowTime:
-    """A clock that goes on by a second at every look."""
+class StepTime:
+    """A clock that stands still but for what a test adds."""
 
     def __init__(self) -> None:
         self.now = 0.0
 
     def monotonic(self) -> float:
-        self.now += 1.0
         return self.now
 
 
 def test_a_time_budget_ends_the_run_with_the_rate_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("train.loop.budget.time", "train.loop.progress.time", "train.loop.loop.time"):
-        monkeypatch.setattr(module, SlowTime())
+    clock = StepTime()
+    for module in ("train.loop.progress.time", "train.loop.loop.time"):
+        monkeypatch.setattr(module, clock)
     rates: list[float] = []
     train_step = Trainer.train_step
 
     def watched(self: Trainer, batch: Batch, done: float) -> dict[str, Tensor]:
         shown = train_step(self, batch, done)
         rates.append(self.rate)
+        clock.now += 1.0
         return shown
 
     monkeypatch.setattr(Trainer, "train_step", watched)
     config = LoopConfig(steps=1000, learning_rate=1.0, warmup=0, checkpoint_s=1e9)
     lines: list[str] = []
-    train(TalkTask(), config, tmp_path, time_budget_s=10.0, report=lines.append)
-    # A second a step: nine of them in ten seconds, down the whole cosine.
-    assert len(rates) == 9 and lines == ["the time budget is spent at step 9"]
-    assert rates[0] == pytest.approx(0.9755, abs=1e-3) and rates[-1] == pytest.approx(0.0245, abs=1e-3)
+    train_task(TalkTask(), config, tmp_path, Options(time_budget_s=10.0, report=lines.append))
+    # A second a step: ten of them in ten seconds, down the whole cosine.
+    assert len(rates) == 10 and lines[-1] == "the time budget is spent at step 10"
+    assert rates[0] == pytest.approx(1.0) and rates[-1] == pytest.approx(0.0245, abs=1e-3)
     # What was spent counts when the run goes on: the same budget is spent already, a larger one is not.
-    train(TalkTask(), config, tmp_path, time_budget_s=10.0, report=lines.append)
-    assert lines[1:] == ["going on from step 9", "the time budget is spent at step 9"]
-    train(TalkTask(), config, tmp_path, time_budget_s=20.0, report=lines.append)
-    assert 15 <= saved(tmp_path)["step"] <= 19  # type: ignore[operator]
+    lines.clear()
+    train_task(TalkTask(), config, tmp_path, Options(time_budget_s=10.0, report=lines.append))
+    assert lines == ["going on from step 10", "the time budget is spent at step 10"]
+    train_task(TalkTask(), config, tmp_path, Options(time_budget_s=20.0, report=lines.append))
+    assert saved(tmp_path)["step"] == 20
 
 
 def test_batches_are_prepared_ahead_and_not_beside_evaluations(tmp_path: Path) -> None:
@@ -186,7 +189,7 @@ def test_batches_are_prepared_ahead_and_not_beside_evaluations(tmp_path: Path) -
             return super().evaluate(average)
 
     task = Watchful()
-    train(task, CONFIG.model_copy(update={"evaluate_every": 1}), tmp_path, report=quiet)
+    train_task(task, CONFIG.model_copy(update={"evaluate_every": 1}), tmp_path, Options(report=quiet))
     assert [step for step, _, _ in task.drawn] == list(range(10))
 
 
@@ -198,7 +201,15 @@ def test_an_error_of_the_data_ends_the_run(tmp_path: Path) -> None:
             return super().batch(step, rank, world)
 
     with pytest.raises(ValueError, match="a__b is damaged"):
-        train(Broken(), CONFIG, tmp_path, report=quiet)
+        train_task(Broken(), CONFIG, tmp_path, Options(report=quiet))
+
+
+class SlowTime(StepTime):
+    """A clock that goes on by a second at every look."""
+
+    def monotonic(self) -> float:
+        self.now += 1.0
+        return self.now
 
 
 def test_a_line_tells_how_far_how_fast_and_how_long(monkeypatch: pytest.MonkeyPatch) -> None:

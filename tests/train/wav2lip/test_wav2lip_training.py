@@ -19,7 +19,7 @@ from train.config import ConfigError, read_config
 from train.data.pool import Pool
 from train.data.shards import Sample, SampleInfo, ShardWriter
 from train.kinds import Options, find_run
-from train.loop.loop import LoopConfig, train
+from train.loop.loop import LoopConfig, train_task
 from train.losses.expert_file import read_expert
 from train.wav2lip.config import LossConfig, Wav2LipTraining
 from train.wav2lip.task import Wav2LipTask
@@ -148,11 +148,11 @@ def test_a_tiny_run_learns_and_its_sync_weight_survives_a_resume(tmp_path: Path)
     first = task_of(loss=loss, batch=3)
     start = first.evaluate(Grey()).figures["l1"]
     first.restore({"sync_weight": 0.0})
-    train(first, LOOP, tmp_path / "run", report=lines.append)
+    train_task(first, LOOP, tmp_path / "run", Options(report=lines.append))
     assert first.state() == {"sync_weight": 0.01}
     resumed = task_of(loss=loss, batch=3)
     longer = LOOP.model_copy(update={"steps": 14})
-    model = train(resumed, longer, tmp_path / "run", report=lines.append)
+    model = train_task(resumed, longer, tmp_path / "run", Options(report=lines.append))
     assert any("going on from step 10" in line for line in lines)
     assert resumed.state() == {"sync_weight": 0.01}
     figures = resumed.evaluate(model).figures
