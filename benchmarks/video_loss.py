@@ -18,10 +18,11 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from realtime.clock import MonotonicClock
-from realtime.rtc.aiortc import BitrateBounds, EncoderRate
+from realtime.rtc.aiortc import EncoderRate
 from realtime.rtc.badlink.link import ImpairedLink, LinkStep, LinkTrace
 from realtime.rtc.badlink.transport import ImpairedSend
 from realtime.rtc.receive.streams import ReceivedStreams
+from realtime.rtc.send.bitrate import BitrateController
 from realtime.rtc.send.tracks import EngineVideoTrack
 
 CLOCK = MonotonicClock()
@@ -114,7 +115,7 @@ async def run(loss: float, delay_ms: float, seconds: float, seed: int, stock: bo
     configuration = RTCConfiguration(iceServers=[])
     sender, receiver = RTCPeerConnection(configuration), RTCPeerConnection(configuration)
     track = EngineVideoTrack(zero_ms=CLOCK.now_ms())
-    control = EncoderRate(sender.addTrack(track), BitrateBounds(600_000, 600_000, 600_000), CLOCK)
+    control = EncoderRate(sender.addTrack(track), BitrateController(600_000, 600_000, 600_000), CLOCK)
     shown: Shown = []
     end = receive(receiver, stock, shown)
     links: list[ImpairedSend] = []

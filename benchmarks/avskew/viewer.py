@@ -4,7 +4,6 @@ Packets are taken as they come: no playout buffer and no clock of lipline's lies
 """
 
 import asyncio
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.avskew.film import brightness
 from realtime.clock import Clock
-from realtime.rtc.aiortc import MediaPacket, SenderReport, take_packets, tap_sender_reports
+from realtime.rtc.aiortc import MediaPacket, OnPacket, SenderReport, VideoFeedback, take_packets, tap_sender_reports
 from realtime.rtc.receive.assemble import FrameAssembler
 from realtime.rtc.receive.videodecode import VideoDecoder
 from realtime.rtc.send.opus import OpusDecoder
@@ -45,6 +44,7 @@ class SkewViewer:
         self._assembler = FrameAssembler()
         self._opus = OpusDecoder()
         self._decoder = VideoDecoder(on_image=self._see, on_error=lambda: None)
+        self._feedback: VideoFeedback | None = None
         self._taps = ExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self.notes = Notes()
@@ -62,28 +62,29 @@ class SkewViewer:
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         receiver = next(t.receiver for t in self._pc.getTransceivers() if t.receiver.track is track)
+        if track.kind == "video":
+            self._feedback = VideoFeedback(receiver)
+            self._taps.callback(self._feedback.close)
         self._attach(receiver, track.kind, self._hear if track.kind == "audio" else self._assemble)
         self._tasks.append(asyncio.create_task(_drain(track)))
 
-    def _attach(self, receiver: RTCRtpReceiver, kind: str, on_packet: Callable[[MediaPacket], bool]) -> None:
+    def _attach(self, receiver: RTCRtpReceiver, kind: str, on_packet: OnPacket) -> None:
         def reported(report: SenderReport) -> None:
             self.notes.reports[kind].append((report.arrival_ms, report.ntp_ms, report.rtp_timestamp))
 
         self._taps.callback(tap_sender_reports(receiver, reported, self._clock))
-        self._taps.callback(take_packets(receiver, on_packet))
+        self._taps.callback(take_packets(receiver, on_packet, self._clock))
 
-    def _hear(self, packet: MediaPacket) -> bool:
-        arrival_ms = self._clock.now_ms()
+    def _hear(self, packet: MediaPacket, arrival_ms: float) -> None:
         samples = self._opus(packet.payload)
         if samples is not None:
             self.notes.sounds.append((arrival_ms, packet.timestamp, samples))
-        return False
 
-    def _assemble(self, packet: MediaPacket) -> bool:
-        now_ms = self._clock.now_ms()
-        for frame in self._assembler.add(packet, now_ms):
+    def _assemble(self, packet: MediaPacket, arrival_ms: float) -> None:
+        for frame in self._assembler.add(packet, arrival_ms):
             self._decoder.put(frame)
-        return self._assembler.pli_due(now_ms)
+        if self._feedback is not None and self._assembler.pli_due(arrival_ms):
+            self._tasks.append(asyncio.create_task(self._feedback.request_keyframe(packet.ssrc)))
 
     def _see(self, image: NDArray[np.uint8], timestamp: int) -> None:
         # On the decoder's thread; appending is atomic.

@@ -9,16 +9,16 @@ them act on instances, never on aiortc's classes or modules. Nothing outside thi
 from realtime.rtc.aiortc.guard import AiortcVersionError, Undo, require_tested_aiortc
 from realtime.rtc.aiortc.receiver import (
     MediaPacket,
+    OnPacket,
     SenderReport,
     VideoFeedback,
     lift_remb,
     take_packets,
     tap_bye,
-    tap_rtp,
     tap_sender_reports,
 )
 from realtime.rtc.aiortc.reports import quiet_reports, report_media_time
-from realtime.rtc.aiortc.sender import BitrateBounds, EncoderRate, SenderFeedback, tap_sender_feedback
+from realtime.rtc.aiortc.sender import EncoderRate, RateController, SenderFeedback, tap_sender_feedback
 from realtime.rtc.aiortc.wire import (
     Forward,
     ReceiveHook,
@@ -31,10 +31,11 @@ from realtime.rtc.aiortc.wire import (
 
 __all__ = [
     "AiortcVersionError",
-    "BitrateBounds",
     "EncoderRate",
     "Forward",
     "MediaPacket",
+    "OnPacket",
+    "RateController",
     "ReceiveHook",
     "SendHook",
     "SenderFeedback",
@@ -51,7 +52,6 @@ __all__ = [
     "survive_dead_path",
     "take_packets",
     "tap_bye",
-    "tap_rtp",
     "tap_sender_feedback",
     "tap_sender_reports",
 ]

@@ -14,35 +14,29 @@ from realtime.rtc.aiortc.guard import Undo, private, set_private, wrap
 
 _NTP_FRACTION = 2.0**32
 
-# --- RTP and RTCP taps -----------------------------------------------------------------------------------------------
+# --- Sender reports --------------------------------------------------------------------------------------------------
 # Cause: tracks give pts re-based to 0 per track and drop the RTP half of sender reports, so sound and picture cannot be
-#   put on one clock; there is no public access to packets.
-# Evidence: RTCDtlsTransport._handle_rtp_data and _handle_rtcp_data call `receiver._handle_rtp_packet` and
-#   `recipient._handle_rtcp_packet` by attribute; TimestampMapper; RTCRtpReceiver._handle_rtcp_packet keeps the NTP.
+#   put on one clock.
+# Evidence: RTCDtlsTransport._handle_rtcp_data calls `recipient._handle_rtcp_packet` by attribute; TimestampMapper;
+#   RTCRtpReceiver._handle_rtcp_packet keeps the NTP.
 # Removal: aiortc exposes RTP timestamps and sender reports (or abs-capture-time) on frames.
 
 
 @dataclass(frozen=True, slots=True)
 class SenderReport:
-    """Hold what RTCP says about a stream's clock: NTP ms and RTP timestamp of one instant (RFC 3550, 6.4.1)."""
+    """One instant on a stream's two clocks (RFC 3550, 6.4.1).
+
+    Attributes:
+        ssrc: the stream.
+        ntp_ms: the instant on the sender's wall clock, in ms since 1900.
+        rtp_timestamp: the instant on the stream's media clock, uint32.
+        arrival_ms: time of arrival on our monotonic clock.
+    """
 
     ssrc: int
     ntp_ms: float
     rtp_timestamp: int
     arrival_ms: float
-
-
-def tap_rtp(receiver: RTCRtpReceiver, callback: Callable[[RtpPacket, float], None], clock: Clock) -> Undo:
-    """Call `callback(packet, arrival_ms)` on the event loop for every RTP packet, RTX included, before aiortc sees it.
-
-    `arrival_ms` is on `clock`. Returns a function that takes the tap off.
-    """
-
-    async def wrapper(original: Callable[..., Awaitable[None]], packet: RtpPacket, **kwargs: Any) -> None:
-        callback(packet, clock.now_ms())
-        await original(packet, **kwargs)
-
-    return wrap(receiver, "_handle_rtp_packet", wrapper)
 
 
 def tap_sender_reports(receiver: RTCRtpReceiver, callback: Callable[[SenderReport], None], clock: Clock) -> Undo:
@@ -88,7 +82,17 @@ def tap_bye(receiver: RTCRtpReceiver, callback: Callable[[], None]) -> Undo:
 
 @dataclass(frozen=True, slots=True)
 class MediaPacket:
-    """Hold one media packet, RTX unwrapped: `payload` as sent, `data` as the codec wants it, `codec` like "VP8"."""
+    """One media packet, RTX (RFC 4588) unwrapped.
+
+    Attributes:
+        codec: name of the codec, as "VP8" or "opus".
+        ssrc: the stream.
+        sequence: RTP sequence number, uint16.
+        timestamp: RTP timestamp, uint32.
+        marker: whether the packet ends its frame.
+        payload: RTP payload as it was sent.
+        data: payload without the payload descriptor, in the form that the decoder takes.
+    """
 
     codec: str
     ssrc: int
@@ -99,14 +103,19 @@ class MediaPacket:
     data: bytes
 
 
+OnPacket = Callable[[MediaPacket, float], None]
+"""Called with a packet and its time of arrival on the monotonic clock, in ms."""
+
+
 class _PacketSink:
-    """Stand in for aiortc's JitterBuffer: hand every packet on and never give a frame to aiortc's own decoder."""
+    """A JitterBuffer to aiortc that hands every packet on and never gives a frame to aiortc's own decoder."""
 
     capacity = 0
 
-    def __init__(self, receiver: RTCRtpReceiver, on_packet: Callable[[MediaPacket], bool]) -> None:
+    def __init__(self, receiver: RTCRtpReceiver, on_packet: OnPacket, clock: Clock) -> None:
         self._codecs = private(receiver, RTCRtpReceiver, "__codecs")
         self._on_packet = on_packet
+        self._clock = clock
 
     def add(self, packet: RtpPacket) -> tuple[bool, None]:
         codec = self._codecs[packet.payload_type]
@@ -119,17 +128,18 @@ class _PacketSink:
             payload=packet.payload,
             data=cast(Any, packet)._data,
         )
-        return self._on_packet(media), None
+        self._on_packet(media, self._clock.now_ms())
+        return False, None  # no keyframe to ask for, no frame to decode
 
 
-def take_packets(receiver: RTCRtpReceiver, on_packet: Callable[[MediaPacket], bool]) -> Undo:
-    """Give every media packet to `on_packet` instead of aiortc's jitter buffer and decoder.
+def take_packets(receiver: RTCRtpReceiver, on_packet: OnPacket, clock: Clock) -> Undo:
+    """Give every media packet to `on_packet(packet, arrival_ms)` instead of aiortc's jitter buffer and decoder.
 
-    `on_packet` runs on the event loop; True asks the sender for a keyframe (PLI, RFC 4585). Statistics, NACK and REMB
-    go on as before; the receiver's track stays silent and only tells its end. Returns a function that undoes it.
+    `on_packet` runs on the event loop and must not block; `arrival_ms` is on `clock`. Statistics, NACK and REMB go on
+    as before; the receiver's track gives no frames and ends as usual. Returns a function that undoes it.
     """
     original = private(receiver, RTCRtpReceiver, "__jitter_buffer")
-    sink = _PacketSink(receiver, on_packet)
+    sink = _PacketSink(receiver, on_packet, clock)
     set_private(receiver, RTCRtpReceiver, "__jitter_buffer", sink)
 
     def undo() -> None:

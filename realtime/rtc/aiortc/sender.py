@@ -5,16 +5,15 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aiortc import RTCRtpSender
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket, unpack_remb_fci
 
-from realtime.clock import Clock, MonotonicClock
+from realtime.clock import Clock
 from realtime.rtc.aiortc.guard import Undo, private, set_private, wrap
-from realtime.rtc.send.bitrate import BitrateController, frame_interval_ms
 
 # Aim a keyframe at no more than this much of a mean frame: an unlimited one fills a narrow link's queue at once.
 MAX_INTRA_PERCENT = 400
@@ -32,7 +31,7 @@ EARLY_MS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class SenderFeedback:
-    """Hold what the far end reports about one stream that we send.
+    """What the far end reports about one stream that we send.
 
     Either `remb_bps` is set, its rate limit, or `fraction_lost`, the loss (0..1) of the last interval, and with that
     `rtt_ms` where the report answers one of ours (RFC 3550, 6.4.1).
@@ -81,60 +80,88 @@ def _rtt_ms(sender: RTCRtpSender, report: Any) -> float | None:
 # Removal: aiortc has RTCRtpSender.setParameters with maxBitrate and active (PR discussions #402, #1159).
 
 
-@dataclass(frozen=True, slots=True)
-class BitrateBounds:
-    """Bound a video encoder's rate in bit/s, and say where it begins."""
+class RateController(Protocol):
+    """What decides a video stream's bit rate; `realtime.rtc.send.bitrate.BitrateController` is one.
 
-    minimum: int
-    initial: int
-    maximum: int
+    Rates are in bit/s, times are monotonic ms.
+    """
 
-    def __post_init__(self) -> None:
-        if not 10_000 <= self.minimum <= self.initial <= self.maximum:
-            raise ValueError("bit rates must be 10000 <= minimum <= initial <= maximum bit/s")
+    def remb(self, bitrate: float) -> None:
+        """Take the far end's estimate of what it can receive."""
+
+    def loss(self, fraction: float, now_ms: float) -> None:
+        """Take the loss (0..1) since the report before this one."""
+
+    def rtt(self, rtt_ms: float, now_ms: float) -> None:
+        """Take a round trip."""
+
+    def encoder_rate(self, now_ms: float) -> int:
+        """Return the rate that the encoder is to aim at."""
+
+    def frame_interval_ms(self, bitrate: int) -> float:
+        """Return the least time between pictures at `bitrate`; 0 where all can be sent."""
 
 
-def _steered(base: type[Any], control: "EncoderRate") -> Any:
-    def encode(encoder: Any, frame: Any, force_keyframe: bool = False) -> Any:
-        encoder.most = MAX_BPS_PER_PIXEL * frame.width * frame.height
-        return base.encode(encoder, frame, force_keyframe)
+def _steered(base: Any, rate: "EncoderRate") -> Any:
+    """Return an encoder derived from `base` (Vp8Encoder or H264Encoder) that keeps to `rate.bitrate`.
 
-    def get(encoder: Any) -> int:
-        bitrate: int = min(control.bitrate, encoder.__dict__.get("most", control.bitrate))
-        # The base class sizes its rate control buffer from the private field: keep that in step.
-        setattr(encoder, f"_{base.__name__}__target_bitrate", bitrate)
-        return bitrate
+    aiortc's encoders read and write their settings as attributes of themselves while they encode: properties of a
+    derived class come in between, and aiortc's own classes stay as they are.
+    """
 
-    def put(encoder: Any, bitrate: int) -> None:
-        """Leave REMB to the control, which hears of it too."""
+    class Steered(base):  # type: ignore[misc]
+        most_bps: float = math.inf
+        opened: Any = None
 
-    def get_codec(encoder: Any) -> Any:
-        codec = encoder.__dict__.get("steered_codec")
-        if codec is not None and not codec.is_open and codec.options and base is Vp8Encoder:
-            codec.options = {**codec.options, "max-intra-rate": str(MAX_INTRA_PERCENT), "noise-sensitivity": "0"}
-        return codec
+        def encode(self, frame: Any, force_keyframe: bool = False) -> Any:
+            self.most_bps = MAX_BPS_PER_PIXEL * frame.width * frame.height
+            return super().encode(frame, force_keyframe)
 
-    def put_codec(encoder: Any, codec: Any) -> None:
-        encoder.steered_codec = codec
+        @property
+        def target_bitrate(self) -> int:
+            bitrate = int(min(rate.bitrate, self.most_bps))
+            # A getter that writes: encode() reads this property and then sizes libvpx's buffer from the field of the
+            # base class, whose name is mangled with that class's name. Both have to be of the same rate.
+            setattr(self, f"_{base.__name__}__target_bitrate", bitrate)
+            return bitrate
 
-    members = {"target_bitrate": property(get, put), "codec": property(get_codec, put_codec), "encode": encode}
-    return type(f"Steered{base.__name__}", (base,), members)()
+        @target_bitrate.setter
+        def target_bitrate(self, bitrate: int) -> None:
+            pass  # aiortc sets it to REMB, of which the controller hears by `tap_sender_feedback`
+
+        @property
+        def codec(self) -> Any:
+            # encode() assigns the codec, sets its options and opens it by encoding: until then ours can be added.
+            codec = self.opened
+            if codec is not None and not codec.is_open and codec.options and base is Vp8Encoder:
+                codec.options = {**codec.options, "max-intra-rate": str(MAX_INTRA_PERCENT), "noise-sensitivity": "0"}
+            return codec
+
+        @codec.setter
+        def codec(self, codec: Any) -> None:
+            self.opened = codec
+
+    return Steered()
 
 
 class EncoderRate:
     """Steer one video sender: its bit rate and how often it sends, pause and resume without ending its stream.
 
-    The rate follows `BitrateController`, fed by the far end's reports; at low rates pictures are left out
-    (`frame_interval_ms`). Make it before the connection starts to send. Use it from the event loop only.
+    The rate is the controller's, which is given the far end's reports; at low rates pictures are left out, as the
+    controller says. Make it before the connection starts to send. Use it from the event loop only.
+
+    Attributes:
+        bitrate: rate in bit/s that the encoder aims at.
+        frames_thinned: number of pictures left out because the rate was too low for all of them.
     """
 
-    def __init__(self, sender: RTCRtpSender, bounds: BitrateBounds, clock: Clock | None = None) -> None:
+    def __init__(self, sender: RTCRtpSender, controller: RateController, clock: Clock) -> None:
         self._sender = sender
-        self._clock = clock or MonotonicClock()
-        self._controller = BitrateController(bounds.minimum, bounds.initial, bounds.maximum)
+        self._clock = clock
+        self._controller = controller
         self._paused = False
         self._sent_ms = -math.inf
-        self.bitrate = bounds.initial
+        self.bitrate = controller.encoder_rate(clock.now_ms())
         self.frames_thinned = 0
         self._taps = ExitStack()
         self._taps.callback(tap_sender_feedback(sender, self._feedback))
@@ -143,13 +170,8 @@ class EncoderRate:
 
     @property
     def paused(self) -> bool:
-        """Return whether frames are dropped instead of sent."""
+        """Whether frames are dropped instead of sent."""
         return self._paused
-
-    @property
-    def target(self) -> int:
-        """Return the bit rate that the path should bear, in bit/s; `bitrate`, the encoder's, follows it in steps."""
-        return self._controller.target
 
     def pause(self) -> None:
         """Send no video from now on: frames are read from the track and dropped, requests to retransmit ignored."""
@@ -165,18 +187,6 @@ class EncoderRate:
         self._sender._enabled = True
         self.request_keyframe()
 
-    def begin_trial(self, bitrate: int) -> None:
-        """Aim at `bitrate` bit/s at once, and let no report change that until `end_trial`."""
-        self._controller.begin_trial(bitrate, self._clock.now_ms())
-
-    def end_trial(self) -> None:
-        """Climb to the initial rate again, as far as the far end allows."""
-        self._controller.end_trial()
-
-    def set_bitrate(self, bitrate: int) -> None:
-        """Go on from `bitrate` bit/s within the bounds, at once and whatever the size of the step."""
-        self._controller.set_rate(bitrate, self._clock.now_ms())
-
     def request_keyframe(self) -> None:
         """Make the next frame a keyframe."""
         self._sender._send_keyframe()
@@ -187,7 +197,7 @@ class EncoderRate:
 
     def _feedback(self, feedback: SenderFeedback) -> None:
         if self._paused:
-            return  # it speaks of what is over
+            return  # a report now is about what was sent before the pause
         now_ms = self._clock.now_ms()
         if feedback.remb_bps is not None:
             self._controller.remb(feedback.remb_bps)
@@ -206,7 +216,7 @@ class EncoderRate:
         # The encoder reads it in a thread of its own: it changes between frames only.
         self.bitrate = self._controller.encoder_rate(now_ms)
         # The next frame may come up to half an interval of 25 a second early.
-        if not self._paused and now_ms - self._sent_ms < frame_interval_ms(self.bitrate) - EARLY_MS:
+        if not self._paused and now_ms - self._sent_ms < self._controller.frame_interval_ms(self.bitrate) - EARLY_MS:
             await self._sender.track.recv()
             self.frames_thinned += 1
             return None

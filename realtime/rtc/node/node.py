@@ -29,13 +29,11 @@ PersonalRenderer = Callable[[str], tuple[FaceRenderer, MelWindow] | None]
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """Set the node: the call's parts, ICE servers (none: host candidates only), what viewers are sent.
+    """Set the node: the call's parts, ICE servers (none: host candidates only), limits.
 
     Attributes:
         path: a call's parts.
         rtc: ICE servers of every connection.
-        audio_bitrate: Opus to viewers in bit/s.
-        video_bitrates: least, first and greatest bit rate of video to viewers in bit/s.
         max_callers: so many publishers are filtered at once; each costs a renderer and its thread.
         max_views: so many connections to viewers are open at once; each costs an encoder.
         grace_s: so long a publisher's call goes on without a connection, in s.
@@ -44,8 +42,6 @@ class NodeConfig:
 
     path: PathConfig = field(default_factory=PathConfig)
     rtc: RTCConfiguration = field(default_factory=lambda: RTCConfiguration(iceServers=[]))
-    audio_bitrate: int = 32_000
-    video_bitrates: tuple[int, int, int] = (30_000, 1_200_000, 3_000_000)
     max_callers: int = 4
     max_views: int = 64
     grace_s: float = 30.0
@@ -141,10 +137,7 @@ class LiplineNode:
             raise NegotiationError(f"this node sends to at most {self.config.max_views} views at once: try again later")
         if self._closed:
             raise NegotiationError("the node is closed: it answers no offer")
-        view = View(
-            self._clock, of=of, rtc=self.config.rtc, audio_bitrate=self.config.audio_bitrate,
-            video_bitrates=self.config.video_bitrates, gone=lambda: self._spawn(self._drop_view(key, view)),
-        )  # fmt: skip
+        view = View(self._clock, of=of, rtc=self.config.rtc, gone=lambda: self._spawn(self._drop_view(key, view)))
         self._views[key] = view
         try:
             sdp = await view.connect(offer_sdp)

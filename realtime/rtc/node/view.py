@@ -9,11 +9,17 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 from realtime.clock import Clock
 from realtime.media import AudioBlock, OutputFrame
 from realtime.picture.stats import OutputStatus
-from realtime.rtc.aiortc import BitrateBounds, EncoderRate, report_media_time
+from realtime.rtc.aiortc import EncoderRate, report_media_time
 from realtime.rtc.control import ControlChannel
 from realtime.rtc.node.negotiate import answer
+from realtime.rtc.send.bitrate import BitrateController
 from realtime.rtc.send.mediantp import MediaNtp
 from realtime.rtc.send.tracks import BlockAudioTrack, EngineVideoTrack
+
+AUDIO_BPS = 32_000
+"""Bit rate of Opus to viewers, in bit/s."""
+VIDEO_BPS = 30_000, 1_200_000, 3_000_000
+"""Least, first and greatest bit rate of video to viewers, in bit/s."""
 
 
 class View:
@@ -29,16 +35,13 @@ class View:
         *,
         of: str,
         rtc: RTCConfiguration,
-        audio_bitrate: int,
-        video_bitrates: tuple[int, int, int],
         gone: Callable[[], None],
     ) -> None:
         self.of = of
         self.pc = RTCPeerConnection(rtc)
-        self._bitrates = video_bitrates
         self._clock = clock
         self._ntp = MediaNtp()
-        self._audio = BlockAudioTrack(clock, zero_ms=0.0, bitrate=audio_bitrate)
+        self._audio = BlockAudioTrack(clock, zero_ms=0.0, bitrate=AUDIO_BPS)
         self._video = EngineVideoTrack(zero_ms=0.0)
         self._channel = ControlChannel.attach(self.pc)
         self._taps = ExitStack()
@@ -59,7 +62,7 @@ class View:
         def add_tracks() -> None:
             self._report(self.pc.addTrack(self._audio), self._audio.media_ms)
             video = self.pc.addTrack(self._video)
-            self._taps.callback(EncoderRate(video, BitrateBounds(*self._bitrates)).close)
+            self._taps.callback(EncoderRate(video, BitrateController(*VIDEO_BPS), self._clock).close)
             self._report(video, self._video.media_ms)
 
         return await answer(self.pc, offer_sdp, add_tracks)

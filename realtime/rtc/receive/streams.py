@@ -1,10 +1,11 @@
 """What comes in over a peer connection: audio packets for the playout buffer, decoded video frames on the media clock.
 
-aiortc's own jitter buffers and decoders are left out (see aiortc_compat): audio payloads go to the caller of this file
-untouched, video is assembled and decoded here. The remote tracks are read only to learn their end.
+aiortc's own jitter buffers and decoders are left out (see `realtime.rtc.aiortc`): audio payloads are passed on as they
+are, video is assembled and decoded here. The remote tracks are read only to keep their queues empty.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,18 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
 from aiortc.mediastreams import MediaStreamError
-from aiortc.rtp import RtpPacket
 from numpy.typing import NDArray
 
 from realtime.clock import Clock
 from realtime.media import VideoFrame
 from realtime.rtc.aiortc import (
     MediaPacket,
+    OnPacket,
     SenderReport,
     VideoFeedback,
     lift_remb,
     take_packets,
-    tap_rtp,
     tap_sender_reports,
 )
 from realtime.rtc.receive.assemble import EncodedFrame
@@ -39,27 +39,31 @@ REPAIR_S = 0.01
 
 @dataclass
 class ReceiveCounters:
-    """Count what came in; bytes are RTP payload."""
+    """Counts of what was received, over one connection; bytes are RTP payload."""
 
-    audioPackets: int = 0  # noqa: N815
-    audioBytes: int = 0  # noqa: N815
-    videoPackets: int = 0  # noqa: N815
-    videoBytes: int = 0  # noqa: N815
-    framesAssembled: int = 0  # noqa: N815
-    framesDecoded: int = 0  # noqa: N815
-    decodeErrors: int = 0  # noqa: N815
-    keyframesAsked: int = 0  # noqa: N815
-    packetsAskedAgain: int = 0  # noqa: N815
-    packetsRecovered: int = 0  # noqa: N815
-    framesSkipped: int = 0  # noqa: N815
+    audioPackets: int = 0
+    audioBytes: int = 0
+    videoPackets: int = 0
+    videoBytes: int = 0
+    framesAssembled: int = 0
+    framesDecoded: int = 0
+    decodeErrors: int = 0
+    keyframesAsked: int = 0
+    packetsAskedAgain: int = 0
+    packetsRecovered: int = 0
+    framesSkipped: int = 0
 
 
 class ReceivedStreams:
     """Receive one audio and one video stream of `pc`. Make it before the remote description is set.
 
     `on_audio_packet(sequence, timestamp, payload, arrival_ms)` and `on_video_frame(frame, arrival_ms)` are called on
-    the event loop and must not block; `on_video_packet(arrival_ms)` hears of every video packet, `on_end(kind)` of an
-    ended track. `take_frame` is the one-slot mailbox for who would rather poll. Event loop only.
+    the event loop and must not block; times are monotonic ms. Event loop only.
+
+    Attributes:
+        pair: media clock of both streams.
+        counters: counts of what was received.
+        least_remb: returns the least bit rate in bit/s that the sender of the video is allowed by REMB; 0 for no least.
     """
 
     def __init__(
@@ -69,22 +73,16 @@ class ReceivedStreams:
         *,
         on_audio_packet: AudioPacketCallback,
         on_video_frame: VideoFrameCallback | None = None,
-        on_video_packet: Callable[[float], None] | None = None,
-        on_end: Callable[[str], None] | None = None,
     ) -> None:
         self._pc = pc
         self._clock = clock
         self._on_audio_packet = on_audio_packet
         self._on_video_frame = on_video_frame
-        self._on_video_packet = on_video_packet
-        self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._repair = VideoRepair()
         self._damaged = asyncio.Event()
         self._feedback: VideoFeedback | None = None
         self._decoder: VideoDecoder | None = None
-        self._slot: VideoFrame | None = None
-        self._arrival_ms = 0.0
         self._ssrc: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._taps = ExitStack()
@@ -92,18 +90,7 @@ class ReceivedStreams:
         self.pair = StreamPair()
         self.counters = ReceiveCounters()
         self.least_remb: Callable[[], int] = lambda: 0
-        """Says the least bit rate that the sender of the video is told it may use, in bit/s."""
         pc.on("track", self._on_track)
-
-    def take_frame(self) -> VideoFrame | None:
-        """Return the newest decoded frame, once; None until another one came."""
-        frame, self._slot = self._slot, None
-        return frame
-
-    @property
-    def rtt_ms(self) -> float:
-        """Return the round trip in ms as seen from requests to repetitions; 50 before the first."""
-        return self._repair.tracker.rtt_ms
 
     async def close(self) -> None:
         """Stop receiving: taps off, decoder ended, pumps awaited. Does not close the connection. Idempotent."""
@@ -129,46 +116,37 @@ class ReceivedStreams:
             self._taps.callback(lift_remb(receiver, lambda: self.least_remb()))
             self._attach(receiver, self.pair.video, self._video_packet)
             self._hold(self._mend())
-        self._hold(self._drain(track))
+        self._hold(_drain(track))
 
     def _hold(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _attach(self, receiver: RTCRtpReceiver, clock: RtpClock, on_packet: Callable[[MediaPacket], bool]) -> None:
-        def arrived(packet: RtpPacket, arrival_ms: float) -> None:
-            self._arrival_ms = arrival_ms  # of the packet that `on_packet` sees next, within this very call
-
+    def _attach(self, receiver: RTCRtpReceiver, clock: RtpClock, on_packet: OnPacket) -> None:
         def reported(report: SenderReport) -> None:
             if clock.ready:
                 clock.sender_report(report.ntp_ms, report.rtp_timestamp)
 
-        self._taps.callback(tap_rtp(receiver, arrived, self._clock))
         self._taps.callback(tap_sender_reports(receiver, reported, self._clock))
-        self._taps.callback(take_packets(receiver, on_packet))
+        self._taps.callback(take_packets(receiver, on_packet, self._clock))
 
-    def _audio_packet(self, packet: MediaPacket) -> bool:
+    def _audio_packet(self, packet: MediaPacket, arrival_ms: float) -> None:
         self._follow_ssrc("audio", packet.ssrc, self.pair.audio)
-        self.pair.audio.observe(packet.timestamp, self._arrival_ms)
+        self.pair.audio.observe(packet.timestamp, arrival_ms)
         self.counters.audioPackets += 1
         self.counters.audioBytes += len(packet.payload)
         if packet.codec.lower() == "opus":
-            self._on_audio_packet(packet.sequence, packet.timestamp, packet.payload, self._arrival_ms)
-        return False
+            self._on_audio_packet(packet.sequence, packet.timestamp, packet.payload, arrival_ms)
 
-    def _video_packet(self, packet: MediaPacket) -> bool:
-        now_ms = self._arrival_ms
+    def _video_packet(self, packet: MediaPacket, arrival_ms: float) -> None:
         self._follow_ssrc("video", packet.ssrc, self.pair.video)
-        self.pair.video.observe(packet.timestamp, now_ms)
+        self.pair.video.observe(packet.timestamp, arrival_ms)
         self.counters.videoPackets += 1
         self.counters.videoBytes += len(packet.payload)
-        if self._on_video_packet is not None:
-            self._on_video_packet(now_ms)
-        self._decode(self._repair.add(packet, now_ms))
-        if self._repair.pending(now_ms):
+        self._decode(self._repair.add(packet, arrival_ms))
+        if self._repair.pending(arrival_ms):
             self._damaged.set()
-        return False
 
     def _decode(self, frames: list[EncodedFrame]) -> None:
         assert self._decoder is not None
@@ -219,19 +197,16 @@ class ReceivedStreams:
             return
         self.counters.framesDecoded += 1
         self.counters.framesSkipped = self._decoder.frames_skipped if self._decoder else 0
-        self._slot = VideoFrame(image, self.pair.video_ms(timestamp))
         if self._on_video_frame is not None:
-            self._on_video_frame(self._slot, self._clock.now_ms())
+            self._on_video_frame(VideoFrame(image, self.pair.video_ms(timestamp)), self._clock.now_ms())
 
     def _decode_error(self) -> None:
         self.counters.decodeErrors += 1
         self._repair.lost_reference()
         self._damaged.set()
 
-    async def _drain(self, track: MediaStreamTrack) -> None:
-        try:
-            while True:
-                await track.recv()
-        except MediaStreamError:
-            if self._on_end is not None:
-                self._on_end(track.kind)
+
+async def _drain(track: MediaStreamTrack) -> None:
+    with contextlib.suppress(MediaStreamError):
+        while True:
+            await track.recv()

@@ -42,6 +42,8 @@ class BitrateController:
     """
 
     def __init__(self, floor: int, initial: int, ceiling: int, config: BitrateConfig | None = None) -> None:
+        if not 10_000 <= floor <= initial <= ceiling:
+            raise ValueError("bit rates must be 10000 <= floor <= initial <= ceiling bit/s")
         self._floor, self._initial, self._ceiling = floor, initial, ceiling
         self._config = config or BitrateConfig()
         self._estimate = float(initial)
@@ -100,11 +102,6 @@ class BitrateController:
             self._limit = None
             self._estimate = float(self._initial)
 
-    def set_rate(self, bitrate: int, now_ms: float) -> None:
-        """Go on from `bitrate`, whatever the size of the step."""
-        self._estimate = float(self._bounded(bitrate))
-        self._given, self._changed_ms = self._estimate, now_ms
-
     def encoder_rate(self, now_ms: float) -> int:
         """Return the rate in bit/s for the encoder; it changes seldom."""
         wanted, config = float(self.target), self._config
@@ -115,6 +112,16 @@ class BitrateController:
             self._given, self._changed_ms = min(wanted, (1.0 + config.greatest_rise) * self._given), now_ms
         return int(self._given)
 
+    def frame_interval_ms(self, bitrate: int) -> float:
+        """Return the least time between pictures at `bitrate` bit/s; 0 where all can be sent.
+
+        At 640x480 and 25 frames a second libvpx, at its coarsest, needs 97 kbit/s and takes them whatever it was told;
+        every third frame it keeps to 60 kbit/s, every fourth to 31. No step is long enough to count as a freeze.
+        """
+        if bitrate < 50_000:
+            return 160.0
+        return 120.0 if bitrate < 80_000 else 0.0
+
     def _lower(self, factor: float, now_ms: float) -> None:
         # From what is sent, not from what might have been: an estimate above REMB was never tried.
         self._estimate = max(float(self._floor), factor * min(self._estimate, self.target))
@@ -122,14 +129,3 @@ class BitrateController:
 
     def _bounded(self, bitrate: float) -> int:
         return int(max(self._floor, min(bitrate, self._ceiling)))
-
-
-def frame_interval_ms(bitrate: int) -> float:
-    """Return the least time between pictures at `bitrate` bit/s; 0 where all can be sent.
-
-    At 640x480 and 25 frames a second libvpx, at its coarsest, needs 97 kbit/s and takes them whatever it was told;
-    every third frame it keeps to 60 kbit/s, every fourth to 31. No step is long enough to count as a freeze.
-    """
-    if bitrate < 50_000:
-        return 160.0
-    return 120.0 if bitrate < 80_000 else 0.0

@@ -12,7 +12,6 @@ from aiortc.rtcconfiguration import RTCConfiguration
 from realtime.clock import Clock
 from realtime.media import AudioBlock, VideoFrame
 from realtime.rtc.aiortc import (
-    BitrateBounds,
     EncoderRate,
     SenderFeedback,
     quiet_reports,
@@ -20,6 +19,7 @@ from realtime.rtc.aiortc import (
     tap_sender_feedback,
 )
 from realtime.rtc.control import Control, ControlType, decode, open_channel, send
+from realtime.rtc.send.bitrate import BitrateController
 from realtime.rtc.send.mediantp import MediaNtp
 from realtime.rtc.send.packer import SpeechMode
 from realtime.rtc.send.tracks import BlockAudioTrack, EngineVideoTrack
@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 TICK_S = 0.02
 REPEAT_MS = 100.0
 REPEAT_PAUSED_MS = 300.0
+VIDEO_BPS = 30_000, 600_000, 900_000
+"""Least, first and greatest bit rate of the video, in bit/s."""
+SPEECH = SpeechMode(24_000)
 # While video rests: 20 kbit/s in packets of 40 ms are 31 on the wire, with in-band FEC; 24 in packets of 20 ms are 47.
 LOW_SPEECH = SpeechMode(20_000, expected_loss=25, frames=2)
 
@@ -47,8 +50,6 @@ class CallerPeer:
         *,
         zero_ms: float,
         configuration: RTCConfiguration | None = None,
-        bounds: BitrateBounds | None = None,
-        audio_bitrate: int = 24_000,
         watch: UplinkWatch | None = None,
         on_video: Callable[[bool, str], None] | None = None,
     ) -> None:
@@ -63,34 +64,29 @@ class CallerPeer:
         self._change = 0
         self._acked = 0
         self._repeat_ms = 0.0
-        self._audio_bitrate = audio_bitrate
         self.pc = RTCPeerConnection(configuration)
         self.video = EngineVideoTrack(zero_ms=zero_ms)
-        self.audio = BlockAudioTrack(clock, zero_ms=zero_ms, bitrate=audio_bitrate)
+        self.audio = BlockAudioTrack(clock, zero_ms=zero_ms, bitrate=SPEECH.bitrate)
         self._channel = open_channel(self.pc)
         self._channel.on("message", self._on_message)
         audio_sender = self.pc.addTrack(self.audio)
         video_sender = self.pc.addTrack(self.video)
         self._prefer("audio", "audio/opus")
-        self.control = EncoderRate(video_sender, bounds or BitrateBounds(30_000, 600_000, 900_000), clock)
+        self._rate = BitrateController(*VIDEO_BPS)
+        self._encoder = EncoderRate(video_sender, self._rate, clock)
         self._ntp = MediaNtp()
         self._taps = ExitStack()
-        self._taps.callback(self.control.close)
+        self._taps.callback(self._encoder.close)
         self._taps.callback(tap_sender_feedback(audio_sender, self._on_feedback))
         self._taps.callback(tap_sender_feedback(video_sender, self._on_feedback))
-        self._taps.callback(quiet_reports(video_sender, lambda: self.control.paused))
+        self._taps.callback(quiet_reports(video_sender, lambda: self._encoder.paused))
         self._taps.callback(report_media_time(audio_sender, lambda pts: self._unix_ms(self.audio.media_ms(pts))))
         self._taps.callback(report_media_time(video_sender, lambda pts: self._unix_ms(self.video.media_ms(pts))))
-
-    @property
-    def video_paused(self) -> bool:
-        """Return whether the video rests because of the uplink."""
-        return self.control.paused
 
     def put_frame(self, frame: VideoFrame) -> None:
         """Offer a captured frame; it is dropped while video is paused."""
         self._ntp.note(frame.media_ms, self._clock.now_ms())
-        if not self.control.paused:
+        if not self._encoder.paused:
             self.video.put(frame.image, frame.media_ms)
 
     def put_audio(self, block: AudioBlock) -> None:
@@ -137,30 +133,30 @@ class CallerPeer:
                 case SendPing():
                     send(self._channel, Control(ControlType.PING, action.number, action.pad))
                 case PauseVideo():
-                    self.control.pause()
+                    self._encoder.pause()
                     self.audio.set_mode(LOW_SPEECH)
                     self._changed(now_ms, action.reason)
                 case ResumeVideo():
                     # REMB still remembers another time: it must neither lift the trial's rate nor lower it.
-                    self.control.begin_trial(action.bitrate)
-                    self.control.resume()
-                    self.audio.set_mode(SpeechMode(self._audio_bitrate))
+                    self._rate.begin_trial(action.bitrate, now_ms)
+                    self._encoder.resume()
+                    self.audio.set_mode(SPEECH)
                     self._changed(now_ms, "the uplink has room again")
                 case LiftLimit():
-                    self.control.end_trial()
+                    self._rate.end_trial()
 
     def _changed(self, now_ms: float, reason: str) -> None:
-        log.info("video %s: %s", "paused" if self.control.paused else "resumed", reason)
+        log.info("video %s: %s", "paused" if self._encoder.paused else "resumed", reason)
         self._change += 1
         self._tell(now_ms)
         if self._on_video is not None:
-            self._on_video(not self.control.paused, reason)
+            self._on_video(not self._encoder.paused, reason)
 
     def _tell(self, now_ms: float) -> None:
-        kind = ControlType.VIDEO_PAUSED if self.control.paused else ControlType.VIDEO_RESUMED
+        kind = ControlType.VIDEO_PAUSED if self._encoder.paused else ControlType.VIDEO_RESUMED
         send(self._channel, Control(kind, self._change))
         # On a narrow link repeats compete with speech.
-        self._repeat_ms = now_ms + (REPEAT_PAUSED_MS if self.control.paused else REPEAT_MS)
+        self._repeat_ms = now_ms + (REPEAT_PAUSED_MS if self._encoder.paused else REPEAT_MS)
 
     def _on_message(self, message: object) -> None:
         control = decode(message)

@@ -16,7 +16,7 @@ from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPa
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock
 from realtime.rtc import aiortc as compat
-from realtime.rtc.aiortc import BitrateBounds, EncoderRate, MediaPacket, SenderFeedback, SenderReport
+from realtime.rtc.aiortc import EncoderRate, MediaPacket, SenderFeedback, SenderReport
 from realtime.rtc.aiortc import guard as aiortc_guard
 from realtime.rtc.aiortc import sender as aiortc_send
 from realtime.rtc.send.tracks import BlockAudioTrack, EngineVideoTrack
@@ -25,8 +25,32 @@ Until = Callable[..., Awaitable[None]]
 CLOCK = MonotonicClock()
 
 
+class Rate:
+    """A controller that does as it is told, and notes what it hears."""
+
+    def __init__(self, bitrate: int) -> None:
+        self.bitrate = bitrate
+        self.interval_ms = 0.0
+        self.heard: list[tuple[str, float]] = []
+
+    def remb(self, bitrate: float) -> None:
+        self.heard.append(("remb", bitrate))
+
+    def loss(self, fraction: float, now_ms: float) -> None:
+        self.heard.append(("loss", fraction))
+
+    def rtt(self, rtt_ms: float, now_ms: float) -> None:
+        self.heard.append(("rtt", rtt_ms))
+
+    def encoder_rate(self, now_ms: float) -> int:
+        return self.bitrate
+
+    def frame_interval_ms(self, bitrate: int) -> float:
+        return self.interval_ms
+
+
 class Call:
-    """Two connected peers: `a` sends noise pictures and a tone, `b` receives."""
+    """Two connected peers: `a` sends noise pictures and silence, `b` receives."""
 
     def __init__(self, a: RTCPeerConnection, b: RTCPeerConnection) -> None:
         self.a, self.b = a, b
@@ -35,6 +59,8 @@ class Call:
         self.audio = BlockAudioTrack(CLOCK, zero_ms=self.zero_ms)
         self.video_sender = a.addTrack(self.video)
         self.audio_sender = a.addTrack(self.audio)
+        self.rate = Rate(200_000)
+        self.encoder = EncoderRate(self.video_sender, self.rate, CLOCK)
 
     def receiver(self, kind: str) -> RTCRtpReceiver:
         return next(t.receiver for t in self.b.getTransceivers() if t.kind == kind)
@@ -51,19 +77,15 @@ class Call:
             await asyncio.sleep(0.02)
 
 
-def keep(packets: list[MediaPacket]) -> Callable[[MediaPacket], bool]:
-    def take(packet: MediaPacket) -> bool:
-        packets.append(packet)
-        return False
-
-    return take
+def take(call: Call, kind: str) -> tuple[list[MediaPacket], compat.Undo]:
+    """Take the packets of one kind that `b` receives; return where they go, and what gives them back to aiortc."""
+    packets: list[MediaPacket] = []
+    return packets, compat.take_packets(call.receiver(kind), lambda packet, at: packets.append(packet), CLOCK)
 
 
 @pytest.fixture
 async def call(make_pc: Callable[[], RTCPeerConnection], negotiate: Any) -> AsyncIterator[Call]:
     call = Call(make_pc(), make_pc())
-    control = EncoderRate(call.video_sender, BitrateBounds(50_000, 200_000, 400_000))
-    call.control = control  # type: ignore[attr-defined]
     feeder = asyncio.create_task(call.feed())
     await negotiate(call.a, call.b)
     yield call
@@ -82,15 +104,18 @@ def test_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     compat.require_tested_aiortc()
 
 
-async def test_rtp_and_sender_reports_are_tapped_and_released(call: Call, until: Until) -> None:
-    packets: list[tuple[int, float]] = []
+async def test_packets_with_their_arrival_and_sender_reports_are_given_and_given_back(call: Call, until: Until) -> None:
+    packets: list[tuple[MediaPacket, float]] = []
     reports: list[SenderReport] = []
-    audio = call.receiver("audio")
-    undo = compat.tap_rtp(audio, lambda p, at: packets.append((p.timestamp, at)), CLOCK)
+    audio, began_ms = call.receiver("audio"), CLOCK.now_ms()
+    undo = compat.take_packets(audio, lambda *arrived: packets.append(arrived), CLOCK)
     undo_reports = compat.tap_sender_reports(audio, reports.append, CLOCK)
     await until(lambda: len(packets) > 20 and len(reports) >= 2)
-    steps = np.diff([t for t, _ in packets])
+    steps = np.diff([packet.timestamp for packet, _ in packets])
     assert (steps > 0).all() and np.median(steps) == pytest.approx(960, abs=300)
+    arrivals = [at_ms for _, at_ms in packets]
+    assert arrivals == sorted(arrivals) and began_ms <= arrivals[0] and arrivals[-1] <= CLOCK.now_ms()
+    assert {packet.codec for packet, _ in packets} == {"opus"}
     # A report pairs the stream's own timestamp with the sender's wall clock.
     (first, last) = (reports[0], reports[-1])
     assert (last.ntp_ms - first.ntp_ms) == pytest.approx((last.rtp_timestamp - first.rtp_timestamp) / 48.0, abs=100)
@@ -102,38 +127,23 @@ async def test_rtp_and_sender_reports_are_tapped_and_released(call: Call, until:
 
 
 async def test_packets_go_to_us_instead_of_the_decoder(call: Call, until: Until) -> None:
-    taken: list[MediaPacket] = []
     video = call.receiver("video")
-
-    def take(packet: MediaPacket) -> bool:
-        taken.append(packet)
-        return len(taken) == 5
-
     feedback: list[SenderFeedback] = []
-    keyframes: list[int] = []
-    original = call.video_sender._send_keyframe
-
-    def count_keyframe() -> None:
-        keyframes.append(1)
-        original()
-
-    call.video_sender._send_keyframe = count_keyframe  # type: ignore[method-assign]
     compat.tap_sender_feedback(call.video_sender, feedback.append)
-    undo = compat.take_packets(video, take)
-    await until(lambda: len(taken) > 10 and bool(keyframes) and any(f.fraction_lost == 0.0 for f in feedback))
+    taken, undo = take(call, "video")
+    await until(lambda: len(taken) > 10 and any(f.fraction_lost == 0.0 for f in feedback))
     assert {p.codec for p in taken} == {"VP8"}
     assert all(p.payload.endswith(p.data) and len(p.payload) > len(p.data) for p in taken)
     undo()
     while not video.track._queue.empty():  # type: ignore[attr-defined]
         await video.track.recv()  # decoded before the packets were taken
-    original()
+    call.encoder.request_keyframe()
     frame = await asyncio.wait_for(video.track.recv(), 5)
     assert isinstance(frame, av.VideoFrame) and frame.width == 160
 
 
 async def test_holes_and_keyframes_are_asked_for_by_us_and_answered(call: Call, until: Until) -> None:
-    packets: list[MediaPacket] = []
-    compat.take_packets(call.receiver("video"), keep(packets))
+    packets, _ = take(call, "video")
     feedback = compat.VideoFeedback(call.receiver("video"))
     asked: list[int] = []
     retransmit = call.video_sender._retransmit
@@ -193,14 +203,13 @@ async def test_requests_across_the_wrap_can_be_packed(call: Call, until: Until) 
 
 async def test_incoming_media_passes_the_hook_and_data_does_not(call: Call, until: Until) -> None:
     seen: list[bytes] = []
-    arrived: list[float] = []
+    arrived, _ = take(call, "audio")
 
     async def swallow(datagram: bytes, forward: compat.Forward) -> None:
         seen.append(datagram)
         if datagram[1] == 200:  # a sender report
             await forward(datagram)
 
-    compat.tap_rtp(call.receiver("audio"), lambda p, at: arrived.append(at), CLOCK)
     reports: list[SenderReport] = []
     compat.tap_sender_reports(call.receiver("audio"), reports.append, CLOCK)
     await until(lambda: len(arrived) > 2)
@@ -218,8 +227,7 @@ async def test_outgoing_datagrams_pass_the_hook(call: Call, until: Until) -> Non
     def swallow(datagram: bytes, forward: compat.Forward) -> None:
         seen.append(datagram)
 
-    arrived: list[float] = []
-    compat.tap_rtp(call.receiver("audio"), lambda p, at: arrived.append(at), CLOCK)
+    arrived, _ = take(call, "audio")
     await until(lambda: len(arrived) > 2)
     undo = compat.intercept_send(call.a, swallow)
     await asyncio.sleep(0.05)
@@ -243,14 +251,11 @@ async def test_interception_needs_a_transport(make_pc: Callable[[], RTCPeerConne
 
 
 async def test_pause_stops_video_only_and_resume_begins_with_a_keyframe(call: Call, until: Until) -> None:
-    video: list[MediaPacket] = []
-    audio: list[float] = []
-    compat.take_packets(call.receiver("video"), keep(video))
-    compat.tap_rtp(call.receiver("audio"), lambda p, at: audio.append(at), CLOCK)
+    video, _ = take(call, "video")
+    audio, _ = take(call, "audio")
     await until(lambda: len(video) > 5)
-    control: EncoderRate = call.control  # type: ignore[attr-defined]
-    control.pause()
-    assert control.paused
+    call.encoder.pause()
+    assert call.encoder.paused
     await asyncio.sleep(0.1)
     count, sounds = len(video), len(audio)
     await asyncio.sleep(0.3)
@@ -258,7 +263,7 @@ async def test_pause_stops_video_only_and_resume_begins_with_a_keyframe(call: Ca
     await call.video_sender._retransmit(video[-1].sequence)
     await asyncio.sleep(0.05)
     assert len(video) == count
-    control.resume()
+    call.encoder.resume()
     await until(lambda: len(video) > count)
     # The stream goes on: the next sequence number, and VP8's inverse key frame bit is 0.
     assert video[count].sequence == (video[count - 1].sequence + 1) % 65536
@@ -266,27 +271,24 @@ async def test_pause_stops_video_only_and_resume_begins_with_a_keyframe(call: Ca
 
 
 async def test_the_encoder_keeps_our_rate_and_not_aiortcs(call: Call, until: Until) -> None:
-    control: EncoderRate = call.control  # type: ignore[attr-defined]
-    packets: list[MediaPacket] = []
-    compat.take_packets(call.receiver("video"), keep(packets))
-    control.set_bitrate(60_000)
-    await until(lambda: len(packets) > 3 and control.bitrate == 60_000)
+    packets, _ = take(call, "video")
+    call.rate.bitrate = 60_000
+    await until(lambda: len(packets) > 3 and call.encoder.bitrate == 60_000)
     encoder: Any = aiortc_guard.private(call.video_sender, RTCRtpSender, "__encoder")
     await until(lambda: encoder.codec is not None and encoder.codec.bit_rate == 60_000)
     assert encoder.target_bitrate == 60_000 < aiortc.codecs.vpx.MIN_BITRATE
     encoder.target_bitrate = 5_000_000  # what aiortc does with REMB
     assert encoder.target_bitrate == 60_000
     codec = encoder.codec
-    control.set_bitrate(1_000)
+    call.rate.bitrate = 50_000
     await until(lambda: encoder.codec is not codec and encoder.codec.bit_rate == 50_000)
 
 
 @pytest.mark.parametrize("base", [Vp8Encoder, H264Encoder])
 async def test_both_encoders_take_our_rate_and_vp8s_keyframes_are_bounded(call: Call, base: type[Any]) -> None:
-    control: EncoderRate = call.control  # type: ignore[attr-defined]
-    encoder = aiortc_send._steered(base, control)
+    encoder = aiortc_send._steered(base, call.encoder)
     for pts, rate in enumerate((60_000, 60_000, 180_000)):
-        control.bitrate = rate
+        call.encoder.bitrate = rate
         frame = av.VideoFrame.from_ndarray(np.full((240, 320, 3), 90, np.uint8), format="bgr24")
         frame.pts, frame.time_base = 3600 * pts, Fraction(1, 90_000)
         payloads, timestamp = encoder.encode(frame)
@@ -297,38 +299,35 @@ async def test_both_encoders_take_our_rate_and_vp8s_keyframes_are_bounded(call: 
         encoder.codec = codec = av.CodecContext.create("libvpx", "w")
         codec.options = {"deadline": "realtime"}
         assert encoder.codec.options == {"deadline": "realtime", "max-intra-rate": "400", "noise-sensitivity": "0"}
-        control.bitrate = 1_000_000
+        call.encoder.bitrate = 1_000_000
         assert encoder.target_bitrate == 6 * 320 * 240, "a small picture is not sent at the rate of a large one"
 
 
-async def test_reports_and_remb_steer_the_rate_and_low_rates_thin_the_pictures(call: Call, until: Until) -> None:
-    control: EncoderRate = call.control  # type: ignore[attr-defined]
-    feedback: list[SenderFeedback] = []
-    compat.tap_sender_feedback(call.video_sender, feedback.append)
-    await until(lambda: any(f.rtt_ms is not None and 0.0 <= f.rtt_ms < 2_000.0 for f in feedback))
+async def test_the_controller_hears_of_reports_and_remb_but_not_while_the_video_rests(call: Call, until: Until) -> None:
+    heard = call.rate.heard
+    await until(lambda: any(what == "rtt" and 0.0 <= value < 2_000.0 for what, value in heard))
     remb = RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=pack_remb_fci(70_000, [call.video_sender._ssrc]))
     await call.video_sender._handle_rtcp_packet(remb)
-    assert 69_000 <= control.target <= 70_000
-    await until(lambda: control.bitrate == control.target)  # with the next frame
-    sent, thinned = call.video.frames_put, control.frames_thinned
-    await until(lambda: control.frames_thinned - thinned >= 10)
-    assert control.frames_thinned - thinned <= 0.8 * (call.video.frames_put - sent) + 1
+    assert heard[-1][0] == "remb" and 69_000 <= heard[-1][1] <= 70_000
     report = RtcpRrPacket(ssrc=1, reports=[RtcpReceiverInfo(call.video_sender._ssrc, 128, 9, 9, 0, 0, 0)])
     await call.video_sender._handle_rtcp_packet(report)
-    assert control.target <= 70_000 * 0.76
-    control.begin_trial(150_000)
+    assert heard[-1] == ("loss", 0.5)
+    call.encoder.pause()
+    count = len(heard)
     await call.video_sender._handle_rtcp_packet(remb)
-    assert control.target == 150_000
+    assert len(heard) == count
 
 
-def test_bounds_in_the_wrong_order_are_refused() -> None:
-    with pytest.raises(ValueError, match="minimum <= initial <= maximum"):
-        BitrateBounds(50_000, 20_000, 100_000)
+async def test_low_rates_thin_the_pictures(call: Call, until: Until) -> None:
+    call.rate.interval_ms = 160.0
+    await until(lambda: call.encoder.frames_thinned >= 1)
+    put, thinned = call.video.frames_put, call.encoder.frames_thinned
+    await until(lambda: call.encoder.frames_thinned - thinned >= 10)
+    assert call.encoder.frames_thinned - thinned <= 0.8 * (call.video.frames_put - put) + 1
 
 
 async def test_a_close_takes_the_wrappers_off(call: Call) -> None:
-    control: EncoderRate = call.control  # type: ignore[attr-defined]
-    control.close()
+    call.encoder.close()
     assert call.video_sender._retransmit.__func__ is RTCRtpSender._retransmit  # type: ignore[attr-defined]
 
 

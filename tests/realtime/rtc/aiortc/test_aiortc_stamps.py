@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from aiortc import RTCPeerConnection
-from aiortc.rtp import RtpPacket
 
 from realtime.clock import MonotonicClock
 from realtime.rtc import aiortc as compat
@@ -46,11 +45,8 @@ async def test_reports_are_of_the_picture_and_not_of_its_sending(
     answered: list[SenderFeedback] = []
     receiver = b.getReceivers()[0]
 
-    def arrived(packet: RtpPacket, at_ms: float) -> None:
-        stamps.append(packet.timestamp)
-
     compat.tap_sender_reports(receiver, reports.append, CLOCK)
-    compat.tap_rtp(receiver, arrived, CLOCK)
+    compat.take_packets(receiver, lambda packet, at_ms: stamps.append(packet.timestamp), CLOCK)
     compat.tap_sender_feedback(sender, answered.append)
     await until(lambda: len(reports) >= 1)
     assert reports[0].ntp_ms > NTP_1970_MS + UNIX_MS + 1e10, "without a time of ours it is left as it was"

@@ -9,7 +9,7 @@ from aiortc import RTCPeerConnection
 
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock
-from realtime.rtc.aiortc import SenderFeedback, tap_rtp, tap_sender_feedback
+from realtime.rtc.aiortc import SenderFeedback, take_packets, tap_sender_feedback
 from realtime.rtc.badlink.link import LinkStep, LinkTrace
 from realtime.rtc.badlink.transport import ImpairedReceive
 from realtime.rtc.control import CHANNEL, Control, ControlChannel, ControlType, open_channel
@@ -35,7 +35,7 @@ class Speech:
 
     def listen(self) -> None:
         receiver = self.b.getReceivers()[0]
-        tap_rtp(receiver, lambda packet, at: self.sequences.append(packet.sequence_number), CLOCK)
+        take_packets(receiver, lambda packet, at: self.sequences.append(packet.sequence), CLOCK)
         tap_sender_feedback(self.sender, self.feedback.append)
 
     async def feed(self) -> None:

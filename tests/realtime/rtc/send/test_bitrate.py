@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime.rtc.send.bitrate import BitrateController, frame_interval_ms
+from realtime.rtc.send.bitrate import BitrateController
 
 
 def control(initial: int = 600_000) -> BitrateController:
@@ -108,6 +108,11 @@ def test_the_encoder_is_changed_seldom_and_stays_within_bounds(
 
 
 def test_thin_rates_make_pictures_rarer_but_no_step_is_a_freeze() -> None:
-    intervals = [frame_interval_ms(rate) for rate in (30_000, 49_999, 50_000, 79_999, 80_000, 600_000)]
+    intervals = [control().frame_interval_ms(rate) for rate in (30_000, 49_999, 50_000, 79_999, 80_000, 600_000)]
     assert intervals == [160.0, 160.0, 120.0, 120.0, 0.0, 0.0]
     assert max(intervals) < max(3 * 40.0, 40.0 + 150.0)  # W3C freezeCount, coming from 25 a second
+
+
+def test_bounds_in_the_wrong_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="floor <= initial <= ceiling"):
+        BitrateController(50_000, 20_000, 100_000)
