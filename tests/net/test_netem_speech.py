@@ -87,7 +87,7 @@ def stream(caller_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Strea
     payloads = _speech(caller_clip)
     (folder / "speech.json").write_text(json.dumps([base64.b64encode(payload).decode() for payload in payloads]))
     (folder / "script.json").write_text(json.dumps(SCRIPT))
-    environment = {**os.environ, "VM_OUT": str(folder), "VM_TIMEOUT": "240"}
+    environment = {**os.environ, "VM_OUT": str(folder), "VM_TIMEOUT": "900"}
     command = f"modprobe sch_netem; modprobe veth; {sys.executable} {ROOT}/tests/net/guest_stream.py $OUT"
     done = subprocess.run(
         ["nice", "-n", "15", str(VMRUN), command],
@@ -95,7 +95,7 @@ def stream(caller_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Strea
         env=environment,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1800,
     )
     assert done.returncode == 0, f"the guest ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return Stream(payloads, _packets(payloads, json.loads((folder / "arrived.json").read_text())))

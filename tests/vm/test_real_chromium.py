@@ -16,7 +16,6 @@ from tests.vm.guest import guest
 
 pytestmark = pytest.mark.vm
 
-SLOW = 12
 PLANS = ("640x480@25", "1280x720@30")
 
 
@@ -25,7 +24,7 @@ def test_chromium_lists_the_camera_and_gets_its_bytes(tmp_path: Path) -> None:
     if shutil.which("chromium") is None:
         pytest.skip("apt-get install chromium")
     command = f"{sys.executable} tests/vm/guest_chromium.py {' '.join(PLANS)}"
-    seen = guest(tmp_path, command, 300, slow=SLOW, memory="3G")
+    seen = guest(tmp_path, command, 600, memory="3G")
     for plan in PLANS:
         check(plan, seen[plan])
 

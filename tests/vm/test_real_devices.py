@@ -16,14 +16,12 @@ from tests.vm.guest import guest
 
 pytestmark = pytest.mark.vm
 
-SLOW = 12
-
 
 @pytest.fixture(scope="module")
 def camera(tmp_path_factory: pytest.TempPathFactory) -> Any:
     pytest.importorskip("pyvirtualcam", reason="pip install 'lipline[camera]'")
     # The module keeps two pictures: without time to spare a reader may see the next one come into the one it looks at.
-    return guest(tmp_path_factory.mktemp("camera"), f"{sys.executable} tests/vm/guest_camera.py", 480, slow=SLOW)
+    return guest(tmp_path_factory.mktemp("camera"), f"{sys.executable} tests/vm/guest_camera.py", 900)
 
 
 def release(camera: Any) -> tuple[int, ...]:
@@ -98,7 +96,7 @@ def test_a_webcam_that_went_away_is_found_again_under_another_number(camera: Any
 
 def test_a_tone_goes_through_alsas_loopback(tmp_path: Path) -> None:
     pytest.importorskip("sounddevice", reason="pip install 'lipline[camera]'; apt-get install libportaudio2")
-    heard = guest(tmp_path, f"modprobe snd-aloop; {sys.executable} tests/vm/guest_sound.py", 300, slow=SLOW)
+    heard = guest(tmp_path, f"modprobe snd-aloop; {sys.executable} tests/vm/guest_sound.py", 600)
     print(heard)
     assert not heard["server"] and heard["shape"] == [960]
     assert heard["amplitude"] == pytest.approx(16_000.0, rel=0.02)
