@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from models.expert.contract import channels
+
 Pair = int | tuple[int, int]
 
 
@@ -101,6 +103,11 @@ def audio_stages(deep_residual: int, strides: tuple[int, int] = (3, 2)) -> tuple
         BlockStage(512, padding=0),
         BlockStage(512, kernel=1, padding=0),
     )
+
+
+def widened(stages: Iterable[BlockStage], width: float) -> list[BlockStage]:
+    """Return stages with `width` times their channels (models.expert.contract.channels)."""
+    return [stage._replace(channels=channels(stage.channels, width)) for stage in stages]
 
 
 def conv_norm_relu(inputs: int, outputs: int, stride: Pair = 1, kernel: tuple[int, int] = (3, 3)) -> nn.Sequential:

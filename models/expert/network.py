@@ -1,13 +1,12 @@
 """The colour SyncNet expert of Wav2Lip: does this mouth say this sound? Needs torch."""
 
-from collections.abc import Iterable
 from typing import Final
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.blocks import BlockStage, audio_stages, build_chain
-from models.expert.contract import FACE_HW, ExpertConfig, channels, region_px
+from models.blocks import BlockStage, audio_stages, build_chain, widened
+from models.expert.contract import FACE_HW, ExpertConfig, region_px
 
 FACE_STAGES: Final = (
     BlockStage(32, kernel=7, padding=3),
@@ -34,8 +33,8 @@ class SyncNet(nn.Module):
         super().__init__()
         self.config = config or ExpertConfig()
         sound = audio_stages(deep_residual=2, strides=self.config.strides)
-        self.face_encoder = build_chain(3 * self.config.frames, _widened(FACE_STAGES, self.config.width))
-        self.audio_encoder = build_chain(1, _widened(sound, self.config.width))
+        self.face_encoder = build_chain(3 * self.config.frames, widened(FACE_STAGES, self.config.width))
+        self.audio_encoder = build_chain(1, widened(sound, self.config.width))
 
     def forward(self, mel: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
         """Return the embeddings of sound and mouth.
@@ -68,7 +67,3 @@ def see(crops: Tensor, config: ExpertConfig) -> Tensor:
     part = flat[..., top:bottom, left:right]
     shrinks = right - left > FACE_HW[1]
     return functional.interpolate(part, FACE_HW, mode="bilinear", align_corners=False, antialias=shrinks)
-
-
-def _widened(stages: Iterable[BlockStage], factor: float) -> list[BlockStage]:
-    return [stage._replace(channels=channels(stage.channels, factor)) for stage in stages]

@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from models.blocks import BlockStage, ConvBlock, audio_stages, build_chain, build_stage
+from models.blocks import BlockStage, ConvBlock, audio_stages, build_chain, build_stage, widened
 from models.expert.contract import channels
 
 FACE_STAGES: Final = (
@@ -42,9 +42,9 @@ class Wav2Lip(nn.Module):
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        faces = [_widened(group, width) for group in FACE_STAGES]
-        decoder = _widened(DECODER_STAGES, width)
-        sound = _widened(audio_stages(deep_residual=1), width)
+        faces = [widened(group, width) for group in FACE_STAGES]
+        decoder = widened(DECODER_STAGES, width)
+        sound = widened(audio_stages(deep_residual=1), width)
         last = channels(32, width)
         self.face_encoder_blocks = _encoder(faces)
         self.audio_encoder = build_chain(1, sound)
@@ -84,10 +84,6 @@ class Wav2Lip(nn.Module):
             x = torch.cat((decode(x), skip), dim=1)
         frames: Tensor = self.output_block(x)
         return frames
-
-
-def _widened(stages: Iterable[BlockStage], factor: float) -> list[BlockStage]:
-    return [stage._replace(channels=channels(stage.channels, factor)) for stage in stages]
 
 
 def _encoder(groups: Iterable[list[BlockStage]]) -> nn.ModuleList:

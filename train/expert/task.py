@@ -19,7 +19,7 @@ from train.expert.config import ExpertTraining
 from train.expert.judged import FAR, HALF, accuracies, best_threshold, judge_clips, torch_embed
 from train.expert.pairs import draw_batch
 from train.expert.windows import MEASURES
-from train.loop.task import Batch, Evaluation
+from train.loop.task import Batch, Evaluation, Stateless
 from train.losses.expert_file import read_expert
 
 EVALUATED: Final = 40
@@ -57,7 +57,7 @@ def _begin(config: ExpertConfig, start: Path | None) -> SyncNet:
     return network.requires_grad_(True).train()
 
 
-class ExpertTask:
+class ExpertTask(Stateless):
     """Bring the expert, clips of the role "judge" and the losses together (a train.loop.task.Task)."""
 
     def __init__(self, config: ExpertTraining, shards: Sequence[Path], seed: int = 1) -> None:
@@ -109,13 +109,6 @@ class ExpertTask:
             rows = accuracies(judged, threshold)
             figures |= {"threshold": threshold} | {f"accuracy, {name}": value for name, value in rows.items()}
         return Evaluation({name: value for name, value in figures.items() if value == value})
-
-    def state(self) -> dict[str, float]:
-        """Return nothing: no schedule depends on what was measured."""
-        return {}
-
-    def restore(self, state: Mapping[str, float]) -> None:
-        """Take back nothing."""
 
     def speakers(self) -> list[str]:
         """Return who is trained on, sorted."""

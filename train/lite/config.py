@@ -1,7 +1,7 @@
 """What a configuration of lite's training says."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -9,16 +9,18 @@ from models.lite.contract import LiteConfig
 from train.config import Config, DataConfig
 from train.loop.trainer import LoopConfig
 
+_DEFAULT: Final = LiteConfig()
+
 
 class ModelConfig(Config):
-    """Size the generator (models.lite.contract.LiteConfig)."""
+    """Sizes of the generator; meanings and defaults are those of models.lite.contract.LiteConfig."""
 
-    sources: int = Field(default=4, ge=2)
-    coefficients: int = Field(default=12, ge=1)
-    columns: int = Field(default=24, ge=8)
-    lookahead_ms: float = Field(default=80.0, ge=-200.0, le=400.0)
-    width: int = Field(default=32, ge=4)
-    features: int = Field(default=12, ge=4)
+    sources: int = Field(default=_DEFAULT.sources, ge=2)
+    coefficients: int = Field(default=_DEFAULT.coefficients, ge=1)
+    columns: int = Field(default=_DEFAULT.columns, ge=8)
+    lookahead_ms: float = Field(default=_DEFAULT.lookahead_ms, ge=-200.0, le=400.0)
+    width: int = Field(default=_DEFAULT.width, ge=4)
+    features: int = Field(default=_DEFAULT.features, ge=4)
 
     @property
     def lite(self) -> LiteConfig:

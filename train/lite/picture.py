@@ -18,7 +18,7 @@ from train.data.pool import ClipSource
 from train.lite.config import PictureConfig
 from train.lite.sources import draw_windows, rgb
 from train.lite.sync import SyncJudge
-from train.loop.task import Batch, Evaluation
+from train.loop.task import Batch, Evaluation, Stateless
 from train.losses.adversarial import hinge_discriminator_loss, hinge_real_loss
 from train.losses.lips import outline_weights
 from train.losses.motion import temporal_loss
@@ -31,7 +31,7 @@ NOISE = 0.003
 """Error of a shape, in eye distances, that the network must bear: what FaceMesh's own is."""
 
 
-class PictureTask:
+class PictureTask(Stateless):
     """Bring the pictures of a lite, clips, losses and a discriminator together (a train.loop.task.Task)."""
 
     def __init__(
@@ -123,13 +123,6 @@ class PictureTask:
         poses = region_of(batch["crops"][:, :1], config)[:, 0]
         rows = torch.cat([torch.cat([poses[i], made[i], truth[i]], -1)[None] for i in range(SHOWN)])
         return Evaluation(figures, {"pose, made, real": rgb(rows)})
-
-    def state(self) -> dict[str, float]:
-        """Return nothing: the sync loss is switched on by the step."""
-        return {}
-
-    def restore(self, state: Mapping[str, float]) -> None:
-        """Take back nothing."""
 
 
 def region_of(pictures: Tensor, config: LiteConfig) -> Tensor:

@@ -16,7 +16,7 @@ from train.lite.basis import coefficients_of, gap_of_basis
 from train.lite.config import VoiceTrainingConfig
 from train.lite.lip_gap import hear, measure_speakers
 from train.lite.sound import draw_runs
-from train.loop.task import Batch, Evaluation
+from train.loop.task import Batch, Evaluation, Stateless
 from train.losses.motion import correlation_loss
 
 _SAMPLED = 200  # clips that spreads are measured on
@@ -25,7 +25,7 @@ GAIN_MOST = 1.8
 """Largest gain: more would open the mouth for noise."""
 
 
-class VoiceTask:
+class VoiceTask(Stateless):
     """Bring the voice of a lite, clips and losses together (a train.loop.task.Task)."""
 
     def __init__(
@@ -72,13 +72,6 @@ class VoiceTask:
         """Measure the lip gap of held-out speech (train.lite.lip_gap.measure_speakers)."""
         assert isinstance(average, VoiceNetwork)
         return Evaluation(measure_speakers(average, self._held_out, self._basis, self._lite.window))
-
-    def state(self) -> dict[str, float]:
-        """Return nothing: no schedule depends on what was measured."""
-        return {}
-
-    def restore(self, state: Mapping[str, float]) -> None:
-        """Take back nothing."""
 
 
 def spread_of(clips: Sequence[Clip], basis: NDArray[np.float32]) -> NDArray[np.float32]:

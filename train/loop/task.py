@@ -53,4 +53,15 @@ class Task(Protocol):
         """Return what `evaluate` has changed, for the checkpoint."""
 
     def restore(self, state: Mapping[str, float]) -> None:
-        """Take back what `state` returned."""
+        """Set what `evaluate` had changed, from what `state` returned."""
+
+
+class Stateless:
+    """Base of a task whose `evaluate` changes nothing."""
+
+    def state(self) -> dict[str, float]:
+        """Return an empty dictionary."""
+        return {}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Do nothing."""

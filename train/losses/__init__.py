@@ -1,4 +1,4 @@
-"""Losses of the trainers: pure functions over tensors, and two modules that hold a frozen network.
+"""Losses of the trainers: pure functions over tensors, and one module that holds a frozen network.
 
 Shape suffixes: N batch, T frames, C channels, H W picture, P points, E features. Pictures are 0..1. Needs torch.
 """

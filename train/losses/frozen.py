@@ -1,6 +1,5 @@
-"""Losses that a frozen network gives: the sync expert's, and distances between its features."""
+"""The loss that a frozen network gives: the sync expert's."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -60,44 +59,6 @@ class SyncLoss(Frozen):
         cosine = F.cosine_similarity(audio.float(), video.float()).clamp(min=0.0)
         # Rectified embeddings can be orthogonal, where the logarithm's gradient would be infinite.
         return -torch.log((1.0 - _NEVER) * cosine + _NEVER).mean()
-
-
-class FeatureLoss(Frozen):
-    """Compare pictures by the activations of a frozen encoder, such as the expert's face encoder.
-
-    It sees what the expert learned to see: mouth shapes, not identity or grain, so it goes with a loss on texture
-    (`train.losses.pictures.structure_loss`), not in its place. Activations are normalised over channels at every
-    place, as in R. Zhang et al., "The Unreasonable Effectiveness of Deep Features", 2018; the distance is L2, averaged
-    over places and layers.
-    """
-
-    def __init__(self, encoder: nn.Sequential, layers: Sequence[int]) -> None:
-        """Compare what comes out of `layers` (indices of the encoder's stages).
-
-        Raises:
-            ValueError: no layers, or one that the encoder lacks.
-        """
-        super().__init__(encoder)
-        if not layers or not all(0 <= layer < len(encoder) for layer in layers):
-            raise ValueError(f"layers {list(layers)} are not among the encoder's {len(encoder)}")
-        self._layers = frozenset(layers)
-
-    def forward(self, made: Tensor, truth: Tensor) -> Tensor:
-        """Return the distance of what the encoder takes, (N, C, H, W): 0 for equal, at most 2 where rectified."""
-        total = made.new_zeros(())
-        x, y = made, truth
-        for index, layer in enumerate(self.network_for(made).children()):
-            x, y = layer(x), layer(y)
-            if index in self._layers:
-                total = total + (_directions(x) - _directions(y)).square().sum(1).mean()
-            if index == max(self._layers):
-                break
-        return total / len(self._layers)
-
-
-def _directions(features: Tensor) -> Tensor:
-    # With a floor under the root: the gradient of a norm at zero is not a number.
-    return features / (features.square().sum(1, keepdim=True) + 1e-10).sqrt()
 
 
 def stack_lower(frames_NTCHW: Tensor) -> Tensor:

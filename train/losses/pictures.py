@@ -105,8 +105,3 @@ def flow_variation(flow_N2HW: Tensor, order: int = 1) -> Tensor:
     (..., 2, H, W), px.
     """
     return flow_N2HW.diff(n=order, dim=-1).abs().mean() + flow_N2HW.diff(n=order, dim=-2).abs().mean()
-
-
-def frames_of(clips_N3THW: Tensor) -> Tensor:
-    """Lay clips (N, C, T, H, W) out as pictures (N T, C, H, W), a clip's frames in a row."""
-    return clips_N3THW.transpose(1, 2).flatten(0, 1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.near.network import AHEAD, NearNet
-from train.loop.task import Batch, Evaluation
+from train.loop.task import Batch, Evaluation, Stateless
 from train.near.config import NearTraining
 from train.near.heard import VoiceHeard
 from train.near.mixes import Mixer
@@ -23,7 +23,7 @@ _GAIN: Final = 0.8  # units of mel, 10 dB: louder or softer by so much
 _FLOOR: Final = -3.95  # mel below it is silence and stays so
 
 
-class NearTask:
+class NearTask(Stateless):
     """Bring the network, mixes and the loss together (a train.loop.task.Task)."""
 
     def __init__(self, config: NearTraining, shards: Sequence[Path], seed: int = 1) -> None:
@@ -80,13 +80,6 @@ class NearTask:
                 "shut in speech": float((~told[truth]).float().mean()),
             }
         )
-
-    def state(self) -> dict[str, float]:
-        """Return nothing: no schedule depends on what was measured."""
-        return {}
-
-    def restore(self, state: Mapping[str, float]) -> None:
-        """Take back nothing."""
 
     def _made(self, rank: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return this process's mixes as the network hears them; the first time they are made."""

@@ -10,13 +10,12 @@ from torch.nn import functional as F
 
 from models.lite.discriminator import PatchDiscriminator
 from train.losses.adversarial import discriminator_loss, hinge_discriminator_loss, hinge_real_loss, real_loss
-from train.losses.frozen import FeatureLoss, SyncLoss, stack_lower
-from train.losses.lips import landmark_weights, normalised, outline_weights
+from train.losses.frozen import SyncLoss, stack_lower
+from train.losses.lips import normalised, outline_weights
 from train.losses.motion import correlation_loss, temporal_loss
 from train.losses.pictures import (
     edge_l1,
     flow_variation,
-    frames_of,
     laplacian_energy,
     sharpness_loss,
     structure_loss,
@@ -129,25 +128,6 @@ def test_flow_pays_for_variation_not_for_a_shift_and_at_second_order_not_for_a_s
     assert float(flow_variation(0.1 * grid)) == pytest.approx(0.1, rel=1e-5)
     assert float(flow_variation(1.1 * grid, order=2)) == pytest.approx(0.0, abs=1e-5)
     assert float(flow_variation(swirl)) > float(flow_variation(0.5 * swirl)) > 0.1
-
-
-def landmarks(centre: tuple[float, float], size: float = 20.0) -> Tensor:
-    """Return landmarks (1, 468, 2), all of them on an oval `size` px wide around a mouth's centre."""
-    angle = torch.arange(468.0) / 468.0 * 2.0 * math.pi
-    oval = torch.stack([torch.cos(angle), 0.4 * torch.sin(angle)], -1) * size / 2.0
-    return (oval + torch.tensor(centre))[None]
-
-
-def test_landmark_weights_have_mean_one_and_peak_at_the_mouth_wherever_it_is() -> None:
-    for centre in ((30.0, 40.0), (50.0, 20.0)):
-        weights = landmark_weights(landmarks(centre), (64, 80))
-        assert weights.shape == (1, 1, 64, 80)
-        assert float(weights.mean()) == pytest.approx(1.0, rel=1e-5)
-        inside = float(weights[0, 0, int(centre[1]), int(centre[0])])
-        assert inside > 2.0 * float(weights[0, 0, 60, 2])
-    small, large = (landmark_weights(landmarks((40.0, 32.0), size), (64, 80), floor=0.25) for size in (10.0, 30.0))
-    # A farther face takes fewer px: each of them counts more, the whole picture the same.
-    assert float(small.max()) > float(large.max()) and float(small.sum()) == pytest.approx(float(large.sum()), rel=1e-4)
 
 
 def test_outline_weights_have_mean_one_and_follow_the_drawing() -> None:
@@ -293,34 +273,6 @@ def test_lower_halves_are_stacked_frame_by_frame() -> None:
     stacked = stack_lower(frames)
     assert stacked.shape == (2, 15, 2, 6)
     assert torch.equal(stacked[1, 3 * 4 + 2], frames[1, 4, 2, 2:])
-
-
-def test_clips_become_pictures_clip_by_clip() -> None:
-    clips = torch.arange(2 * 3 * 5 * 4, dtype=torch.float32).reshape(2, 3, 5, 2, 2)
-    assert torch.equal(frames_of(clips)[5 + 3], clips[1, :, 3])
-
-
-def test_features_compare_what_the_encoder_sees_and_leave_it_alone() -> None:
-    torch.manual_seed(0)
-    encoder = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.Dropout(0.5))
-    loss = FeatureLoss(encoder, (2, 3))
-    real = pictures()
-    assert float(loss(real, real)) == 0.0
-    amounts = [float(loss(blurred(real, times), real)) for times in range(3)]
-    assert amounts == sorted(amounts) and amounts[2] > 0
-    made = blurred(real, 1).requires_grad_()
-    loss(made, real).backward()
-    assert made.grad is not None and bool((made.grad != 0).any())
-    assert all(parameter.grad is None for parameter in encoder.parameters())
-    for layers in ((), (5,)):
-        with pytest.raises(ValueError, match="not among"):
-            FeatureLoss(encoder, layers)
-
-
-def test_features_of_nothing_have_a_finite_gradient() -> None:
-    made = torch.zeros(1, 3, 8, 8, requires_grad=True)
-    FeatureLoss(nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.ReLU()), (1,))(made, pictures(size=8)[:1]).backward()
-    assert made.grad is not None and torch.isfinite(made.grad).all()
 
 
 def test_quality_losses_are_the_published_ones() -> None:
