@@ -23,8 +23,9 @@ setup: $(RUN)  ## Create .venv with what a call needs (no torch).
 demo: $(RUN)  ## Show a call whose link collapses, with and without the filter; ARGS="--clip FILE" takes another face.
 	$(BIN)/lipline demo $(ARGS)
 
-test: $(DEV)  ## Run the tests; ARGS="-k mel" picks some.
-	$(BIN)/python -m pytest $(ARGS)
+# Two processes; a file stays in one of them, so that what its tests share is made once.
+test: $(DEV)  ## Run the tests; ARGS="-k mel" picks some, ARGS="-n 0" runs them in one process.
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 browser: $(DEV)  ## Run the tests in real Chromium (Debian: sudo apt install chromium).
 	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
