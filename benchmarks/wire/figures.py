@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.wire.call import CallFound
+from benchmarks.wire.call import CellCall
 from benchmarks.wire.heard import MAX_DELAY_MS, Heard, heard, missing
 from benchmarks.wire.plan import Schedule
 from benchmarks.wire.source import Source
-from client.demo.evidence import NEAR_MS, match_kinds
-from client.demo.measure import Span, picture_delay
-from client.rig.sound import speaking
+from client.rig.call import CallResult
+from client.rig.node import Tick
+from client.rig.picture import picture_delay
+from client.rig.sound import NEAR_MS, speaking
+from client.rig.timeline import Floats, Span, match_kinds
 from realtime.picture.stats import FreezeCounter
 
-Floats = NDArray[np.float64]
 Figures = dict[str, Any]
 
 BIN_MS = 100.0
@@ -39,22 +40,21 @@ _START_MS = 500.0
 _END_MS = 500.0
 
 
-def figures(found: CallFound, plan: Schedule, source: Source) -> Figures:
+def figures(found: CellCall, plan: Schedule, source: Source) -> Figures:
     """Return the figures of a call; those of the node are absent without one."""
-    watched = found.watched
-    sound = heard(watched.samples, source.samples, watched.sound_ms, watched.late_ms)
-    ticks = found.node["ticks"]
-    kinds = match_kinds(watched.frame_ms, watched.media_ms, [(at, at, kind) for at, _, _, kind, _ in ticks])
+    call, seen = found.result, found.result.seen
+    sound = heard(seen.samples, source.samples, seen.sound_ms, seen.late_ms)
+    kinds = match_kinds(seen.frame_ms, seen.media_ms, call.node.sent)
     result: Figures = {
-        **_continuity(found, plan),
-        **_sound(found, plan, source, sound),
-        **_pictures(found, plan, source, sound, kinds),
-        **_uplink(found, plan),
+        **_continuity(call, plan),
+        **_sound(call, plan, source, sound),
+        **_pictures(call, plan, source, sound, kinds),
+        **_uplink(call, plan),
         "busyCores": found.busy,
         "ownCores": found.own,
     }
-    if ticks:
-        result |= _node(found, plan)
+    if call.node.ticks:
+        result |= _node(call, plan)
     return {name: _plain(value) for name, value in result.items()}
 
 
@@ -70,15 +70,15 @@ def _plain(value: object) -> object:
 # --- pictures --------------------------------------------------------------------------------------------------------
 
 
-def _continuity(found: CallFound, plan: Schedule) -> Figures:
+def _continuity(call: CallResult, plan: Schedule) -> Figures:
     """Count freezes over pictures that differ from the one before, and which of them happened while speech arrived."""
     end_ms = plan.seconds * 1000.0
-    watched = found.watched
-    gaps = frozen(watched.frame_ms[watched.differs], end_ms)
-    bins = {int(number) for number, size in found.uplink["delivered"]["audio"] if size > 0}
+    seen = call.seen
+    gaps = frozen(seen.frame_ms[seen.differs], end_ms)
+    bins = {int(number) for number, size in call.uplink["delivered"]["audio"] if size > 0}
     within = [gap for gap in gaps if speech_share(bins, *gap) >= 0.5]
     return {
-        "pictures": int((watched.frame_ms < end_ms).sum()),
+        "pictures": int((seen.frame_ms < end_ms).sum()),
         "freezeCount": len(gaps),
         "totalFreezesDuration": sum(end - start for start, end in gaps) / 1000.0,
         "freezeCountInSpeech": len(within),
@@ -105,26 +105,26 @@ def speech_share(bins: set[int], start_ms: float, end_ms: float) -> float:
     return sum(number in bins for number in inside) / len(inside)
 
 
-def _pictures(found: CallFound, plan: Schedule, source: Source, sound: Heard, kinds: NDArray[np.str_]) -> Figures:
+def _pictures(call: CallResult, plan: Schedule, source: Source, sound: Heard, kinds: NDArray[np.str_]) -> Figures:
     """Measure skew and lag of recognised real pictures, and when new ones came after the link was restored."""
-    watched = found.watched
+    seen = call.seen
     real = np.flatnonzero(kinds != "synth")
-    late = np.full(len(watched.frame_ms), np.nan)
+    late = np.full(len(seen.frame_ms), np.nan)
     late[real] = picture_delay(
-        watched.frame_ms[real], watched.small[real], source.times_ms, source.small, max_delay_ms=MAX_DELAY_MS
+        seen.frame_ms[real], seen.small[real], source.times_ms, source.small, max_delay_ms=MAX_DELAY_MS
     )
-    ear = sound.at(watched.frame_ms, NEAR_MS)
-    skew = np.where(speaking(source.samples, watched.frame_ms - ear), late - ear, np.nan)
+    ear = sound.at(seen.frame_ms, NEAR_MS)
+    skew = np.where(speaking(source.samples, seen.frame_ms - ear), late - ear, np.nan)
     # Without a filter every picture is the caller's own; with one only those that the node called real.
-    new = watched.differs & (kinds == "real") if found.node["ticks"] else watched.differs
-    lead = Span("lead", 0.0, plan.bad_ms).holds(watched.frame_ms)
+    new = seen.differs & (kinds == "real") if call.node.ticks else seen.differs
+    lead = Span("lead", 0.0, plan.bad_ms).holds(seen.frame_ms)
     lag_ms = float(np.nan_to_num(quantile(late[lead], 0.5)))
     return {
         "skewP95Ms": quantile(np.abs(skew), 0.95),
         "skewMedianMs": quantile(skew, 0.5),
         "skewPictures": int(np.isfinite(skew).sum()),
         "pictureDelayMs": quantile(late, 0.5),
-        "pictureBackMs": [back(watched.frame_ms[new], at_ms, lag_ms) for at_ms in plan.back_ms],
+        "pictureBackMs": [back(seen.frame_ms[new], at_ms, lag_ms) for at_ms in plan.back_ms],
     }
 
 
@@ -140,15 +140,15 @@ def back(new_ms: Floats, restored_ms: float, lag_ms: float) -> float:
 # --- sound -----------------------------------------------------------------------------------------------------------
 
 
-def _sound(found: CallFound, plan: Schedule, source: Source, sound: Heard) -> Figures:
+def _sound(call: CallResult, plan: Schedule, source: Source, sound: Heard) -> Figures:
     """Measure what speech is missing and how late the rest comes, before, during and after the bad middle."""
-    samples = found.watched.samples
+    samples = call.seen.samples
     spans = open_spans(plan.bad_ms, plan.restored_ms + SETTLED_MS, plan.shut)
     lost, spoken = (
         sum(pair) for pair in zip(*(missing(samples, source.samples, sound, s) for s in spans), strict=True)
     )
     lead_lost, lead_spoken = missing(samples, source.samples, sound, Span("lead", _START_MS, plan.bad_ms - 100.0))
-    settled_ms = max(plan.restored_ms, last_unreal(found.node["ticks"], plan.seconds * 1000.0)) + SETTLED_MS
+    settled_ms = max(plan.restored_ms, last_unreal(call.node.ticks, plan.seconds * 1000.0)) + SETTLED_MS
 
     def delay(start_ms: float, end_ms: float) -> float:
         return quantile(sound.delay_ms[Span("", start_ms, end_ms).holds(sound.heard_ms)], 0.5)
@@ -181,23 +181,23 @@ def open_spans(start_ms: float, end_ms: float, shut: Sequence[tuple[float, float
     return spans
 
 
-def last_unreal(ticks: Sequence[Sequence[Any]], end_ms: float) -> float:
+def last_unreal(ticks: Sequence[Tick], end_ms: float) -> float:
     """Return when the node last showed anything but real pictures before `end_ms`; 0 when it never did."""
-    times = [float(at) for at, _, output, _, _ in ticks if output != "real" and 0.0 <= at < end_ms]
+    times = [tick.at_ms for tick in ticks if tick.output != "real" and 0.0 <= tick.at_ms < end_ms]
     return times[-1] if times else 0.0
 
 
 # --- wire ------------------------------------------------------------------------------------------------------------
 
 
-def _uplink(found: CallFound, plan: Schedule) -> Figures:
+def _uplink(call: CallResult, plan: Schedule) -> Figures:
     lost = {}
     for kind in ("audio", "video"):
         dropped, offered = (
-            _bytes(found.uplink[name][kind], plan.bad_ms, plan.restored_ms) for name in ("dropped", "offered")
+            _bytes(call.uplink[name][kind], plan.bad_ms, plan.restored_ms) for name in ("dropped", "offered")
         )
         lost[kind] = dropped / offered if offered else math.nan
-    total = sum(_bytes(rows, plan.bad_ms, plan.restored_ms) for rows in found.uplink["offered"].values())
+    total = sum(_bytes(rows, plan.bad_ms, plan.restored_ms) for rows in call.uplink["offered"].values())
     return {
         "linkLostAudio": lost["audio"],
         "linkLostVideo": lost["video"],
@@ -210,16 +210,16 @@ def _bytes(rows: Sequence[Sequence[float]], start_ms: float, end_ms: float) -> f
     return sum(size for number, size in rows if start_ms <= number * BIN_MS and (number + 1) * BIN_MS <= end_ms)
 
 
-def synth_rates(found: CallFound, end_ms: float) -> tuple[dict[str, float], float]:
-    """Return what the caller sends while the node's link is in SYNTH: kbit/s by kind of packet, and over how many s.
+def synth_rates(call: CallResult, end_ms: float) -> tuple[dict[str, float], float]:
+    """Return what the caller sends while the node is in SYNTH: kbit/s by kind of packet, and over how many s.
 
     IP and UDP headers count. Left out is what was in the queue when SYNTH began, and all from when the caller tries
     video again. No rates are told over less than half a second.
     """
-    resumes = [time for time, flows, _ in found.uplink["video_changes"] if flows]
-    offered = found.uplink["offered"]
+    resumes = [time for time, flows, _ in call.uplink["video_changes"] if flows]
+    offered = call.uplink["offered"]
     sent, lasted = dict.fromkeys(offered, 0.0), 0.0
-    for span in link_spans(found.node["ticks"], end_ms):
+    for span in link_spans(call.node.ticks, end_ms):
         if span.name != "synth":
             continue
         first = math.ceil((max(0.0, span.start_ms) + DRAIN_MS) / BIN_MS) * BIN_MS
@@ -231,30 +231,30 @@ def synth_rates(found: CallFound, end_ms: float) -> tuple[dict[str, float], floa
     return rates, lasted / 1000.0
 
 
-def link_spans(ticks: Sequence[Sequence[Any]], end_ms: float) -> list[Span]:
-    """Return the states of the node's link as spans up to `end_ms`."""
+def link_spans(ticks: Sequence[Tick], end_ms: float) -> list[Span]:
+    """Return the states of the caller's video at the node as spans up to `end_ms`."""
     spans: list[Span] = []
-    for at, link, *_ in ticks:
-        if not spans or spans[-1].name != link:
+    for tick in ticks:
+        if not spans or spans[-1].name != tick.video:
             if spans:
-                spans[-1] = Span(spans[-1].name, spans[-1].start_ms, float(at))
-            spans.append(Span(str(link), float(at), end_ms))
+                spans[-1] = Span(spans[-1].name, spans[-1].start_ms, tick.at_ms)
+            spans.append(Span(tick.video, tick.at_ms, end_ms))
     return [span for span in spans if span.start_ms < end_ms]
 
 
 # --- the node --------------------------------------------------------------------------------------------------------
 
 
-def _node(found: CallFound, plan: Schedule) -> Figures:
+def _node(call: CallResult, plan: Schedule) -> Figures:
     """Return what the node counted."""
-    stats, ticks = found.node["stats"], found.node["ticks"]
+    stats, ticks = call.node.stats, call.node.ticks
     end_ms = plan.seconds * 1000.0
-    synthetic = np.array([abs(skew) for at, _, _, kind, skew in ticks if kind == "synth" and 0.0 <= at < end_ms])
-    rates, lasted = synth_rates(found, end_ms)
+    synthetic = np.array([abs(tick.skew_ms) for tick in ticks if tick.kind == "synth" and 0.0 <= tick.at_ms < end_ms])
+    rates, lasted = synth_rates(call, end_ms)
     return {
         "skewSynthP95Ms": quantile(synthetic, 0.95),
         "framesSynth": len(synthetic),
-        "concealedShare": concealed(found.node["series"], plan.bad_ms, plan.restored_ms + TO_NODE_MS),
+        "concealedShare": concealed(call.node.series, plan.bad_ms, plan.restored_ms + TO_NODE_MS),
         "timeToSynthMs": list(stats["timeToSynthMs"]),
         "timeToReturnMs": list(stats["timeToReturnMs"]),
         "synthKbps": sum(rates.values()) if rates else math.nan,
@@ -265,8 +265,8 @@ def _node(found: CallFound, plan: Schedule) -> Figures:
         "ticksSkipped": stats.get("ticksSkipped"),
         "tickP99Ms": stats["tickMs"]["p99"],
         "nodeFreezeCount": stats["freezeCount"],
-        "playoutDelayMs": found.node["series"][-1].get("playoutDelayMs") if found.node["series"] else None,
-        "playoutTargetMs": found.node["series"][-1].get("playoutTargetMs") if found.node["series"] else None,
+        "playoutDelayMs": call.node.series[-1].get("playoutDelayMs") if call.node.series else None,
+        "playoutTargetMs": call.node.series[-1].get("playoutTargetMs") if call.node.series else None,
     }
 
 

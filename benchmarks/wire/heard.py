@@ -7,12 +7,9 @@ like it is heard where the sound around it says it should be.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from client.demo.measure import Span
-from client.rig.sound import AudioDelay, Samples, audio_delay
-
-Floats = NDArray[np.float64]
+from client.rig.sound import Samples, audio_delay, between
+from client.rig.timeline import Floats, Span
 
 BLOCK_MS = 20.0
 MAX_DELAY_MS = 5000.0
@@ -54,7 +51,7 @@ class Heard:
 
     def at(self, times_ms: Floats, within_ms: float) -> Floats:
         """Return the delay of what is heard at `times_ms`; NaN where nothing recognised is within `within_ms`."""
-        return AudioDelay(self.heard_ms, self.delay_ms).at(times_ms, within_ms)
+        return between(self.heard_ms, self.delay_ms, times_ms, within_ms)
 
 
 def heard(samples: Samples, source: Samples, sound_ms: Floats, late_ms: Floats) -> Heard:

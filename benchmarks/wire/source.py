@@ -7,14 +7,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.wire.viewing import brightness, shrunk
 from client.doctor.checks import CALLER
-from client.rig import clip as demo_clip
+from client.rig import clip as rig_clip
 from client.rig.clip import FPS
-from client.rig.sound import Samples
+from client.rig.picture import brightness, planar, shrunk
+from client.rig.sound import AUDIO_RATE, Samples
 from realtime.media_file import read_audio, read_video, write_media
-
-_RATE = 48_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +21,8 @@ class Source:
 
     Attributes:
         path: the prepared file.
-        times_ms: (n,) of its frames.
-        small: (n, 36, 48) uint8 brightness of each.
+        times_ms: (n,) time of each of its frames.
+        small: (n, 36, 48) uint8 brightness of each frame.
         samples: int16 48 kHz mono.
     """
 
@@ -42,10 +40,12 @@ def prepare(size: tuple[int, int], seconds: float, folder: Path) -> Source:
     """
     scaled = folder / f"caller-{size[0]}x{size[1]}.mp4"
     frames = (cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA) for frame in read_video(CALLER, FPS))
-    write_media(scaled, (np.asarray(frame, np.uint8) for frame in frames), FPS, read_audio(CALLER, _RATE), _RATE)
+    write_media(
+        scaled, (np.asarray(frame, np.uint8) for frame in frames), FPS, read_audio(CALLER, AUDIO_RATE), AUDIO_RATE
+    )
     path = folder / "clip.mp4"
-    demo_clip.prepare([scaled], seconds, path)
+    rig_clip.prepare([scaled], seconds, path)
     # As the caller will play it: what its file lost is no fault of the call.
-    images, samples = demo_clip.load(path)
-    small = np.stack([shrunk(brightness(image)) for image in images])
+    images, samples = rig_clip.load(path)
+    small = np.stack([shrunk(brightness(planar(image))) for image in images])
     return Source(path, np.arange(len(images)) * 1000.0 / FPS, small, samples)

@@ -6,10 +6,40 @@ from typing import Protocol
 
 from aiortc import RTCPeerConnection
 
-from client.call.joining import until_connected, until_lost
 from client.call.meeting import GIVE_UP_S, Meeting, Say
 from client.errors import UsageError
 from signaling.client import backoff_s
+
+CONNECT_S = 15.0
+
+
+async def until_connected(pc: RTCPeerConnection) -> None:
+    """Wait until `pc` is connected, for at most `CONNECT_S`.
+
+    Raises:
+        UsageError: it failed or took too long.
+    """
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            await _until_state(pc, "connected", "failed", "closed")
+    except TimeoutError:
+        pass
+    if pc.connectionState != "connected":
+        raise UsageError(f"the media connection is {pc.connectionState}: let UDP between the two machines through")
+
+
+async def until_lost(pc: RTCPeerConnection) -> str:
+    """Wait until `pc` has failed or is closed; return which."""
+    return await _until_state(pc, "failed", "closed")
+
+
+async def _until_state(pc: RTCPeerConnection, *wanted: str) -> str:
+    changed = asyncio.Event()
+    pc.on("connectionstatechange", changed.set)
+    while pc.connectionState not in wanted:
+        changed.clear()
+        await changed.wait()
+    return str(pc.connectionState)
 
 
 class Media(Protocol):

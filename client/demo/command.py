@@ -110,8 +110,9 @@ def _calls(
     """Prepare the clip, run both calls, look at what came."""
     from client.demo.evidence import evidence, truth
     from client.demo.figures import figures
+    from client.demo.progress import run_call
     from client.rig import clip as clips
-    from client.rig.call import CallPlan, run_call
+    from client.rig.call import CallPlan
 
     show = DemoProgress()
     sources = options.clip or [CALLER]
@@ -190,7 +191,7 @@ def _record(call: "Evidence") -> dict[str, Any]:
         "kinds": [str(kind) for kind in call.kinds],
         "mouthOpening": [None if math.isnan(value) else round(float(value), 4) for value in call.opening],
         "uplink": call.result.uplink,
-        "node": call.result.node["stats"],
+        "node": call.result.node.stats,
     }
 
 

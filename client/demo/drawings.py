@@ -11,8 +11,8 @@ import numpy as np
 
 from client.demo.evidence import Evidence, Truth
 from client.demo.films import link_spans
-from client.demo.measure import Span
 from client.demo.plot import Panel, stack
+from client.rig.timeline import Span
 from models.generator import Image
 from realtime.rtc.badlink.link import LinkTrace
 

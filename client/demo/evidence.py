@@ -7,23 +7,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from client.demo.measure import Floats, Span, changed, picture_delay, spans
 from client.rig.call import CallResult
 from client.rig.clip import FPS, PlayedClip
-from client.rig.sound import AudioDelay, audio_delay, speaking
+from client.rig.picture import brightness, picture_delay, planar, shrunk
+from client.rig.sound import NEAR_MS, AudioDelay, audio_delay, speaking
+from client.rig.timeline import Floats, Span, match_kinds, spans
 from models.facemesh import POINTS, FaceMesh
 from models.generator import Image
 from models.landmarks import mouth_opening
 from realtime.picture.monitor import VideoMonitorConfig
 
-SMALL = (48, 36)
-"""Size in px of the pictures by which frames of the clip are recognised."""
-
 SWITCH_TAIL = 2
 """Pictures after the first one of a new state that still belong to the switch."""
-
-NEAR_MS = 600.0
-"""A sound recognised within this time says how late the sound is now."""
 
 HAND_BACK_MS = VideoMonitorConfig().hand_back_ms
 """What the engine takes to hand back, when the head has not far to go."""
@@ -111,8 +106,7 @@ def truth(clip: PlayedClip) -> Truth:
     """Look at every frame of the clip."""
     points = find_faces(clip.images)
     # The same brightness as the viewer's planes have: 16 to 235, not 0 to 255.
-    planes = (np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8) for image in clip.images)
-    small = np.stack([_small(planar[: planar.shape[0] * 2 // 3]) for planar in planes])
+    small = np.stack([shrunk(brightness(planar(image))) for image in clip.images])
     return Truth(np.arange(len(clip.images)) * 1000.0 / FPS, points, _openings(points), small)
 
 
@@ -121,21 +115,18 @@ def evidence(result: CallResult, clip: PlayedClip, known: Truth, seconds: float)
     seen = result.seen
     points = find_faces(bgr(frame) for frame in seen.frames)
     delay = audio_delay(seen.samples, clip.samples)
-    kinds = match_kinds(seen.frame_ms, seen.media_ms, result.node["outputs"])
-    small = (
-        np.stack([_small(frame) for frame in seen.luma]) if len(seen.frames) else np.zeros((0, *SMALL[::-1]), np.uint8)
-    )
-    late = np.full(len(small), np.nan)
+    kinds = match_kinds(seen.frame_ms, seen.media_ms, result.node.sent)
+    late = np.full(len(seen.frame_ms), np.nan)
     real = np.flatnonzero(kinds != "synth")
     heard = delay.at(seen.frame_ms, NEAR_MS)
-    late[real] = picture_delay(seen.frame_ms[real], small[real], known.times_ms, known.small)
+    late[real] = picture_delay(seen.frame_ms[real], seen.small[real], known.times_ms, known.small)
     return Evidence(
         result=result,
-        states=spans([(float(time), str(state)) for time, state in result.node["states"]], seconds * 1000.0),
+        states=spans(result.node.states, seconds * 1000.0),
         kinds=kinds,
         points=points,
         opening=_openings(points),
-        differs=changed(seen.luma),
+        differs=seen.differs,
         delay=delay,
         # A face at rest is coded by leaving it as it was, and nobody sees its skew.
         skew_ms=np.where(speaking(clip.samples, seen.frame_ms - heard), late - heard, np.nan),
@@ -143,31 +134,9 @@ def evidence(result: CallResult, clip: PlayedClip, known: Truth, seconds: float)
     )
 
 
-def match_kinds(frame_ms: Floats, media_ms: Floats, outputs: list[tuple[float, float, str]]) -> NDArray[np.str_]:
-    """Say of which kind each received picture was, by the times on the node's media clock.
-
-    Args:
-        frame_ms: arrival of each picture.
-        media_ms: its time on the sender's clock, from an unknown zero.
-        outputs: (time of the call, media time, kind) of each frame that the node sent, rising.
-    """
-    kinds = np.full(len(frame_ms), "", dtype="<U8")
-    if not outputs or not len(frame_ms):
-        return kinds
-    sent = np.array([row[0] for row in outputs])
-    media = np.array([row[1] for row in outputs])
-    newest = np.clip(np.searchsorted(sent, frame_ms) - 1, 0, None)
-    offset = float(np.median(media_ms - media[newest]))
-    for row, time in enumerate(media_ms - offset):
-        nearest = int(np.argmin(np.abs(media - time)))
-        if abs(media[nearest] - time) < 20.0:
-            kinds[row] = outputs[nearest][2]
-    return kinds
-
-
-def bgr(planar: NDArray[np.uint8]) -> Image:
+def bgr(planes: NDArray[np.uint8]) -> Image:
     """Turn a picture (H * 3 / 2, W) YUV 4:2:0 into (H, W, 3) BGR."""
-    return np.asarray(cv2.cvtColor(planar, cv2.COLOR_YUV2BGR_I420), np.uint8)
+    return np.asarray(cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420), np.uint8)
 
 
 def find_faces(images: Iterable[Image]) -> Points:
@@ -182,7 +151,3 @@ def find_faces(images: Iterable[Image]) -> Points:
 
 def _openings(points: Points) -> Floats:
     return np.array([mouth_opening(face) if np.isfinite(face).all() else np.nan for face in points], np.float64)
-
-
-def _small(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.resize(luma, SMALL, interpolation=cv2.INTER_AREA), np.uint8)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from client.demo.evidence import Evidence, Truth
-from client.demo.measure import Jump, Span, frame_rate, jump, mouth_correlation, percentile, seen_freezes
+from client.demo.measure import Jump, frame_rate, jump, mouth_correlation, percentile, seen_freezes
 from client.rig.clip import PlayedClip
 from client.rig.sound import speech_lost
+from client.rig.timeline import Span
 
 NAN = float("nan")
 QUEUE_DRAIN_MS = 400.0
@@ -107,7 +108,7 @@ def _continuity(filtered: Evidence, plain: Evidence) -> list[Figure]:
 
 
 def _switches(filtered: Evidence, clip: PlayedClip, known: Truth, stretches: list[Span]) -> list[Figure]:
-    stats = filtered.result.node["stats"]
+    stats = filtered.result.node.stats
     to_synth = max(stats["timeToSynthMs"], default=NAN)
     to_return = max(stats["timeToReturnMs"], default=NAN)
     entry = _worst([jump(filtered.points, filtered.entry(s), known.points, clip.cuts) for s in stretches])
@@ -133,7 +134,7 @@ def _worst(jumps: list[Jump]) -> Jump:
 
 
 def _sync(filtered: Evidence, plain: Evidence) -> list[Figure]:
-    stats = filtered.result.node["stats"]
+    stats = filtered.result.node.stats
     skew = stats["avSkewAbsMs"]["p95"] if stats["avSkewAbsMs"]["count"] else NAN
     seen, plain_seen = (percentile(np.abs(call.skew_ms), 95.0) for call in (filtered, plain))
     return [
@@ -150,7 +151,7 @@ def _sync(filtered: Evidence, plain: Evidence) -> list[Figure]:
 
 
 def _load(filtered: Evidence) -> list[Figure]:
-    stats = filtered.result.node["stats"]
+    stats = filtered.result.node.stats
     tick = stats["tickMs"]["p99"] if stats["tickMs"]["count"] else NAN
     video = video_bytes_in_synth(filtered)
     names = ("framesReal", "framesSynth", "framesRepeated")

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.demo.evidence import Evidence
-from client.demo.measure import Span
 from client.rig.clip import FPS
+from client.rig.timeline import Span
 from models.generator import Image
 from realtime.media_file import write_media
 from realtime.rtc.badlink.link import LinkTrace
@@ -75,7 +75,7 @@ def _side_by_side(plain: Evidence, filtered: Evidence, trace: LinkTrace) -> Iter
         frame[BAR : BAR + height, :width] = _fitted(left)
         frame[BAR : BAR + height, width:] = _fitted(right)
         rate = f"link {trace.at(now_ms).rate_kbps:.0f} kbit/s"
-        _text(frame, rate, width - 190, 28, 0.55, COLOURS[_name_at(links, now_ms)] if rate else _DIM)
+        _text(frame, rate, width - 190, 28, 0.55, COLOURS[_name_at(links, now_ms)])
         state = _name_at(filtered.states, now_ms)
         _text(frame, state.upper(), 2 * width - 130, 28, 0.55, COLOURS.get(state, _DIM))
         x = int(2 * width * min(now_ms / 1000.0 / filtered.seconds, 1.0))

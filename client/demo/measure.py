@@ -9,50 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from client.rig.timeline import Floats
 from models.landmarks import LIPS_INNER, LIPS_OUTER, STABLE
 from realtime.picture.stats import Freezes, freezes
-
-Floats = NDArray[np.float64]
-
-STILL_LEVELS = 0.5
-"""Mean luma difference below which a 16 x 16 px block counts as unchanged: less than any camera's noise."""
-
-MIN_DIFFERENCE = 0.05
-"""Mean squared luma difference under which two frames of the clip cannot be told apart."""
-
-MIN_LEAD = 0.3
-"""Share of that difference by which the best delay must fit better than those two frames off."""
-
-DELAY_STEP_MS = 5.0
-"""Spacing of the delays that are tried."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Name a stretch of the call: `start_ms` to `end_ms` in the state `name`."""
-
-    name: str
-    start_ms: float
-    end_ms: float
-
-    def holds(self, times_ms: Floats) -> NDArray[np.bool_]:
-        """Return which of `times_ms` lie in the span, its end left out."""
-        return (times_ms >= self.start_ms) & (times_ms < self.end_ms)
-
-
-def spans(changes: Sequence[tuple[float, str]], end_ms: float) -> list[Span]:
-    """Turn `(time, new state)` changes in order of time into spans up to `end_ms`; empty ones are left out."""
-    ends = [time for time, _ in changes[1:]] + [end_ms]
-    found = [Span(name, start, min(end, end_ms)) for (start, name), end in zip(changes, ends, strict=True)]
-    return [span for span in found if span.end_ms > span.start_ms]
-
-
-def changed(luma: NDArray[np.uint8], still: float = STILL_LEVELS) -> NDArray[np.bool_]:
-    """Say for each picture of `luma` (n, H, W) whether it differs from the one before it; the first one does."""
-    result = np.ones(len(luma), dtype=np.bool_)
-    for index in range(1, len(luma)):
-        result[index] = _block_difference(luma[index], luma[index - 1]) >= still
-    return result
 
 
 def seen_freezes(frame_ms: Floats, differs: NDArray[np.bool_], end_ms: float) -> tuple[Freezes, Freezes]:
@@ -125,7 +84,7 @@ def jump(
         steps = motion(seen, which)[rows]
         ways = motion(natural, which)
         ways[list(cuts)] = np.nan
-        values += [_largest(steps), _percentile(ways, 99.0)]
+        values += [_largest(steps), percentile(ways, 99.0)]
     return Jump(*values)
 
 
@@ -177,70 +136,8 @@ def mouth_correlation(
     return Correlation(r, float(lags[best]), float(scores[best]), spread, len(values))
 
 
-def picture_delay(
-    seen_ms: Floats,
-    seen: NDArray[np.uint8],
-    source_ms: Floats,
-    source: NDArray[np.uint8],
-    max_delay_ms: float = 1500.0,
-    window: int = 13,
-) -> Floats:
-    """Return how late the pictures around each one are, by finding the frames of the clip that they show.
-
-    A single picture of a calm head fits several frames; a window of them fits one delay. Where that is not clear, where
-    much less moves than usual in the clip, or where pictures are missing, the result is NaN.
-
-    Args:
-        seen_ms: arrival of each picture, rising.
-        seen: (n, h, w) uint8 small luma.
-        source_ms: time of each frame of the clip, evenly spaced.
-        source: (m, h, w) uint8 small luma, same size.
-        max_delay_ms: no picture is looked for further back than this.
-        window: pictures that are taken together, odd.
-    """
-    result = np.full(len(seen_ms), np.nan)
-    interval = float(source_ms[1] - source_ms[0])
-    errors, apart = _distances(seen, source), _distances(source, source)
-    # Where hardly anything moves, an encoder leaves blocks as they were and the picture does show an older frame.
-    enough = max(MIN_DIFFERENCE, float(np.percentile(np.diagonal(apart, 2), 30)))
-    delays = np.arange(0.0, max_delay_ms + 1.0, DELAY_STEP_MS)
-    reach = round(2 * interval / DELAY_STEP_MS)
-    for middle in range(window // 2, len(seen_ms) - window // 2):
-        rows = np.arange(middle - window // 2, middle + window // 2 + 1)
-        if seen_ms[rows[-1]] - seen_ms[rows[0]] > 1.5 * window * interval:
-            continue
-        frames = np.rint((seen_ms[rows, None] - delays[None, :] - source_ms[0]) / interval).astype(int)
-        valid = (frames >= 0).all(axis=0) & (frames < len(source) - 2).all(axis=0)
-        if not valid.any():
-            continue
-        curve = errors[rows[:, None], np.clip(frames, 0, len(source) - 1)].mean(axis=0)
-        curve[~valid] = np.inf
-        best = float(curve.min())
-        # One frame fits for as long as it lasts: the middle of the best stretch.
-        place = int(np.median(np.flatnonzero(curve <= best * 1.0001)))
-        motion = float(apart[frames[:, place], frames[:, place] + 2].mean())
-        lead = min(curve[max(0, place - reach)], curve[min(len(curve) - 1, place + reach)]) - best
-        if motion >= enough and lead > MIN_LEAD * motion:
-            result[middle] = delays[place]
-    return result
-
-
-def _distances(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Floats:
-    """Return (n, m): mean squared differences of all pictures of `a` and `b`."""
-    if not len(a) or not len(b):
-        return np.zeros((len(a), len(b)))
-    left, right = (pictures.reshape(len(pictures), -1).astype(np.float64) for pictures in (a, b))
-    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None, :] - 2.0 * left @ right.T
-    distances: Floats = squares / left.shape[1]
-    return distances
-
-
 def percentile(values: Floats, share: float) -> float:
     """Return the percentile `share` (0..100) of the finite `values`; NaN when there are none."""
-    return _percentile(values, share)
-
-
-def _percentile(values: Floats, share: float) -> float:
     finite = values[np.isfinite(values)]
     return float(np.percentile(finite, share)) if len(finite) else float("nan")
 
@@ -254,9 +151,3 @@ def _pearson(a: Floats, b: Floats) -> float:
     a, b = a - a.mean(), b - b.mean()
     scale = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b / scale) if scale > 1e-12 else float("nan")
-
-
-def _block_difference(a: NDArray[np.uint8], b: NDArray[np.uint8], block: int = 16) -> float:
-    height, width = a.shape[0] // block * block, a.shape[1] // block * block
-    difference = np.abs(a[:height, :width].astype(np.int16) - b[:height, :width])
-    return float(difference.reshape(height // block, block, width // block, block).mean(axis=(1, 3)).max())

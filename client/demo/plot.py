@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 from numpy.typing import ArrayLike
 
-from client.demo.measure import Span
+from client.rig.timeline import Span
 
 WIDTH = 1000.0
 LEFT, RIGHT = 64.0, 12.0

@@ -1,7 +1,8 @@
-"""The caller's process: lipline's own caller in the filtered call, a stock aiortc one in the plain call."""
+"""The caller's process: lipline's own caller in a filtered call, a stock aiortc one in a plain call."""
 
 import asyncio
 import json
+import logging
 import re
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 from aiortc import RTCPeerConnection
 
-from client.call.joining import offer_to_node, until_connected
+from client.call.connections import until_connected
+from client.call.meeting import Meeting
 from client.rig.clip import load
 from client.rig.order import Order, Wire
 from client.rig.player import ClipAudio, ClipVideo, Start, push
@@ -17,10 +19,11 @@ from realtime.clock import MonotonicClock
 from realtime.rtc.badlink.link import ImpairedLink, LinkTrace
 from realtime.rtc.badlink.transport import ImpairedSend, LinkCounters
 from realtime.rtc.send.caller import CallerPeer
-from signaling.client import SignalingClient
 from signaling.messages import Role
 
 KINDS = ("audio", "video", "rtcp", "data", "other")
+
+_log = logging.getLogger(__name__)
 
 
 async def call(order: Order, wire: Wire) -> None:
@@ -30,8 +33,8 @@ async def call(order: Order, wire: Wire) -> None:
     changes: list[tuple[float, bool, str]] = []
     start = Start()
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(
-            SignalingClient(order.url, order.room, order.token, role=Role.CALLER, name="caller")
+        meeting = await stack.enter_async_context(
+            Meeting(order.url, order.room, order.token, Role.CALLER, "caller", _log.info)
         )
         peer = None
         if order.filtered:
@@ -45,7 +48,7 @@ async def call(order: Order, wire: Wire) -> None:
             stack.push_async_callback(pc.close)
             pc.addTrack(ClipAudio(samples, start, clock))
             pc.addTrack(ClipVideo(images, start, clock))
-        await offer_to_node(client, pc)
+        await meeting.offer(pc)
         await until_connected(pc)
         wire.say("connected")
         zero_ms = float(await wire.until("go"))
@@ -64,7 +67,7 @@ async def call(order: Order, wire: Wire) -> None:
         found = summary(uplink.counters, pc.localDescription.sdp)
         found["video_changes"] = [(time - zero_ms, flows, why) for time, flows, why in changes]
         await asyncio.to_thread(Path(order.out).write_text, json.dumps(found))
-        # Before the connections close: what was found is safe, and the demo ends processes that take their time.
+        # Before the connections close: what was found is safe, and processes that take their time are ended.
         wire.say("done")
 
 

@@ -1,62 +1,120 @@
-"""The node's process: signaling server and node, and a record of states, frames and counters."""
+"""The node's process: signaling server and node, and a record of what the node did over the whole call."""
 
 import asyncio
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from client.rig.order import Order, Wire
 from client.serve.host import filter_node, hosted, plain_node
+from realtime.clock import MonotonicClock
 from realtime.rtc.node.node import LiplineNode
 from realtime.rtc.node.path import TimelineEntry
 
-WATCH_S = 0.1
-NO_STATS: dict[str, Any] = {
-    "timeToSynthMs": [],
-    "timeToReturnMs": [],
-    **{name: {"count": 0, "p50": 0, "p95": 0, "p99": 0, "max": 0} for name in ("avSkewAbsMs", "tickMs", "modelMs")},
-    **dict.fromkeys(("framesReal", "framesSynth", "framesRepeated"), 0),
-}
-"""What a node without the filter has to say about it."""
+SAMPLE_S = 0.2
+"""Time between two samples of the node's counters."""
 
 
-async def node(order: Order, wire: Wire) -> None:
+class Tick(NamedTuple):
+    """Hold what one tick of the node sent.
+
+    Attributes:
+        at_ms: time of the call.
+        video: state of the caller's video.
+        output: what the node showed.
+        kind: kind of the frame that was sent.
+        skew_ms: how much later than the sound the picture was.
+    """
+
+    at_ms: float
+    video: str
+    output: str
+    kind: str
+    skew_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """Hold what a node did in a call; all empty for a node without the filter.
+
+    Attributes:
+        ticks: every tick that is still in the node's memory, oldest first.
+        series: the node's plain numbers every 0.2 s, with "atMs", the time of the call.
+        stats: the node's last counters, lists and quantiles included.
+    """
+
+    ticks: list[Tick] = field(default_factory=list)
+    series: list[dict[str, float]] = field(default_factory=list)
+    stats: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sent(self) -> list[tuple[float, str]]:
+        """Time and kind of each frame that was sent, rising."""
+        return [(tick.at_ms, tick.kind) for tick in self.ticks]
+
+    @property
+    def states(self) -> list[tuple[float, str]]:
+        """Changes of the caller's video as (time, new state), from "real" at time 0 on."""
+        states = [(0.0, "real")]
+        for tick in self.ticks:
+            if tick.video != states[-1][1]:
+                states.append((max(0.0, tick.at_ms), tick.video))
+        return states
+
+    def save(self, path: Path) -> None:
+        """Write to a JSON file."""
+        path.write_text(json.dumps({"ticks": self.ticks, "series": self.series, "stats": self.stats}))
+
+    @classmethod
+    def load(cls, path: Path) -> "NodeRecord":
+        """Read what `save` wrote."""
+        found = json.loads(path.read_text())
+        return cls([Tick(*row) for row in found["ticks"]], found["series"], found["stats"])
+
+
+async def serve(order: Order, wire: Wire) -> None:
     """Serve the room until told to stop; write what the node did."""
 
     def make() -> Any:
         return filter_node(order.model, order.provider) if order.filtered else plain_node()
 
+    clock = MonotonicClock()
     async with hosted([order.room], order.token, make) as here:
         wire.say("listening", url=here.url)
-        made = here.nodes[order.room]
+        node = here.nodes[order.room]
         zero_ms = float(await wire.until("go"))
         stopping = asyncio.create_task(wire.until("stop"))
-        if not isinstance(made, LiplineNode):
-            await stopping
-            record = {"states": [[0.0, "real"]], "outputs": [], "stats": NO_STATS}
-        else:
-            said = ""
+        record = NodeRecord()
+        if isinstance(node, LiplineNode):
+            shown = ""
             while not stopping.done():
-                await asyncio.wait({stopping}, timeout=WATCH_S)
-                entries = made.timeline()
-                if entries and entries[-1].output.value != said:
-                    said = entries[-1].output.value
-                    wire.say("state", state=said)
-            record = recorded(made.timeline(), made.snapshot(), zero_ms)
-        await asyncio.to_thread(Path(order.out).write_text, json.dumps(record))
+                await asyncio.wait({stopping}, timeout=SAMPLE_S)
+                snapshot = node.snapshot()
+                record.series.append({"atMs": clock.now_ms() - zero_ms, **plain_numbers(snapshot)})
+                entries = node.timeline()
+                if entries and entries[-1].output.value != shown:
+                    shown = entries[-1].output.value
+                    wire.say("state", state=shown)
+            record = NodeRecord(ticks(node.timeline(), zero_ms), record.series, node.snapshot())
+        await stopping
+        await asyncio.to_thread(record.save, Path(order.out))
         wire.say("done")
 
 
-def recorded(entries: list[TimelineEntry], stats: dict[str, object], zero_ms: float) -> dict[str, Any]:
-    """Return `states` of the link and `outputs` as (time of the call, media time, kind), both from `zero_ms` on.
+def ticks(entries: Sequence[TimelineEntry], zero_ms: float) -> list[Tick]:
+    """Return the entries of a node's timeline, in ms of the call that began at `zero_ms` of the node's clock."""
+    return [
+        Tick(entry.at_ms - zero_ms, entry.link.value, entry.output.value, entry.kind.value, entry.skew_ms)
+        for entry in entries
+    ]
 
-    Frames leave with the media clock, which runs with the node's: the time of the tick serves as media time.
-    """
-    states: list[tuple[float, str]] = [(0.0, "real")]
-    outputs = []
-    for entry in entries:
-        at_ms = entry.at_ms - zero_ms
-        outputs.append((at_ms, at_ms, entry.kind.value))
-        if entry.link.value != states[-1][1]:
-            states.append((max(0.0, at_ms), entry.link.value))
-    return {"states": states, "outputs": outputs, "stats": stats}
+
+def plain_numbers(snapshot: dict[str, object]) -> dict[str, float]:
+    """Return the plain numbers of a snapshot; lists, quantiles and words are left out."""
+    return {
+        name: value
+        for name, value in snapshot.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }

@@ -1,13 +1,13 @@
-"""What the demo tells its processes, and the lines of JSON in which it does: orders on stdin, events on stdout."""
+"""What a process of the rig is told, and the lines of JSON that carry it: orders on stdin, events on stdout."""
 
 import asyncio
 import json
 import sys
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
-LEAD_MS = 300.0
-"""Time between the start signal and the first frame of the clip."""
+Keep = Literal["pictures", "measured"]
+"""What a viewer keeps of each picture: all of it, or what is measured of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +16,18 @@ class Order:
 
     Attributes:
         role: "node", "caller" or "viewer".
-        filtered: whether this is the call with the filter and with our caller.
+        filtered: whether this is a call with the filter and with lipline's own caller.
         out: file for what the process found.
-        url, room, token: where to meet; the node needs room and token only.
-        clip: the prepared clip, for the caller.
-        trace: the uplink's script as JSON, for the caller.
-        seed: of the uplink's losses and jitter.
-        seconds: length of the call.
+        room: name of the room to meet in.
+        token: secret that opens the room.
+        seconds: length of what the viewer records.
+        url: address of the signaling server; the node makes it and needs none.
+        clip: prepared clip, for the caller.
+        trace: script of the uplink as JSON, for the caller.
+        seed: seed of the uplink's losses and jitter, for the caller.
         model: bundled name or ONNX file, for the node.
         provider: "cpu" or "cuda", for the node.
+        keep: what the viewer keeps of each picture.
     """
 
     role: str
@@ -32,13 +35,14 @@ class Order:
     out: str
     room: str
     token: str
+    seconds: float
     url: str = ""
     clip: str = ""
     trace: str = ""
     seed: int = 0
-    seconds: float = 20.0
     model: str = ""
     provider: str = "cpu"
+    keep: Keep = "pictures"
 
     def line(self) -> str:
         """Return the order as a line of JSON."""
@@ -46,7 +50,7 @@ class Order:
 
 
 class Wire:
-    """Speak with the demo: `say` writes an event, `hear` waits for the next order."""
+    """Speak with who started the process: `say` writes an event, `until` waits for an order."""
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader
@@ -63,19 +67,19 @@ class Wire:
         sys.stdout.write(json.dumps({"event": event, **facts}) + "\n")
         sys.stdout.flush()
 
-    async def hear(self) -> dict[str, Any]:
-        """Return the next order; `{"stop": True}` when the demo is gone."""
+    async def read(self) -> dict[str, Any]:
+        """Return the next order; `{"stop": True}` once the other end is gone."""
         line = await self._reader.readline()
         order: dict[str, Any] = json.loads(line) if line.strip() else {"stop": True}
         return order
 
     async def until(self, key: str) -> Any:
-        """Wait for the order that has `key` and return its value; a stop ends the process.
+        """Wait for the order that has `key` and return its value; a stop that comes first ends the process.
 
         Raises:
-            SystemExit: the demo said stop or went away.
+            SystemExit: the other end said stop or went away.
         """
-        while key not in (order := await self.hear()):
+        while key not in (order := await self.read()):
             if order.get("stop"):
                 raise SystemExit(0)
         return order[key]

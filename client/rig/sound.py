@@ -5,21 +5,31 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from client.demo.measure import Floats, Span
+from client.rig.timeline import Floats, Span
 
 Samples = NDArray[np.int16]
 
 AUDIO_RATE = 48_000
+
+NEAR_MS = 600.0
+"""A sound recognised within this time tells how late the sound is now."""
+
 _DECIMATION = 6
 _LOW_RATE = AUDIO_RATE // _DECIMATION
 _SPEECH_DB = 25.0
 _LOST_DB = 12.0
 _MIN_PEAK = 0.5
+_WINDOW_MS, _HOP_MS = 1000.0, 250.0
 
 
 @dataclass(frozen=True, slots=True)
 class AudioDelay:
-    """Hold how late the sound was: `delay_ms` (NaN where nothing was recognised) around each of `centre_ms`."""
+    """Hold how late the sound was; times in ms of the call.
+
+    Attributes:
+        centre_ms: (n,) float64 times at which the delay was measured, rising.
+        delay_ms: (n,) float64 delay at each; NaN where nothing was recognised.
+    """
 
     centre_ms: Floats
     delay_ms: Floats
@@ -30,25 +40,34 @@ class AudioDelay:
         NaN where none of them lies within `within_ms`.
         """
         known = np.isfinite(self.delay_ms)
-        if not known.any():
-            return np.full(len(times_ms), np.nan)
-        centres = self.centre_ms[known]
-        delays = np.interp(times_ms, centres, self.delay_ms[known])
-        distance = np.abs(times_ms[:, None] - centres[None, :]).min(axis=1) if len(times_ms) else np.zeros(0)
-        return np.where(distance <= within_ms, delays, np.nan)
+        return between(self.centre_ms[known], self.delay_ms[known], times_ms, within_ms)
 
 
-def audio_delay(
-    heard: Samples, source: Samples, *, max_delay_ms: float = 1500.0, window_ms: float = 1000.0, hop_ms: float = 250.0
-) -> AudioDelay:
+def between(places_ms: Floats, delays_ms: Floats, times_ms: Floats, within_ms: float = np.inf) -> Floats:
+    """Return the delay at each of `times_ms`, interpolated between the places where it is known.
+
+    Args:
+        places_ms: (n,) times at which it is known, rising.
+        delays_ms: (n,) delay at each.
+        times_ms: (m,) times that are asked for.
+        within_ms: a time further than this from every place has no delay: NaN.
+    """
+    if not len(places_ms):
+        return np.full(len(times_ms), np.nan)
+    delays = np.interp(times_ms, places_ms, delays_ms)
+    distance = np.abs(times_ms[:, None] - places_ms[None, :]).min(axis=1) if len(times_ms) else np.zeros(0)
+    return np.where(distance <= within_ms, delays, np.nan)
+
+
+def audio_delay(heard: Samples, source: Samples, *, max_delay_ms: float = 1500.0) -> AudioDelay:
     """Find by cross-correlation how late each stretch of `source` was heard.
 
     Both are 48 kHz mono whose first sample belongs to time 0 of the call.
     """
     low_heard, low_source = _lowered(heard), _lowered(source)
-    window, reach = int(window_ms * _LOW_RATE / 1000), int(max_delay_ms * _LOW_RATE / 1000)
+    window, reach = int(_WINDOW_MS * _LOW_RATE / 1000), int(max_delay_ms * _LOW_RATE / 1000)
     centres, delays = [], []
-    for start in range(0, len(low_source) - window, int(hop_ms * _LOW_RATE / 1000)):
+    for start in range(0, len(low_source) - window, int(_HOP_MS * _LOW_RATE / 1000)):
         piece, field = low_source[start : start + window], low_heard[start : start + window + reach]
         centres.append((start + window / 2) * 1000.0 / _LOW_RATE)
         delays.append(_locate(piece, field) * 1000.0 / _LOW_RATE)
@@ -76,7 +95,7 @@ def speech_lost(heard: Samples, source: Samples, delay: AudioDelay, span: Span) 
 
 
 def speaking(source: Samples, times_ms: Floats) -> NDArray[np.bool_]:
-    """Say at which `times_ms` of the clip somebody speaks: within 100 ms of a block of speech."""
+    """Return at which `times_ms` of the clip somebody speaks: within 100 ms of a block of speech."""
     levels = _levels(source)
     if not len(levels):
         return np.zeros(len(times_ms), np.bool_)

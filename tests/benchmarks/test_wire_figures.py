@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.wire.call import CallFound
 from benchmarks.wire.facts import CpuTimes
 from benchmarks.wire.figures import (
     back,
@@ -18,15 +17,18 @@ from benchmarks.wire.figures import (
     synth_rates,
 )
 from benchmarks.wire.heard import Heard, heard, missing
-from benchmarks.wire.noding import numbers
-from benchmarks.wire.viewing import SMALL, Watched, lateness
-from client.demo.measure import Span
+from client.rig.call import CallResult
+from client.rig.node import NodeRecord, Tick
+from client.rig.picture import SMALL
+from client.rig.seen import Seen
+from client.rig.sound import Samples
+from client.rig.timeline import Span
 from realtime.picture.stats import freezes
 
 RATE = 48_000
 
 
-def speech(seconds: float, seed: int = 1) -> np.ndarray:
+def speech(seconds: float, seed: int = 1) -> Samples:
     """Return noise in the band of speech with syllables, int16."""
     n = int(seconds * RATE)
     noise = np.convolve(np.random.default_rng(seed).normal(size=n), np.ones(48) / 48, mode="same")
@@ -34,11 +36,11 @@ def speech(seconds: float, seed: int = 1) -> np.ndarray:
     return (noise * syllables * 30000).clip(-32768, 32767).astype(np.int16)
 
 
-def later(samples: np.ndarray, ms: float) -> np.ndarray:
+def later(samples: Samples, ms: float) -> Samples:
     return np.concatenate([np.zeros(int(ms * RATE / 1000), np.int16), samples])
 
 
-def listened(said: np.ndarray, samples: np.ndarray, late: float = 0.0) -> Heard:
+def listened(said: Samples, samples: Samples, late: float = 0.0) -> Heard:
     times = np.arange(len(samples) // 960) * 20.0
     return heard(samples, said, times + late, np.full(len(times), late))
 
@@ -90,12 +92,6 @@ def test_when_nothing_is_recognised_all_is_missing() -> None:
     assert lost == spoken > 2000.0
 
 
-def test_lateness_counts_from_the_quickest_packet_over_a_wrap() -> None:
-    top = 1 << 32
-    assert lateness([(100.0, top - 960), (115.0, 0), (340.0, 960)]).tolist() == [5.0, 0.0, 205.0]
-    assert lateness([]).shape == (0,)
-
-
 def test_freezes_are_those_of_the_stats_and_say_when_they_were() -> None:
     shown = np.concatenate([np.arange(0, 2000, 40.0), np.arange(2500, 4000, 40.0)])
     gaps = frozen(shown, 5000.0)
@@ -125,21 +121,18 @@ def test_shut_spans_are_left_out() -> None:
 
 
 TICKS = [
-    *[(at, "real", "real", "real", 2.0) for at in range(0, 3000, 40)],
-    *[(at, "synth", "synth", "synth", 3.0) for at in range(3000, 6000, 40)],
-    *[(at, "returning", "returning", "synth", 3.0) for at in range(6000, 6500, 40)],
-    *[(at, "real", "real", "real", 2.0) for at in range(6520, 9000, 40)],
+    *[Tick(at, "real", "real", "real", 2.0) for at in range(0, 3000, 40)],
+    *[Tick(at, "synth", "synth", "synth", 3.0) for at in range(3000, 6000, 40)],
+    *[Tick(at, "returning", "returning", "synth", 3.0) for at in range(6000, 6500, 40)],
+    *[Tick(at, "real", "real", "real", 2.0) for at in range(6520, 9000, 40)],
 ]
 
 
-def found_call(offered: dict, changes: list) -> CallFound:
-    nothing = np.zeros(0)
-    watched = Watched(
-        nothing, nothing, np.zeros(0, np.bool_), np.zeros((0, *SMALL[::-1]), np.uint8), nothing, nothing,
-        np.zeros(0, np.int16),
-    )  # fmt: skip
-    uplink = {"offered": offered, "video_changes": changes}
-    return CallFound(watched, uplink, {"ticks": TICKS}, None, None)
+def found_call(offered: dict[str, list[list[float]]], changes: list[list[object]]) -> CallResult:
+    none, frames = np.zeros(0), np.zeros((0, 0, 0), np.uint8)
+    small = np.zeros((0, *SMALL[::-1]), np.uint8)
+    seen = Seen(none, none, np.zeros(0, np.bool_), small, frames, none, none, np.zeros(0, np.int16))
+    return CallResult(seen, {"offered": offered, "video_changes": changes}, NodeRecord(TICKS))
 
 
 def test_states_follow_the_ticks() -> None:
@@ -167,10 +160,6 @@ def test_concealment_is_counted_within_the_bad_time() -> None:
     series = [{"atMs": at, "concealedSamples": max(0, min(at, 7000) - 3000) * 4.8} for at in range(0, 9000, 200)]
     assert concealed(series, 3000.0, 7000.0) == pytest.approx(0.1)
     assert math.isnan(concealed([{"atMs": 3000.0}], 0.0, 5000.0))
-
-
-def test_only_plain_numbers_of_a_snapshot_are_kept() -> None:
-    assert numbers({"a": 1, "b": 2.5, "c": [1], "d": "x", "e": True, "f": {"p50": 1}}) == {"a": 1, "b": 2.5}
 
 
 def test_load_is_told_in_cores() -> None:

@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from aiortc import RTCConfiguration
 
-from client.call.joining import offer_to_node
+from client.call.meeting import Meeting
 from client.serve.host import filter_node, hosted
 from client.serve.personal import open_personal, personal_file
 from models.catalog import model_path
 from realtime.clock import MonotonicClock
 from realtime.rtc.send.caller import CallerPeer
-from signaling.client import SignalingClient
 from signaling.messages import Role
 
 
@@ -68,10 +67,10 @@ async def test_each_caller_of_a_room_gets_their_own_model(tmp_path: Path, monkey
         for name, expected in (("anna", ["anna.onnx"]), ("bert", ["lite"]), ("broken", ["broken.onnx", "lite"])):
             opened.clear()
             peer = CallerPeer(MonotonicClock(), zero_ms=0.0, configuration=RTCConfiguration(iceServers=[]))
-            async with SignalingClient(here.url, "r", "t", role=Role.CALLER, name=name) as client:
+            async with Meeting(here.url, "r", "t", Role.CALLER, name, print) as meeting:
                 try:
                     async with asyncio.timeout(15):
-                        await offer_to_node(client, peer.pc)
+                        await meeting.offer(peer.pc)
                 finally:
                     await peer.close()
             assert opened == expected

@@ -1,0 +1,53 @@
+"""Where a call of the demonstration stands, in one line."""
+
+from collections.abc import Callable
+from typing import Any
+
+from client.errors import UsageError
+from client.rig.call import CallPlan, CallResult, RigCall
+
+Show = Callable[[str], None]
+
+
+class CallProgress:
+    """Show where the call of `plan` stands: give `on_event` its processes' events and `on_tick` the time in ms."""
+
+    def __init__(self, plan: CallPlan, show: Show) -> None:
+        self._plan = plan
+        self._show = show
+        self._state = "real"
+        self.pictures = 0
+        """Pictures that the viewer has received."""
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """Take note of an event."""
+        if event["event"] == "state":
+            self._state = str(event["state"])
+        elif event["event"] == "pictures":
+            self.pictures = int(event["count"])
+
+    def on_tick(self, elapsed_ms: float) -> None:
+        """Show the line for this time of the call."""
+        rate = self._plan.trace.at(elapsed_ms).rate_kbps
+        self._show(
+            f"  {self._plan.name:<14} {elapsed_ms / 1000:4.1f} of {self._plan.seconds:.0f} s   "
+            f"link {rate:6.0f} kbit/s   node: {self._state:<9}   viewer has {self.pictures} pictures"
+        )
+
+
+async def run_call(plan: CallPlan, show: Show) -> CallResult:
+    """Run the call that `plan` describes; `show` gets a line of progress twice a second.
+
+    Raises:
+        UsageError: a process failed; holds its reason and the end of its log.
+    """
+    progress = CallProgress(plan, show)
+    show(f"  {plan.name:<14} starting node, caller and viewer")
+    try:
+        async with RigCall(plan, progress.on_event) as call:
+            await call.run(progress.on_tick)
+            result = await call.finish()
+    except RuntimeError as error:
+        raise UsageError(f"the {plan.name} call broke: {error}") from error
+    show(f"  {plan.name:<14} over: the viewer received {progress.pictures} pictures\n")
+    return result
