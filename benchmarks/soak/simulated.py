@@ -104,8 +104,9 @@ class SimulatedCall:
         self._pair = StreamPair()
         made, window = make_renderer(renderer)
         self._synth = LockstepSynth(made, observe_every=3 if renderer == "lite" else 1)
-        self._path = CallPath(self._clock, window, self._synth, on_block=self._block, on_frame=self._frame)
-        self._path.source_ms = self._pair.audio_ms
+        self._path = CallPath(
+            self._clock, window, self._synth, on_block=self._block, on_frame=self._frame, source_ms=self._pair.audio_ms
+        )
         self._arrivals: list[tuple[float, int, Callable[[float], None]]] = []
         self._count = 0
         self._sounded: deque[tuple[float, float | None]] = deque(maxlen=8)

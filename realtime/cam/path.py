@@ -6,7 +6,7 @@ when they come, or when their sound is near enough; while there are none a timer
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from models.alignment import MelWindow
 from realtime.cam.late import LateFrames
 from realtime.cam.modes import RULES, Mode, Voice
 from realtime.cam.output import CamStatus, Picture
-from realtime.cam.sound import LocalSound, SoundConfig
+from realtime.cam.sound import LocalSound
 from realtime.devices.api import CameraFrame, Pixels
 from realtime.media import FrameKind, VideoFrame
 from realtime.picture.engine import Engine, EngineConfig, Output
@@ -59,13 +59,11 @@ class CamConfig:
         ahead_ms: a real picture leaves when its sound is at most so far behind; it waits for no more.
         hears_us: whether others hear the sound that leaves here. Without, they hear the microphone itself: real
             pictures wait for nothing, and made ones are late.
-        sound: the line of sound.
     """
 
     fps: float = 25.0
     ahead_ms: float = 30.0
     hears_us: bool = True
-    sound: SoundConfig = field(default_factory=SoundConfig)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,9 +97,9 @@ class CamPath:
         ahead_ms = self.config.ahead_ms if self.config.hears_us else float("inf")
         engine = EngineConfig(fps=self.config.fps, real_ahead_ms=ahead_ms)
         self.mode = Mode.THROUGH
-        self.speech = SpeechPath(window, gate=gate)
+        self.speech = SpeechPath(window, gate=gate, on_heard=self._heard)
         self.engine = Engine(self.speech, synth, config=engine, link=VideoMonitor())
-        self.sound = LocalSound(self.speech, self.config.sound, on_heard=self._heard)
+        self.sound = LocalSound(self.speech)
         self.latency = Quantiles()
         """How long after they came real pictures left; whoever takes them fills it in."""
         self.card: NDArray[np.uint8] | None = None

@@ -5,8 +5,6 @@ is the spare: a few ms against the unevenness of two clocks, more only while syn
 """
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,76 +12,57 @@ import numpy as np
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock
 from realtime.speech.audio import SpeechPath
 from realtime.speech.conceal import Block
+from realtime.speech.steering import Steering
 
-_EVERY: Final = 5
-_NOTED: Final = 500
+_SPARE_MS: Final = 6.0
+"""Sound in ms that is kept in plain times, beyond the block that leaves."""
+_LATE_SHARE: Final = 0.02
+"""Share (0..1) of the blocks of the last 10 s that may come later than that."""
+_LONG_MS: Final = 10.0
+"""Excess over the target in ms from which pitch periods are left out."""
+_SHORT_MS: Final = 5.0
+"""Shortage in ms from which pitch periods are repeated."""
+_HASTE_MS: Final = 30.0
+"""Distance from the target in ms beyond which every block is changed, else every second one."""
 _LEAVE_MS: Final = 12.0
-
-
-@dataclass(frozen=True, slots=True)
-class SoundConfig:
-    """Set the line; times in ms.
-
-    Attributes:
-        spare_ms: what is kept in plain times, beyond the block that leaves.
-        late_share: share (0..1) of the blocks of the last 10 s that may come later than that.
-        tolerance_ms: more than this above the target is taken out by pitch periods, less by the rate.
-        short_ms: more than this below the target is put in by pitch periods.
-        haste_ms: further off than this, every block is changed, else every second one.
-        trim_per_ms: change of the rate for each ms off the target.
-        trim_most: largest change of the rate.
-        most_ms: more than this above the target is dropped at once: the machine slept.
-        conceal_blocks: so many missing blocks in a row fade out; then there is silence, timed by the clock.
-    """
-
-    spare_ms: float = 6.0
-    late_share: float = 0.02
-    tolerance_ms: float = 10.0
-    short_ms: float = 5.0
-    haste_ms: float = 30.0
-    trim_per_ms: float = 20e-6
-    trim_most: float = 300e-6
-    most_ms: float = 300.0
-    conceal_blocks: int = 3
+"""Sound in ms that leaving out a pitch period leaves in the line."""
+_MOST_MS: Final = 300.0
+"""Excess over the target in ms that is dropped at once: the machine slept."""
+_CONCEAL_BLOCKS: Final = 3
+"""Missing blocks in a row that fade out; then there is silence, timed by the clock."""
+_NOTED: Final = 500
+"""Blocks whose spare is remembered: 10 s."""
+_EVERY: Final = 5
+"""Blocks between two measurements of the spare."""
 
 
 class LocalSound:
     """Carry one person's sound. Not thread-safe; times in ms of the monotonic clock.
 
-    `on_heard(media_ms, source_ms)` is called for every 20 ms that enter `speech`, `source_ms` None while made up.
-
     Attributes:
-        lag_ms: how long after it was spoken the sound of the last block left.
-        missing: blocks that were not here in time.
-        longer_ms: what repeated pitch periods have added,
-        shorter_ms: and what left-out ones and drops have taken away.
+        lag_ms: time in ms from the moment at which the sound of the last block was spoken until it left.
+        missing: number of blocks that were not here in time.
     """
 
-    def __init__(
-        self,
-        speech: SpeechPath,
-        config: SoundConfig | None = None,
-        *,
-        on_heard: Callable[[float, float | None], None] | None = None,
-    ) -> None:
-        self.config = config or SoundConfig()
+    def __init__(self, speech: SpeechPath) -> None:
         self._speech = speech
-        self._on_heard = on_heard
+        self._steering = Steering(
+            speech.line, long_ms=_LONG_MS, short_ms=_SHORT_MS, haste_ms=_HASTE_MS, leave_ms=_LEAVE_MS
+        )
         self._spares: deque[float] = deque(maxlen=_NOTED)
         self._shift = 0.0
+        """Growth of the line on purpose since the beginning, in ms."""
         self._low: float | None = None
         self._noted = 0
-        self._missing_run = self.config.conceal_blocks
+        self._missing_run = _CONCEAL_BLOCKS
         self._cut = False
-        self._changed = False
         self.lag_ms = 0.0
         self.missing = 0
-        self.longer_ms = self.shorter_ms = 0.0
 
     @property
     def silent(self) -> bool:
-        """Say whether nothing comes in."""
-        return self._missing_run > self.config.conceal_blocks
+        """Whether nothing comes in."""
+        return self._missing_run > _CONCEAL_BLOCKS
 
     def push(self, block: Block, captured_ms: float) -> None:
         """Take (960,) int16 samples at 48 kHz, the first of them spoken at `captured_ms`."""
@@ -91,11 +70,11 @@ class LocalSound:
             # What was learned of the spare was learned of silence made here.
             self._forget()
         self._missing_run = 0
-        self._hear(block, captured_ms, cut=self._cut)
+        self._speech.push(block, captured_ms, cut=self._cut)
         self._cut = False
 
     def cut(self) -> None:
-        """Say that another source speaks from now on."""
+        """Expect another source from now on."""
         self._cut = True
 
     def play(self, now_ms: float, ahead_ms: float = 0.0) -> AudioBlock:
@@ -103,19 +82,16 @@ class LocalSound:
 
         `ahead_ms` is how much sound beyond what leaves must be here, for lips that hear ahead.
         """
-        line, config = self._speech.line, self.config
+        line = self._speech.line
         self._note(line.fill_ms - BLOCK_MS)
         while not line.ready:
             self._make_up(now_ms)
-        target_ms = max(config.spare_ms, ahead_ms)
-        off_ms = self._spare_ms - target_ms
-        if off_ms > config.most_ms:
+        off_ms = self._spare_ms - max(_SPARE_MS, ahead_ms)
+        if off_ms > _MOST_MS:
             self._drop(off_ms)
-        elif off_ms > config.tolerance_ms or off_ms < -config.short_ms:
-            self._change(off_ms)
         else:
-            self._changed = False
-        rate = min(max(off_ms * config.trim_per_ms, -config.trim_most), config.trim_most)
+            self._shift += self._steering.approach(off_ms)
+        rate = self._steering.rate(off_ms)
         self._shift -= rate * BLOCK_MS
         block = self._speech.pull(rate)
         if block.source_ms is not None:
@@ -128,16 +104,10 @@ class LocalSound:
         self.missing += 1
         self._missing_run += 1
         self._shift += BLOCK_MS
-        if not self.silent:
-            self._hear(None, None)
-            return
-        self._hear(np.zeros(BLOCK_SAMPLES, np.int16), now_ms, cut=True)
-
-    def _hear(self, block: Block | None, source_ms: float | None, *, cut: bool = False) -> None:
-        media_ms = self._speech.head_ms
-        self._speech.push(block, source_ms, cut=cut)
-        if self._on_heard is not None:
-            self._on_heard(media_ms, source_ms)
+        if self.silent:
+            self._speech.push(np.zeros(BLOCK_SAMPLES, np.int16), now_ms, cut=True)
+        else:
+            self._speech.push(None)
 
     # --- the length of the line --------------------------------------------------------------------------------------
 
@@ -147,36 +117,17 @@ class LocalSound:
         return self._speech.line.fill_ms - BLOCK_MS if self._low is None else self._low + self._shift
 
     def _note(self, spare_ms: float) -> None:
-        # Kept as if the line had never been changed on purpose, so that a change needs no new learning.
+        # Kept as if the line had never been changed on purpose, so that it is known at once what a change leaves.
         self._spares.append(spare_ms - self._shift)
         self._noted += 1
         if self._noted % _EVERY == 0 or self._low is None:
-            self._low = float(np.quantile(np.fromiter(self._spares, float), self.config.late_share))
+            self._low = float(np.quantile(np.fromiter(self._spares, float), _LATE_SHARE))
 
     def _forget(self) -> None:
         self._spares.clear()
         self._low = None
 
-    def _change(self, off_ms: float) -> None:
-        """Leave out or repeat one pitch period, not in every block unless there is haste."""
-        haste = abs(off_ms) > self.config.haste_ms
-        if self._changed and not haste:
-            self._changed = False
-            return
-        line = self._speech.line
-        if off_ms > 0.0:
-            changed_ms = line.shorten(off_ms, haste=haste, leave_ms=_LEAVE_MS)
-            self._shift -= changed_ms
-            self.shorter_ms += changed_ms
-        else:
-            changed_ms = line.lengthen(-off_ms, haste=haste)
-            self._shift += changed_ms
-            self.longer_ms += changed_ms
-        self._changed = changed_ms > 0.0
-
     def _drop(self, ms: float) -> None:
         before = self._speech.line.fill_ms
         self._speech.line.drop(ms)
-        gone = before - self._speech.line.fill_ms
-        self._shift -= gone
-        self.shorter_ms += gone
+        self._shift -= before - self._speech.line.fill_ms

@@ -6,8 +6,10 @@ follows, a little faster or slower while the delay changes.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,15 @@ from realtime.speech.resample import HALF_TAPS, Decimator
 from realtime.speech.speechline import SpeechLine
 from realtime.speech.voice import MouthGate
 
+_OPEN_DBFS: Final = -46.0
+"""Level (RMS) above which a block is speech, in dB relative to full scale."""
+_CLOSE_DBFS: Final = -52.0
+"""Level above which speech goes on, in dB relative to full scale."""
+_HANGOVER_MS: Final = 160.0
+"""Time in ms for which speech lasts after its last loud block."""
+_CONCEALED_LIMIT_MS: Final = 120.0
+"""Concealment in a row in ms after which the lips rest: nothing is invented."""
+
 
 def hold_for(window: MelWindow, frame_interval_ms: float) -> float:
     """Return the delay in ms, a multiple of 20, that synthesis with `window` needs behind the newest sound.
@@ -30,23 +41,6 @@ def hold_for(window: MelWindow, frame_interval_ms: float) -> float:
     """
     needed = window.lookahead_ms + frame_interval_ms + COLUMN_MS + HALF_TAPS / AUDIO_RATE * 1000.0
     return ceil(needed / BLOCK_MS) * BLOCK_MS
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechConfig:
-    """Set the limits.
-
-    Attributes:
-        open_dbfs: a block louder than this (RMS) is speech.
-        close_dbfs: a block softer than this is not.
-        hangover_ms: speech lasts this long after the last loud block.
-        concealed_limit_ms: after so much concealment in a row the lips rest: nothing is invented.
-    """
-
-    open_dbfs: float = -46.0
-    close_dbfs: float = -52.0
-    hangover_ms: float = 160.0
-    concealed_limit_ms: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +63,26 @@ class SpeechPath:
     def __init__(
         self,
         window: MelWindow,
-        config: SpeechConfig | None = None,
         *,
         start_ms: float = 0.0,
         gate: MouthGate | None = None,
+        on_heard: Callable[[float, float | None], None] | None = None,
     ) -> None:
-        """Begin at media time and output time `start_ms`; `gate` says when lips move, else the level does."""
-        self.config = config or SpeechConfig()
+        """Begin at media time and output time `start_ms`.
+
+        Args:
+            window: the mel window of a frame.
+            start_ms: media time and output time of the first sample.
+            gate: says when lips move; without one the level does.
+            on_heard: called with media time and the caller's time, both in ms, of every 20 ms pushed; the latter is
+                None while they are concealed or it is unknown.
+        """
         self.level_db = -120.0
         self.line = SpeechLine(start_ms)
         self._out_ms = start_ms
         self._window = window
         self._gate, self._start_ms = gate, start_ms
+        self._on_heard = on_heard
         self._concealer = Concealer()
         self._decimator = Decimator()
         self._mel = StreamingMel()
@@ -92,7 +94,7 @@ class SpeechPath:
 
     @property
     def head_ms(self) -> float:
-        """Return the media time of the end of the newest block pushed."""
+        """Media time of the end of the newest block pushed, in ms."""
         return self.line.head_ms
 
     def push(
@@ -108,15 +110,19 @@ class SpeechPath:
         """
         if samples is not None and (samples.shape != (BLOCK_SAMPLES,) or samples.dtype != np.int16):
             raise ValueError(f"a block is ({BLOCK_SAMPLES},) int16; got {samples.shape} {samples.dtype}")
+        media_ms = self.head_ms
         concealed = samples is None or invented
         block = self._concealer.push(samples, cut=self._is_cut(samples, source_ms) or cut)
-        self._mark(block, None if concealed else source_ms, concealed=concealed)
+        source_ms = None if concealed else source_ms
+        self._mark(block, source_ms, concealed=concealed)
         heard = self._decimator.push(block)
         columns = self._mel.push(heard)
         self._history.extend(columns)
         if self._gate is not None:
             self._gate.push(heard, columns)
         self.line.append(block)
+        if self._on_heard is not None:
+            self._on_heard(media_ms, source_ms)
 
     def pull(self, rate: float = 0.0) -> AudioBlock:
         """Return the 20 ms that leave now, read `rate` faster than they came; ask `line.ready` before.
@@ -151,17 +157,20 @@ class SpeechPath:
         return window if window is None or opening >= 1.0 else _towards_silence(window, opening)
 
     def complete(self, media_ms: float) -> bool:
-        """Say whether all the sound of the window for `media_ms` is here."""
+        """Return whether all the sound of the window for `media_ms` is here."""
         return self._history.ready(self._window, media_ms)
 
     def speech(self, media_ms: float) -> bool:
-        """Say whether lips may move at `media_ms`: someone speaks and it is not invented. Past the newest: as there."""
+        """Return whether lips may move at `media_ms`: someone speaks and it is not invented.
+
+        After the newest block it is as at its end.
+        """
         back = ceil((self.head_ms - media_ms) / BLOCK_MS - 1e-9)
         if not self._marks or back > len(self._marks):
             return False
         mark = self._marks[-max(back, 1)]
         speech = mark.speech if self._gate is None else self._gate.opening(media_ms - self._start_ms) > 0.0
-        return speech and mark.concealed_ms <= self.config.concealed_limit_ms
+        return speech and mark.concealed_ms <= _CONCEALED_LIMIT_MS
 
     def _is_cut(self, samples: Block | None, source_ms: float | None) -> bool:
         before, self._source_end = self._source_end, None
@@ -174,9 +183,9 @@ class SpeechPath:
         self._concealed_ms = self._concealed_ms + BLOCK_MS if concealed else 0.0
         power = float(np.mean(np.square(block.astype(np.float32) / 32768.0)))
         level = self.level_db = float(10.0 * np.log10(power + 1e-12))
-        limit = self.config.close_dbfs if self._quiet_ms < self.config.hangover_ms else self.config.open_dbfs
+        limit = _CLOSE_DBFS if self._quiet_ms < _HANGOVER_MS else _OPEN_DBFS
         self._quiet_ms = 0.0 if level > limit else self._quiet_ms + BLOCK_MS
-        self._marks.append(_SpeechMark(self._quiet_ms < self.config.hangover_ms, self._concealed_ms, source_ms))
+        self._marks.append(_SpeechMark(self._quiet_ms < _HANGOVER_MS, self._concealed_ms, source_ms))
 
 
 def _towards_silence(window: NDArray[np.float32], opening: float) -> NDArray[np.float32]:

@@ -36,7 +36,7 @@ class MelHistory:
 
     @property
     def begin(self) -> int:
-        """Return the index of the oldest column that is still kept."""
+        """Index of the oldest column that is still kept."""
         return max(0, self.end - self._ring.shape[1])
 
     def extend(self, columns: Mel) -> None:
@@ -54,7 +54,7 @@ class MelHistory:
         self._ring[:, places] = newest
 
     def ready(self, alignment: MelWindow, media_ms: float) -> bool:
-        """Say whether every column of the frame at `media_ms` is here.
+        """Return whether every column of the frame at `media_ms` is here.
 
         What lies before the stream's start counts as here (silence); what has left the ring does not.
         """
@@ -90,10 +90,6 @@ class MelHistory:
         if missing:
             window[:, -missing:] = self._ring[:, [(self.end - 1) % self._ring.shape[1]]]
         return window
-
-    def ready_until_ms(self, alignment: MelWindow) -> float:
-        """Return the media time just before which the newest `ready` frame of `alignment` may lie, in ms."""
-        return self.start_ms + (self.end - alignment.columns + 1) * COLUMN_MS - alignment.offset_ms
 
     def _first(self, alignment: MelWindow, media_ms: float) -> int:
         return alignment.start(media_ms - self.start_ms)

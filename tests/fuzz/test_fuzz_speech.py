@@ -15,7 +15,7 @@ from realtime.rtc.node.path import CallPath
 from realtime.rtc.receive.rtpclock import StreamPair
 from realtime.rtc.send.opus import OpusDecoder, has_lbrr
 from realtime.speech.audio import SpeechPath
-from realtime.speech.jitter import JitterBuffer
+from realtime.speech.jitter import JUMP_MS, JitterBuffer
 from realtime.speech.playout import SpeechPlayout
 
 WINDOW = MelWindow.for_lookahead(80.0)
@@ -53,16 +53,16 @@ def test_the_jitter_buffer_keeps_little_and_always_answers(packets: list[Packet]
     buffer, now_ms = JitterBuffer(), 0.0
     for sequence, stamp, payload, gap_ms in packets:
         now_ms += gap_ms
-        buffer.push(sequence, stamp, payload, now_ms)
+        buffer.push_packet(sequence, stamp, payload, now_ms)
         # A hole is as long as the time that went by, or as what still counts as the same stream.
-        most = int((now_ms + buffer.config.jump_ms * len(packets)) / 20.0) + 200
+        most = int((now_ms + JUMP_MS * len(packets)) / 20.0) + 200
         for _ in range(most):
-            if buffer.fetch(now_ms, urgent=False) is None:
+            if buffer.fetch_frame(now_ms, urgent=False) is None:
                 break
         else:
             raise AssertionError("what is not urgent ends")
         if urgent:
-            buffer.fetch(now_ms, urgent=True)
+            buffer.fetch_frame(now_ms, urgent=True)
     assert largest(buffer).size <= 4096
 
 
@@ -87,13 +87,13 @@ def test_speech_is_whole_again_after_any_packets(packets: list[Packet]) -> None:
     for sequence, stamp, payload, gap_ms in packets:
         now_ms += gap_ms
         play(now_ms)
-        playout.push(sequence, stamp, payload, now_ms)
+        playout.push_packet(sequence, stamp, payload, now_ms)
         assert math.isfinite(playout.delay_ms) and speech.line.fill_ms < 2000.0
     assert largest(playout).size <= 4096, largest(playout)
     blocks: list[AudioBlock] = []
     for index in range(250):
         now_ms += 20.0
-        playout.push(7_000 + index, 123_456 + 960 * index, opus_payloads()[index % 100], now_ms)
+        playout.push_packet(7_000 + index, 123_456 + 960 * index, opus_payloads()[index % 100], now_ms)
         blocks += play(now_ms)
     late = blocks[-50:]
     assert len(late) == 50 and not any(block.concealed for block in late)
@@ -172,9 +172,11 @@ async def _call(events: list[tuple[str, object, float]]) -> None:
     blocks: list[AudioBlock] = []
     frames: list[OutputFrame] = []
     synth = Repeating()
-    path = CallPath(clock, WINDOW, synth, on_block=blocks.append, on_frame=frames.append)  # type: ignore[arg-type]
     pair = StreamPair()
-    path.source_ms = lambda stamp: pair.audio_ms(stamp) if pair.audio.ready else 0.0
+    path = CallPath(
+        clock, WINDOW, synth, on_block=blocks.append, on_frame=frames.append,  # type: ignore[arg-type]
+        source_ms=lambda stamp: pair.audio_ms(stamp) if pair.audio.ready else 0.0,
+    )  # fmt: skip
     running = asyncio.create_task(path.run())
     while clock.sleepers < 2:  # noqa: ASYNC110
         await asyncio.sleep(0)

@@ -144,9 +144,8 @@ def _play(stream: Stream) -> Played:
     blocks: list[AudioBlock] = []
     path = CallPath(
         clock, MelWindow.for_lookahead(80.0), None,
-        on_block=blocks.append, on_frame=lambda frame: None,
+        on_block=blocks.append, on_frame=lambda frame: None, source_ms=lambda timestamp: timestamp / 48.0,
     )  # fmt: skip
-    path.source_ms = lambda timestamp: timestamp / 48.0
     waiting, played = list(reversed(stream.packets)), Played([], [])
     while clock.ms < END_S * 1000.0:
         while waiting and waiting[-1].arrival_ms <= clock.ms:

@@ -19,7 +19,7 @@ from realtime.media import AudioBlock, OutputFrame
 from realtime.picture.stats import OutputStatus
 from realtime.rtc.node.connection import Connection
 from realtime.rtc.node.negotiate import NegotiationError, answer
-from realtime.rtc.node.path import CallPath, PathConfig, TimelineEntry
+from realtime.rtc.node.path import CallPath, TimelineEntry
 from realtime.rtc.receive.sourceclock import SourceClock
 
 _LOG = logging.getLogger(__name__)
@@ -46,7 +46,6 @@ class Audience(Protocol):
 class CallSetup:
     """Set one call; `grace_s` is how long it waits for a connection, `report_ms` how often it tells what is shown."""
 
-    path: PathConfig
     rtc: RTCConfiguration
     grace_s: float = 30.0
     report_ms: float = 250.0
@@ -164,10 +163,9 @@ class Call:
                 self.worker,
                 on_block=lambda block: self._audience.block(self, block),
                 on_frame=lambda frame: self._audience.frame(self, frame),
-                config=self._setup.path,
+                source_ms=self._source.ms,
                 start_ms=self._start_ms(),
             )
-            self._path.source_ms = self._source.ms
         return self._path
 
     def _run(self, path: CallPath) -> None:

@@ -18,7 +18,7 @@ from realtime.picture.stats import OutputStatus
 from realtime.picture.synth_api import FaceRenderer
 from realtime.rtc.node.call import Call, CallSetup
 from realtime.rtc.node.negotiate import NegotiationError, add_candidate
-from realtime.rtc.node.path import PathConfig, TimelineEntry
+from realtime.rtc.node.path import TimelineEntry
 from realtime.rtc.node.view import View
 
 __all__ = ["LiplineNode", "NegotiationError", "NodeConfig"]
@@ -32,7 +32,6 @@ class NodeConfig:
     """Set the node: the call's parts, ICE servers (none: host candidates only), limits.
 
     Attributes:
-        path: a call's parts.
         rtc: ICE servers of every connection.
         max_callers: so many publishers are filtered at once; each costs a renderer and its thread.
         max_views: so many connections to viewers are open at once; each costs an encoder.
@@ -40,7 +39,6 @@ class NodeConfig:
         report_ms: time between two words about what is shown, in ms.
     """
 
-    path: PathConfig = field(default_factory=PathConfig)
     rtc: RTCConfiguration = field(default_factory=lambda: RTCConfiguration(iceServers=[]))
     max_callers: int = 4
     max_views: int = 64
@@ -104,7 +102,7 @@ class LiplineNode:
             raise NegotiationError("the node is closed: it answers no offer")
         if len(self._calls) >= self.config.max_callers:
             raise NegotiationError(f"this node filters at most {self.config.max_callers} people at once: only watch")
-        setup = CallSetup(self.config.path, self.config.rtc, self.config.grace_s, self.config.report_ms)
+        setup = CallSetup(self.config.rtc, self.config.grace_s, self.config.report_ms)
         call = Call(
             peer_id, setup, self._clock, self, name=name, main=main,
             synth=lambda: self._synth_for(name), start_ms=self._now_ms,

@@ -4,20 +4,21 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Final
 
 from models.alignment import MelWindow
 from realtime.clock import Clock
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
 from realtime.picture.engine import Engine, EngineConfig, Output
-from realtime.picture.monitor import VideoMonitor, VideoMonitorConfig, VideoSignal, VideoState
+from realtime.picture.monitor import VideoMonitor, VideoSignal, VideoState
 from realtime.picture.stats import OutputStatus
 from realtime.picture.synth_api import Synthesizer
 from realtime.picture.tickphase import TickPhase
 from realtime.rtc.send.opus import OpusDecoder, split_frames
 from realtime.speech.audio import SpeechPath, hold_for
-from realtime.speech.lipsync import LipSync, LipSyncConfig
-from realtime.speech.playout import PlayoutConfig, SpeechPlayout
+from realtime.speech.lipsync import LipSync
+from realtime.speech.playout import SpeechPlayout
 
 _LOG = logging.getLogger(__name__)
 _TIMELINE = 30_000
@@ -32,19 +33,7 @@ _HEARD_SAMPLES = 48_000
 """Sound heard before pictures are judged by it: until then their places are guessed."""
 _SILENT_START_MS = 500.0
 """Who has been seen for so long and not heard has no microphone, or has it muted."""
-
-
-@dataclass(frozen=True, slots=True)
-class PathConfig:
-    """Set one call's parts; `synthesis_ms` (delay while synthesis hears ahead) None takes what the window needs."""
-
-    engine: EngineConfig = field(
-        default_factory=lambda: EngineConfig(lead_ms=-OPUS_DELAY_MS, heard_late_ms=OPUS_DELAY_MS / 2.0)
-    )
-    link: VideoMonitorConfig = field(default_factory=VideoMonitorConfig)
-    playout: PlayoutConfig = field(default_factory=PlayoutConfig)
-    lipsync: LipSyncConfig = field(default_factory=LipSyncConfig)
-    synthesis_ms: float | None = None
+_ENGINE: Final = EngineConfig(lead_ms=-OPUS_DELAY_MS, heard_late_ms=OPUS_DELAY_MS / 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +51,8 @@ class CallPath:
     """Run one caller's sound and picture. Everything on one event loop.
 
     `on_block` gets every 20 ms of sound and `on_frame` every frame at the moment it leaves; neither may block. Media
-    time begins at `start_ms` when `run` begins.
+    time begins at `start_ms` when `run` begins. `source_ms` maps an audio RTP timestamp to the caller's time in ms, the
+    axis of the video frames' `media_ms`.
     """
 
     def __init__(
@@ -73,22 +63,18 @@ class CallPath:
         *,
         on_block: Callable[[AudioBlock], None],
         on_frame: Callable[[OutputFrame], None],
-        config: PathConfig | None = None,
+        source_ms: Callable[[int], float] | None = None,
         start_ms: float = 0.0,
     ) -> None:
-        self.config = config or PathConfig()
         self._clock = clock
         self._on_block = on_block
         self._on_frame = on_frame
-        synthesis_ms = self.config.synthesis_ms
-        engine = self.config.engine
-        ahead_ms = engine.interval_ms + engine.lead_ms + engine.heard_late_ms
-        self._synthesis_ms = hold_for(window, ahead_ms) if synthesis_ms is None else synthesis_ms
-        self.speech = SpeechPath(window, start_ms=start_ms)
-        self.playout = SpeechPlayout(self.speech, OpusDecoder(), self.config.playout, on_heard=self._heard)
-        self.lipsync = LipSync(self.config.lipsync)
-        self.engine = Engine(self.speech, synth, config=self.config.engine, link=VideoMonitor(self.config.link))
-        self._phase = TickPhase(self.config.engine.interval_ms)
+        self._synthesis_ms = hold_for(window, _ENGINE.interval_ms + _ENGINE.lead_ms + _ENGINE.heard_late_ms)
+        self.speech = SpeechPath(window, start_ms=start_ms, on_heard=self._heard)
+        self.playout = SpeechPlayout(self.speech, OpusDecoder(), source_ms=source_ms)
+        self.lipsync = LipSync()
+        self.engine = Engine(self.speech, synth, config=_ENGINE, link=VideoMonitor())
+        self._phase = TickPhase(_ENGINE.interval_ms)
         self.timeline: deque[TimelineEntry] = deque(maxlen=_TIMELINE)
         self.ticks_skipped = 0
         self._concealed: deque[bool] = deque(maxlen=int(1000.0 / BLOCK_MS))
@@ -97,15 +83,6 @@ class CallPath:
         self._repeated = 0
         self._shown_since_ms = clock.now_ms()
 
-    @property
-    def source_ms(self) -> Callable[[int], float] | None:
-        """Maps an audio RTP timestamp to the caller's time in ms, the axis of the video frames' `media_ms`."""
-        return self.playout.source_ms
-
-    @source_ms.setter
-    def source_ms(self, source_ms: Callable[[int], float] | None) -> None:
-        self.playout.source_ms = source_ms
-
     # --- in ----------------------------------------------------------------------------------------------------------
 
     def audio_packet(self, sequence: int, timestamp: int, payload: bytes, arrival_ms: float) -> None:
@@ -113,7 +90,7 @@ class CallPath:
         frames = split_frames(payload)
         for index, frame in enumerate(frames):
             at = (timestamp + index * BLOCK_SAMPLES) & 0xFFFFFFFF
-            self.playout.push(sequence, at, frame, arrival_ms, packet_frames=len(frames))
+            self.playout.push_packet(sequence, at, frame, arrival_ms, packet_frames=len(frames))
         self.engine.on_audio_packet(arrival_ms)
 
     def video_frame(self, frame: VideoFrame, arrival_ms: float) -> None:
@@ -168,7 +145,7 @@ class CallPath:
         self.engine.on_heard(media_ms, source_ms, self.speech.level_db)
 
     async def _run_video(self) -> None:
-        interval = self.config.engine.interval_ms
+        interval = _ENGINE.interval_ms
         due = self._clock.now_ms()
         while True:
             await self._clock.sleep_until(due)
@@ -181,7 +158,7 @@ class CallPath:
     def tick(self, due_ms: float) -> float:
         """Show the frame that is due at `due_ms` and return when the next one is; `run` does it in time."""
         began = self._clock.now_ms()
-        next_ms = due_ms + self.config.engine.interval_ms
+        next_ms = due_ms + _ENGINE.interval_ms
         frame = self.engine.tick(due_ms)
         if frame is not None:
             self._on_frame(frame)

@@ -50,10 +50,11 @@ def test_ready_turns_true_with_the_last_column_of_the_lookahead() -> None:
     assert history.window(WAV2LIP_WINDOW, 5_400.0)[0].tolist() == list(range(28, 44))
 
 
-def test_ready_until_is_the_edge_of_ready() -> None:
+def test_a_frame_is_ready_as_long_as_its_window_ends_with_the_newest_column() -> None:
     history = MelHistory(start_ms=123.0)
     history.extend(numbered(0, 100))
-    edge = history.ready_until_ms(WAV2LIP_WINDOW)
+    # Column 85 is the first of the window that ends with column 100, which is not here.
+    edge = 123.0 + 85 * 12.5 - WAV2LIP_WINDOW.offset_ms
     assert history.ready(WAV2LIP_WINDOW, edge - 0.1)
     assert not history.ready(WAV2LIP_WINDOW, edge + 0.1)
 

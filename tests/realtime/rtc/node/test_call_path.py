@@ -55,8 +55,8 @@ class Call:
         self.path = CallPath(
             self.clock, WINDOW, self.synth, on_block=self.played.append,
             on_frame=lambda frame: self.shown.append((self.clock.now_ms(), frame)),
+            source_ms=lambda timestamp: 7_000.0 + timestamp / 48.0,
         )  # fmt: skip
-        self.path.source_ms = lambda timestamp: 7_000.0 + timestamp / 48.0
         self.events, self.end = self._events(seconds * 1000.0), seconds * 1000.0
         while self.events:
             at, _, kind, value = heapq.heappop(self.events)
