@@ -22,7 +22,7 @@ from tests.vm.guest import guest
 
 pytestmark = pytest.mark.vm
 
-PICTURES = {(640, 900): 50, (1280, 720): 20}
+PICTURES = {(640, 480): 50, (1280, 720): 20}
 INTERRUPTED = 130
 ALIKE = 0.8
 
@@ -110,7 +110,7 @@ def unplugged(tmp_path_factory: pytest.TempPathFactory, caller_clip: Path) -> Se
 
 
 def test_the_webcams_own_pictures_go_through_bit_for_bit(unplugged: Seen) -> None:
-    check_through(unplugged.runs[0], (640, 900), 25.0)
+    check_through(unplugged.runs[0], (640, 480), 25.0)
 
 
 def test_marked_pictures_speak_while_the_webcam_is_gone(unplugged: Seen) -> None:
