@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -72,9 +72,9 @@ def probe(path: str | Path) -> MediaInfo:
         return MediaInfo(True, bool(container.streams.audio), fps, video.width, video.height, duration)
 
 
-def _decoded(container: Any, stream: Any, path: str | Path) -> Iterator[Any]:
-    """Yield decoded frames; damage in mid-file ends or thins the stream with a warning."""
-    frames, warned = 0, False
+def _decoded(container: Any, stream: Any, path: str | Path, on_damage: Callable[[int], None] | None) -> Iterator[Any]:
+    """Yield decoded frames; damage in mid-file ends or thins the stream, and is told once."""
+    frames, damaged = 0, False
     packets = container.demux(stream)
     while True:
         try:
@@ -83,9 +83,11 @@ def _decoded(container: Any, stream: Any, path: str | Path) -> Iterator[Any]:
                 break
             decoded = packet.decode()
         except av.error.InvalidDataError:
-            if not warned:
+            if not damaged and on_damage is not None:
+                on_damage(frames)
+            elif not damaged:
                 _LOG.warning("%s is damaged or cut off after %d frames: using what decodes", path, frames)
-            warned = True
+            damaged = True
             continue
         except av.error.EOFError:
             break
@@ -100,12 +102,16 @@ def _upright(frame: Any) -> Image:
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else np.asarray(image)
 
 
-def read_video(path: str | Path, fps: float | None = None) -> Iterator[VideoFrame]:
+def read_video(
+    path: str | Path, fps: float | None = None, *, on_damage: Callable[[int], None] | None = None
+) -> Iterator[VideoFrame]:
     """Yield the frames at a constant rate, one at a time; media time 0 is the first frame.
 
     Args:
         path: any file with a video stream.
         fps: rate to give; frames are repeated or left out to keep their times. Default: the file's own mean rate.
+        on_damage: called once when part of the file does not decode, with the number of frames that did until then.
+            Default: a warning in the log.
 
     Raises:
         MediaError: no such file, no media file, no video in it, or not one frame decodes.
@@ -117,7 +123,7 @@ def read_video(path: str | Path, fps: float | None = None) -> Iterator[VideoFram
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         count, first_s, held_s, held = 0, None, 0.0, None
-        for frame in _decoded(container, stream, path):
+        for frame in _decoded(container, stream, path, on_damage):
             at_s = frame.time if frame.time is not None else count / rate
             first_s = at_s if first_s is None else first_s
             # What lies before this frame's time is the frame before; times may tremble by half an interval.
@@ -131,8 +137,12 @@ def read_video(path: str | Path, fps: float | None = None) -> Iterator[VideoFram
         yield VideoFrame(held, count * 1000.0 / rate)
 
 
-def read_audio_blocks(path: str | Path, rate: int) -> Iterator[NDArray[np.float32]]:
+def read_audio_blocks(
+    path: str | Path, rate: int, *, on_damage: Callable[[int], None] | None = None
+) -> Iterator[NDArray[np.float32]]:
     """Yield the sound as blocks of float32 mono at `rate` Hz, -1..1, of any length above 0.
+
+    `on_damage` is called as by `read_video`.
 
     Raises:
         MediaError: no such file, no media file, no audio in it, or nothing decodes.
@@ -142,7 +152,7 @@ def read_audio_blocks(path: str | Path, rate: int) -> Iterator[NDArray[np.float3
             raise MediaError(f"{path} has no audio track: give a file with speech")
         resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
         seen = False
-        for frame in _decoded(container, container.streams.audio[0], path):
+        for frame in _decoded(container, container.streams.audio[0], path, on_damage):
             # The resampler refuses a clock that jumps; blocks are taken as contiguous.
             frame.pts = None
             for block in resampler.resample(frame):
@@ -155,9 +165,9 @@ def read_audio_blocks(path: str | Path, rate: int) -> Iterator[NDArray[np.float3
                 yield np.asarray(block.to_ndarray(), dtype=np.float32).reshape(-1)
 
 
-def read_audio(path: str | Path, rate: int) -> NDArray[np.float32]:
-    """Return the whole sound, float32 (n,) mono at `rate` Hz; errors as `read_audio_blocks`."""
-    return np.concatenate(list(read_audio_blocks(path, rate)))
+def read_audio(path: str | Path, rate: int, *, on_damage: Callable[[int], None] | None = None) -> NDArray[np.float32]:
+    """Return the whole sound, float32 (n,) mono at `rate` Hz; errors and `on_damage` as `read_audio_blocks`."""
+    return np.concatenate(list(read_audio_blocks(path, rate, on_damage=on_damage)))
 
 
 class MediaWriter:

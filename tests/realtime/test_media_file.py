@@ -92,6 +92,13 @@ def test_a_truncated_file_gives_what_decodes(tmp_path, clip, caplog):
         frames = list(read_video(cut))
         samples = read_audio(cut, 16_000)
     assert 5 <= len(frames) <= 50 and 1000 <= len(samples) <= 33_000
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{cut} is damaged or cut off after")
+    caplog.clear()
+    told: list[int] = []
+    assert len(list(read_video(cut, on_damage=told.append))) == len(frames)
+    assert len(read_audio(cut, 16_000, on_damage=told.append)) == len(samples)
+    assert len(told) == 1 and told[0] > 0 and not caplog.records
     cut.write_bytes(whole[:40])
     with pytest.raises(MediaError):
         list(read_video(cut))

@@ -6,7 +6,6 @@ sound and shape is known to be in step.
 
 import argparse
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -108,8 +107,7 @@ def _render(index: int, name: str, store: Cache, settings: Settings, finder: Fac
     sound = soxr.resample(clip.speech.samples, clip.speech.rate, SAMPLE_RATE)
     speech = np.asarray(np.clip(sound * 32767.0, -32768, 32767), dtype=np.int16)
     finder.begin()
-    lost: Counter[str] = Counter()
-    store.write(name, track(clip.frames(), speech, name, finder, settings, lost), speech, lost)
+    store.write(name, track(clip.frames(), speech, name, finder, settings), speech)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -67,6 +67,19 @@ class Tracked:
     descriptor: NDArray[np.float16]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackedPart:
+    """What a part of a video gave.
+
+    Attributes:
+        clips: cut from it.
+        lost: how many of its frames are in no clip, by reason; 0 is a remark on the video.
+    """
+
+    clips: Sequence[Tracked]
+    lost: Mapping[str, int]
+
+
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content in hex."""
     with path.open("rb") as file:
@@ -99,18 +112,17 @@ class Cache:
         """Say whether the video with this content has been tracked."""
         return self._tar(sha256).is_file()
 
-    def write(self, sha256: str, tracked: Iterable[Tracked], speech: NDArray[np.int16], lost: Counter[str]) -> None:
-        """Write what tracking gives, as it gives it; `lost` is read when `tracked` has ended.
-
-        `lost` counts every frame that no candidate shows.
-        """
-        candidates, frames = [], set[int]()
+    def write(self, sha256: str, parts: Iterable[TrackedPart], speech: NDArray[np.int16]) -> None:
+        """Write what tracking gives, as it gives it. Every frame is in a clip or counted as lost."""
+        candidates, frames, lost = [], set[int](), Counter[str]()
         with ShardWriter(self._tar(sha256).parent, self._name(sha256), limit_bytes=1 << 62) as writer:
-            for one in tracked:
-                members = encode_sample(one.sample) | {_DESCRIPTOR: _bytes(one.descriptor)}
-                writer.write_members(one.sample.key, members)
-                candidates.append(asdict(one.candidate))
-                frames |= set(range(one.candidate.first, one.candidate.first + one.candidate.frames))
+            for part in parts:
+                lost.update(part.lost)
+                for one in part.clips:
+                    members = encode_sample(one.sample) | {_DESCRIPTOR: _bytes(one.descriptor)}
+                    writer.write_members(one.sample.key, members)
+                    candidates.append(asdict(one.candidate))
+                    frames |= set(range(one.candidate.first, one.candidate.first + one.candidate.frames))
             outcome = {
                 "frames": len(frames) + lost.total(),
                 "sound": len(speech) // FRAME_SAMPLES,

@@ -1,9 +1,6 @@
 """What a worker does with one video: track it, let the expert listen, keep both in the cache."""
 
-import logging
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,10 +9,10 @@ from typing import Final
 import numpy as np
 
 from models.mel import melspectrogram
-from realtime import media_file
+from realtime.media_file import read_video
 from train.data.clips import FPS
 from train.data.shards import Sample, ShardError, decode_sample
-from train.prepare.cache import Cache
+from train.prepare.cache import Cache, TrackedPart
 from train.prepare.faces import FaceFinder
 from train.prepare.offset import Curve, Embedder, curve
 from train.prepare.settings import Settings
@@ -67,13 +64,7 @@ def work(job: Job) -> Done:
             store.drop(job.sha256)
             fresh = True
     if fresh:
-        finder = _finder(job.settings.faces)
-        finder.begin()
-        lost: Counter[str] = Counter()
-        with _damage_noted(lost):
-            speech = read_speech(job.path)
-            frames = (frame.image for frame in media_file.read_video(job.path, FPS))
-            store.write(job.sha256, track(frames, speech, job.sha256, finder, job.settings, lost), speech, lost)
+        _track(job, store)
     if job.expert is not None:
         file, fingerprint = job.expert
         if fresh or store.curves(job.sha256, fingerprint) is None:
@@ -84,26 +75,25 @@ def work(job: Job) -> Done:
     return Done(store.outcome(job.sha256).frames / FPS, fresh)
 
 
+def _track(job: Job, store: Cache) -> None:
+    finder = _finder(job.settings.faces)
+    finder.begin()
+    damage: list[int] = []
+    speech = read_speech(job.path, damage.append)
+
+    def parts() -> Iterator[TrackedPart]:
+        frames = (frame.image for frame in read_video(job.path, FPS, on_damage=damage.append))
+        yield from track(frames, speech, job.sha256, finder, job.settings)
+        if damage:
+            yield TrackedPart((), {DAMAGED: 0})
+
+    store.write(job.sha256, parts(), speech)
+
+
 def listen(sample: Sample, expert: Embedder) -> Curve:
     """Return how far lips and sound of a clip are apart at each offset."""
     mel = melspectrogram(sample.speech.astype(np.float32) / np.float32(32768.0))
     return curve(*expert.embed(sample.crops, mel))
-
-
-@contextmanager
-def _damage_noted(lost: Counter[str]) -> Iterator[None]:
-    """Turn the reader's warning, which names the path, into a remark on the video."""
-    log = logging.getLogger(media_file.__name__)
-
-    def note(_record: logging.LogRecord) -> bool:
-        lost[DAMAGED] += 0
-        return False
-
-    log.addFilter(note)
-    try:
-        yield
-    finally:
-        log.removeFilter(note)
 
 
 @cache

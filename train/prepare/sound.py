@@ -1,6 +1,6 @@
 """The speech of a video on the clock of its picture, how loud it is, and where to cut it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,16 +20,16 @@ _VOICED: Final = 0.3  # of the way from the quiet to the loud moments of a video
 _PAUSE: Final = 5  # frames that a cut wants to be quiet
 
 
-def read_speech(path: Path) -> NDArray[np.int16]:
+def read_speech(path: Path, on_damage: Callable[[int], None] | None = None) -> NDArray[np.int16]:
     """Return the sound of a video, (n,) int16 mono at 16 kHz; sample 0 is heard when its first frame is shown.
 
     Silence makes its last 40 ms whole. realtime.media_file starts each stream at its own beginning; in CREMA-D the
-    picture begins 33 ms after the sound.
+    picture begins 33 ms after the sound. `on_damage` is called as by realtime.media_file.read_video.
 
     Raises:
         MediaError: the file cannot be read or has no sound.
     """
-    samples = read_audio(path, SAMPLE_RATE)
+    samples = read_audio(path, SAMPLE_RATE, on_damage=on_damage)
     late = round((_begin(path, "audio") - _begin(path, "video")) * SAMPLE_RATE)
     samples = np.concatenate([np.zeros(late, np.float32), samples]) if late > 0 else samples[-late:]
     samples = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES))

@@ -1,6 +1,5 @@
 """From the frames and the sound of one video to clips that may be kept."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from models.generator import Image
 from train.data.clips import FPS
 from train.data.shards import FRAME_SAMPLES, Sample, SampleInfo
-from train.prepare.cache import CandidateClip, Tracked
+from train.prepare.cache import CandidateClip, Tracked, TrackedPart
 from train.prepare.faces import Finder
 from train.prepare.pieces import NO_SOUND, Piece, pieces
 from train.prepare.reference import describe
@@ -29,9 +28,10 @@ def track(
     sha256: str,
     finder: Finder,
     settings: Settings,
-    lost: Counter[str],
-) -> Iterator[Tracked]:
-    """Yield the clips of a video, cut where it is silent, where a face is lost and where a mouth cannot be seen.
+) -> Iterator[TrackedPart]:
+    """Yield the parts of a video: clips, cut where it is silent, where a face is lost and where a mouth is not seen.
+
+    The last part is what has no sound.
 
     Args:
         frames: (H, W, 3) BGR at 25 fps; read a part of at most a minute at a time.
@@ -39,21 +39,20 @@ def track(
         sha256: of the video's content, to be written into the clips.
         finder: finds the faces.
         settings: what is usable, and how long clips are.
-        lost: is added to: how many frames are in no clip, by reason.
     """
     loudness = levels(speech)
     voice = voiced(loudness)
     stream, count = iter(frames), 0
     for part, (first, end) in enumerate(cuts(loudness, PART)):
         tracks, seen = follow(islice(stream, end - first), finder, settings.size)
-        found, left = pieces(tracks, seen, loudness[first:end], voice[first:end], settings)
-        lost.update(left)
-        for piece in found:
-            yield _tracked(piece, f"c{count:05d}", first, part, speech, sha256)
-            count += 1
+        found, lost = pieces(tracks, seen, loudness[first:end], voice[first:end], settings)
+        keys = (f"c{number:05d}" for number in range(count, count + len(found)))
+        clips = [_tracked(piece, key, first, part, speech, sha256) for piece, key in zip(found, keys, strict=True)]
+        count += len(clips)
+        yield TrackedPart(clips, lost)
     without_sound = sum(1 for _ in stream)
     if without_sound:
-        lost[NO_SOUND] += without_sound
+        yield TrackedPart((), {NO_SOUND: without_sound})
 
 
 def _tracked(piece: Piece, key: str, part_first: int, part: int, speech: NDArray[np.int16], sha256: str) -> Tracked:

@@ -1,6 +1,5 @@
 """What is kept of tracked videos, and the shards that are packed from it."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from films import face_at
 
 from models.expert.onnx import REACH
 from train.data.shards import Sample, SampleInfo, ShardError, read_samples, shard_paths
-from train.prepare.cache import Cache, CandidateClip, Tracked, file_sha256
+from train.prepare.cache import Cache, CandidateClip, Tracked, TrackedPart, file_sha256
 from train.prepare.corpus import Video
 from train.prepare.offset import Curve
 from train.prepare.packer import pack
@@ -35,14 +34,16 @@ def tracked(key: str, first: int, frames: int = 30) -> Tracked:
 def filled(folder: Path, names: str = "a") -> Cache:
     store = Cache(folder, SETTINGS)
     for name in names:
-        store.write(name * 64, [tracked("c00000", 0), tracked("c00001", 50)], RAMP, Counter({"blurred": 20}))
+        clips = [tracked("c00000", 0), tracked("c00001", 50)]
+        parts = [TrackedPart(clips[:1], {"blurred": 12}), TrackedPart(clips[1:], {"blurred": 8, "a remark": 0})]
+        store.write(name * 64, parts, RAMP)
     return store
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     store = filled(tmp_path)
     outcome = store.outcome("a" * 64)
-    assert (outcome.frames, outcome.sound, outcome.lost) == (80, 200, {"blurred": 20})
+    assert (outcome.frames, outcome.sound, outcome.lost) == (80, 200, {"blurred": 20, "a remark": 0})
     assert [one.first for one in outcome.candidates] == [0, 50]
     assert [key for key, _ in store.clips("a" * 64)] == ["c00000", "c00001"]
     assert store.descriptors("a" * 64)["c00001"].tolist() == [0.5] * 4
@@ -57,13 +58,13 @@ def test_other_settings_or_content_are_not_there(tmp_path: Path) -> None:
 
 
 def test_a_stopped_video_leaves_nothing_half_made(tmp_path: Path) -> None:
-    def dies() -> Iterator[Tracked]:
-        yield tracked("c00000", 0)
+    def dies() -> Iterator[TrackedPart]:
+        yield TrackedPart([tracked("c00000", 0)], {})
         raise KeyboardInterrupt
 
     store = Cache(tmp_path, SETTINGS)
     with pytest.raises(KeyboardInterrupt):
-        store.write("a" * 64, dies(), RAMP, Counter())
+        store.write("a" * 64, dies(), RAMP)
     assert not store.holds("a" * 64)
     assert not list(tmp_path.rglob("*.partial"))
 

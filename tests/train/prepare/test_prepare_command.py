@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 
 from models.errors import ModelError
 from models.expert.onnx import REACH
+from realtime.media import VideoFrame
 from realtime.media_file import read_audio, read_video, write_media
 from train.data.shards import decode_sample, read_samples, shard_paths
 from train.prepare import command
-from train.prepare import job as listening
+from train.prepare import job as jobs
 from train.prepare.cache import Cache, file_sha256
 from train.prepare.choice import NOT_HEARD
 from train.prepare.faces import FaceFinder
@@ -69,9 +71,9 @@ def test_a_folder_becomes_shards_once_and_a_table_says_what_did_not(
         raise AssertionError("tracked twice")
 
     # Another process would not see the change; what is in the cache is read by the same function here.
-    monkeypatch.setattr(listening, "track", not_again)
+    monkeypatch.setattr(jobs, "track", not_again)
     sha256 = file_sha256(film)
-    done = listening.work(listening.Job(film, sha256, tmp_path / "out" / "cache", SETTINGS, None))
+    done = jobs.work(jobs.Job(film, sha256, tmp_path / "out" / "cache", SETTINGS, None))
     assert not done.fresh and done.seconds == pytest.approx(36 / 25)
 
 
@@ -88,16 +90,29 @@ class Shifted:
 
 
 def test_the_expert_listens_to_what_was_tracked(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "_expert", lambda file: Shifted(5))
+    monkeypatch.setattr(jobs, "_expert", lambda file: Shifted(5))
     sha256 = file_sha256(film)
-    job = listening.Job(film, sha256, tmp_path, SETTINGS, (Path("some.onnx"), "fingerprint"))
-    assert listening.work(job).fresh
+    job = jobs.Job(film, sha256, tmp_path, SETTINGS, (Path("some.onnx"), "fingerprint"))
+    assert jobs.work(job).fresh
     curves = Cache(tmp_path, SETTINGS).curves(sha256, "fingerprint")
     assert curves is not None and [one.offset for one in curves.values()] == [5]
-    assert not listening.work(job).fresh
+    assert not jobs.work(job).fresh
     for path in tmp_path.rglob("*.tar"):
         path.write_bytes(b"damaged")
-    assert listening.work(job).fresh
+    assert jobs.work(job).fresh
+
+
+def test_a_damaged_file_is_used_as_far_as_it_decodes_and_remarked_on(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(path: Path, fps: float, *, on_damage: Callable[[int], None]) -> Iterator[VideoFrame]:
+        yield from islice(read_video(path, fps), 30)
+        on_damage(30)
+
+    monkeypatch.setattr(jobs, "read_video", damaged)
+    jobs.work(jobs.Job(film, "0" * 64, tmp_path, SETTINGS, None))
+    outcome = Cache(tmp_path, SETTINGS).outcome("0" * 64)
+    assert outcome.lost[jobs.DAMAGED] == 0 and [one.frames for one in outcome.candidates] == [30]
 
 
 def test_two_people_in_one_picture_are_told_apart(film: Path, tmp_path: Path) -> None:
@@ -122,7 +137,7 @@ def test_a_reference_is_like_its_own_person_and_refused_without_one(film: Path, 
     reference = read_reference(tmp_path / "anna.png")
     store = Cache(tmp_path / "cache", SETTINGS)
     sha256 = file_sha256(film)
-    listening.work(listening.Job(film, sha256, tmp_path / "cache", SETTINGS, None))
+    jobs.work(jobs.Job(film, sha256, tmp_path / "cache", SETTINGS, None))
     (seen,) = store.descriptors(sha256).values()
     crops = decode_sample(*next(store.clips(sha256))).crops
     assert likeness(reference, seen) > 0.8
@@ -148,8 +163,8 @@ def test_bad_options_name_the_remedy(film: Path, tmp_path: Path) -> None:
 def test_progress_and_report_count_what_was_done() -> None:
     lines: list[str] = []
     bar = Bar(4, lines.append, _begun=0.0)
-    bar.show(listening.Done(3.0, fresh=False))
-    bar.show(listening.Done(5.0, fresh=True))
+    bar.show(jobs.Done(3.0, fresh=False))
+    bar.show(jobs.Done(5.0, fresh=True))
     assert bar.line(10.0) == "prepare: 2/4 videos, 0.1 a second (0.5 x real time), 0:00:20 left"
     bar.show(None)
     assert len(lines) == 3 and lines[0] == "prepare: 1/4 videos"
