@@ -81,8 +81,8 @@ class SkewViewer:
             self.notes.sounds.append((arrival_ms, packet.timestamp, samples))
 
     def _assemble(self, packet: MediaPacket, arrival_ms: float) -> None:
-        for frame in self._assembler.add(packet, arrival_ms):
-            self._decoder.put(frame)
+        for frame in self._assembler.add_packet(packet, arrival_ms):
+            self._decoder.put_frame(frame)
         if self._feedback is not None and self._assembler.pli_due(arrival_ms):
             self._tasks.append(asyncio.create_task(self._feedback.request_keyframe(packet.ssrc)))
 

@@ -49,14 +49,14 @@ def test_a_good_stream_follows_any_packets(packets: list[MediaPacket], steps: li
     assembler, now_ms = FrameAssembler(), 0.0
     for packet, step in zip(packets, steps, strict=False):
         now_ms += step
-        for frame in assembler.add(packet, now_ms):
+        for frame in assembler.add_packet(packet, now_ms):
             assert isinstance(frame.data, bytes)
         assembler.pli_due(now_ms)
     assert largest(assembler).size <= PACKETS_KEPT, largest(assembler)
     found = []
     for packet in media_packets(codec, ssrc=99, first=65_530):
         now_ms += 5.0
-        found += assembler.add(packet, now_ms)
+        found += assembler.add_packet(packet, now_ms)
     wanted = [b"".join(depayloaded(codec, payload) for payload in frame) for frame in video_payloads(codec)]
     assert [frame.data for frame in found] == wanted and found[0].keyframe
 
@@ -68,12 +68,12 @@ def test_the_same_stream_comes_back_by_itself(packets: list[MediaPacket], steps:
     assembler, now_ms = FrameAssembler(), 0.0
     for packet, step in zip(packets, steps, strict=False):
         now_ms += step
-        assembler.add(packet, now_ms)
+        assembler.add_packet(packet, now_ms)
     found = []
     for turn in range(40):
         for packet in media_packets("VP8", first=first + turn * 12, stamp=turn * 12 * 3600):
             now_ms += 40.0
-            found += [(turn, frame) for frame in assembler.add(packet, now_ms)]
+            found += [(turn, frame) for frame in assembler.add_packet(packet, now_ms)]
     assert len({turn for turn, _ in found}) >= 20, "video is back long before a minute has passed"
     assert largest(assembler).size <= PACKETS_KEPT
 
@@ -120,12 +120,12 @@ def test_the_decoder_goes_on_after_any_frame(frames: list[tuple[str, bytes]]) ->
     seen = Decoded()
     try:
         for codec, data in frames:
-            seen.decoder.put(EncodedFrame(codec, 0, True, data))
+            seen.decoder.put_frame(EncodedFrame(codec, 0, True, data))
         before = len(seen.images)
         good = b"".join(depayloaded("VP8", payload) for payload in video_payloads("VP8")[0])
         until = time.monotonic() + 20.0
         while time.monotonic() < until:  # shown once the decoder has caught up
-            seen.decoder.put(EncodedFrame("VP8", 1, True, good))
+            seen.decoder.put_frame(EncodedFrame("VP8", 1, True, good))
             seen.settle(before + 1)
             if any(image.shape == picture(0).shape for image in seen.images):
                 break
@@ -149,7 +149,7 @@ def test_a_header_that_claims_a_huge_picture_costs_nothing() -> None:
     try:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for count in (1, 2, 3):  # one by one: a keyframe takes the place of those that still wait
-            seen.decoder.put(EncodedFrame("VP8", 0, True, huge_keyframe()))
+            seen.decoder.put_frame(EncodedFrame("VP8", 0, True, huge_keyframe()))
             until = time.monotonic() + 10.0
             while seen.errors < count and time.monotonic() < until:
                 time.sleep(0.01)

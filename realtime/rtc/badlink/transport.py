@@ -40,7 +40,7 @@ def datagram_kind(datagram: bytes) -> str:
 
 @dataclass
 class LinkCounters:
-    """Count bytes (IP and UDP headers included) per 100 ms bin of the trace's time and kind of datagram.
+    """Bytes (IP and UDP headers included) per 100 ms bin of the trace's time and kind of datagram.
 
     Keys are `(bin, kind)` with `bin = floor(t_ms / 100)`; delivered bytes are counted in the bin of their arrival.
     """
@@ -48,16 +48,6 @@ class LinkCounters:
     offered: Counter[tuple[int, str]] = field(default_factory=Counter)
     delivered: Counter[tuple[int, str]] = field(default_factory=Counter)
     dropped: Counter[tuple[int, str]] = field(default_factory=Counter)
-
-    def series_kbps(self, counter: Counter[tuple[int, str]], kinds: set[str] | None = None) -> list[float]:
-        """Return the rate in kbit/s per bin from 0 on, of `kinds` or of all."""
-        if not counter:
-            return []
-        bits = [0.0] * (max(number for number, _ in counter) + 1)
-        for (number, kind), count in counter.items():
-            if number >= 0 and (kinds is None or kind in kinds):
-                bits[number] += count * 8
-        return [value / BIN_MS for value in bits]
 
 
 class _Carriage:
@@ -160,41 +150,29 @@ class ImpairedSend:
 class ImpairedReceive:
     """Impair the RTP and RTCP that one peer connection receives, before aiortc counts it. DTLS and ICE pass.
 
-    So its receiver reports, REMB and NACK tell of real loss and delay. Make it when both descriptions are set; without
-    `trace` everything passes until `set_rate`. `zero_ms` is where the trace begins (default: now). One event loop; one
-    task, which ends with `close`. Memory is bounded by the link's queue of 300 ms.
+    So its receiver reports, REMB and NACK are about real loss and delay. Make it when both descriptions are set;
+    everything passes until `set_rate`. One event loop; one task, which ends with `close`. Memory is bounded by the
+    link's queue of 300 ms.
 
     Raises:
         RuntimeError: `pc` has no transport yet.
     """
 
-    def __init__(
-        self,
-        pc: RTCPeerConnection,
-        clock: Clock,
-        *,
-        seed: int = 1,
-        trace: LinkTrace | None = None,
-        zero_ms: float | None = None,
-    ) -> None:
+    def __init__(self, pc: RTCPeerConnection, clock: Clock) -> None:
         self._clock = clock
-        self._seed = seed
         self._carriage: _Carriage | None = None
-        self._free = trace is None
+        self._free = True
         self._undo: Callable[[], None] = intercept_receive(pc, self._hook)
-        if trace is not None:
-            start_ms = clock.now_ms() if zero_ms is None else zero_ms
-            self._carriage = _Carriage(ImpairedLink(trace, seed=seed), clock, start_ms, SRTP_BYTES, None)
 
     def set_rate(self, kbps: float | None) -> None:
         """Let `kbps` kbit/s (IP and UDP headers included) pass from now on: 0 nothing, None without limit.
 
-        It takes the place of a trace. What waits goes on at the new rate, or is dropped where it does not fit.
+        What waits goes on at the new rate, or is dropped where it does not fit.
 
         Raises:
             ValueError: the rate is negative or not a number.
         """
-        link = ImpairedLink(LinkTrace((LinkStep(0.0, math.inf if kbps is None else kbps),)), seed=self._seed)
+        link = ImpairedLink(LinkTrace((LinkStep(0.0, math.inf if kbps is None else kbps),)))
         self._free = kbps is None
         if self._carriage is not None:
             self._carriage.exchange(link)

@@ -1,7 +1,7 @@
-"""Put video packets together into frames: complete ones at their marker, never waiting long for a lost packet.
+"""Assemble video packets into frames, without waiting long for a lost packet. Pure.
 
-Pure. A frame is given as soon as its last packet is here. After a hole, frames are given again when it was mended, or
-from the next keyframe on, because a decoder that misses a reference shows garbage.
+A frame is given as soon as its last packet is here. After a hole, frames are given again once the hole is filled, or
+from the next keyframe on, because a decoder that lacks a reference shows garbage.
 """
 
 from dataclasses import dataclass
@@ -9,22 +9,23 @@ from typing import Protocol
 
 from realtime.serial import unwrap
 
-# Pictures leave the node about 200 ms after they were taken: what is repaired by then was not late. A keyframe is large
-# and as likely to lose packets: at 20 % loss and 80 ms of round trip asking for one after 200 ms costs 39 in 40 s and
-# shows 946 of 1000 frames, after 300 ms 4 and 994 (the simulation of test_repair.py, keyframes of ten packets).
+# A picture leaves the node about 200 ms after it was taken: what is repaired by then is not late. A keyframe is large
+# and as likely to lose packets: at 20 % loss and a round trip of 80 ms, asking for one after 200 ms costs 39 keyframes
+# in 40 s and shows 946 of 1000 frames, after 300 ms 4 and 994 (simulation in test_repair.py, ten packets a keyframe).
 MIN_GAP_MS = 120.0
 MAX_GAP_MS = 300.0
 GAP_ROUND_TRIPS = 4.0
 GAP_EXTRA_MS = 20.0
 GIVE_UP_MS = 1_000.0
+PLI_INTERVAL_MS = 300.0
 MISORDER = 100
-"""Packets that come so many places late at most are late (RFC 3550, A.1)."""
+"""A packet at most so many places behind the newest is late or repeated (RFC 3550, A.1)."""
 RESTART = 16
-"""So many in a row from further back, and nothing else between them, are a sender that counts anew."""
+"""So many packets in a row from further back mean that the sender numbers them anew."""
 
 
 class Packet(Protocol):
-    """What is needed of a video packet; `realtime.rtc.aiortc.MediaPacket` is one."""
+    """A video packet as this file needs it; `realtime.rtc.aiortc.MediaPacket` is one."""
 
     @property
     def codec(self) -> str:
@@ -57,7 +58,7 @@ class Packet(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EncodedFrame:
-    """Hold one complete encoded frame."""
+    """One complete encoded frame."""
 
     codec: str
     timestamp: int
@@ -66,7 +67,7 @@ class EncodedFrame:
 
 
 def begins_keyframe(packet: Packet) -> bool:
-    """Tell whether the packet is the first of a keyframe (RFC 7741 for VP8, RFC 6184 for H.264)."""
+    """Return whether the packet is the first of a keyframe (RFC 7741 for VP8, RFC 6184 for H.264)."""
     if packet.codec.upper() == "VP8":
         first_of_frame = len(packet.payload) > 0 and packet.payload[0] & 0x17 == 0x10
         return first_of_frame and len(packet.data) > 0 and packet.data[0] & 1 == 0
@@ -82,18 +83,14 @@ class FrameAssembler:
     any time. Call `poll` every few ms, so that waiting ends without another packet.
     """
 
-    def __init__(
-        self, *, gap_ms: float | None = None, rtt_ms: float = 50.0, pli_interval_ms: float = 300.0, capacity: int = 512
-    ) -> None:
-        """Start with `rtt_ms`; `gap_ms` sets the waiting for good."""
+    def __init__(self, *, gap_ms: float | None = None, rtt_ms: float = 50.0, capacity: int = 512) -> None:
+        """Start with a round trip of `rtt_ms`; wait `gap_ms` for a hole, or as long as the round trip asks for."""
         self._fixed_gap_ms = gap_ms
         self.rtt_ms = rtt_ms
-        self._pli_interval_ms = pli_interval_ms
         self._capacity = capacity
         self._pli_ms: float | None = None
         self._ssrc: int | None = None
         self._reset()
-        self.frames_lost = 0
 
     def _reset(self) -> None:
         self._packets: dict[int, tuple[Packet, float]] = {}  # with the time of arrival
@@ -101,29 +98,29 @@ class FrameAssembler:
         self._next = 0
         self._need_keyframe = True
         self._overdue = False
-        self._behind: int | None = None
-        self._behind_run = 0
+        self._older: int | None = None  # the newest packet from before what is waited for
+        self._older_run = 0
 
     @property
     def gap_ms(self) -> float:
-        """Return how long a hole is waited for, in ms."""
+        """How long a hole is waited for, in ms."""
         if self._fixed_gap_ms is not None:
             return self._fixed_gap_ms
         return min(MAX_GAP_MS, max(MIN_GAP_MS, GAP_ROUND_TRIPS * self.rtt_ms + GAP_EXTRA_MS))
 
     @property
     def next_sequence(self) -> int:
-        """Return the sequence number (uint16) before which nothing is waited for."""
+        """Sequence number (uint16) before which nothing is waited for."""
         return self._next & 0xFFFF
 
     @property
     def needs_keyframe(self) -> bool:
-        """Return whether a keyframe is wanted: nothing can be given before one, or a hole is waited for too long."""
+        """Whether a keyframe is wanted: no frame can be given before one, or a hole has been waited for too long."""
         return self._need_keyframe or self._overdue
 
     @property
     def lost(self) -> bool:
-        """Return whether nothing can be given before a keyframe, whatever else comes."""
+        """Whether no frame can be given before a keyframe, whatever else arrives."""
         return self._need_keyframe
 
     def lost_reference(self) -> None:
@@ -131,27 +128,27 @@ class FrameAssembler:
         self._need_keyframe = True
 
     def pli_due(self, now_ms: float) -> bool:
-        """Tell whether to ask for a keyframe now; at most once per max(300 ms, round trip) until one came."""
+        """Return whether to ask for a keyframe now; at most once in max(300 ms, round trip) until one comes."""
         if not self.needs_keyframe or self._pli_ms is None:
             return False
-        if now_ms - self._pli_ms < max(self._pli_interval_ms, self.rtt_ms):
+        if now_ms - self._pli_ms < max(PLI_INTERVAL_MS, self.rtt_ms):
             return False
         self._pli_ms = now_ms
         return True
 
-    def add(self, packet: Packet, now_ms: float) -> list[EncodedFrame]:
-        """Take in a packet; return the frames, in order, that are complete now."""
+    def add_packet(self, packet: Packet, now_ms: float) -> list[EncodedFrame]:
+        """Add a packet; return the frames that are complete now, in order."""
         if packet.ssrc != self._ssrc:
             self._ssrc = packet.ssrc
             self._reset()
             self._pli_ms = now_ms  # a stream begins with a keyframe: give it time before asking for one
         sequence = self._unwrap(packet.sequence)
         if sequence < self._next and not self._need_keyframe:
-            if not self._counts_anew(sequence):
+            if not self._restarts(sequence):
                 return []
             self._reset()
             sequence = self._unwrap(packet.sequence)
-        self._behind_run = 0
+        self._older_run = 0
         self._packets.setdefault(sequence, (packet, now_ms))
         if len(self._packets) > self._capacity:
             self._forget_before(max(self._packets) - self._capacity // 2)
@@ -175,26 +172,33 @@ class FrameAssembler:
         self._highest = max(self._highest, unwrapped)
         return unwrapped
 
-    def _counts_anew(self, sequence: int) -> bool:
-        """Take in a packet from before what is waited for; tell whether its sender counts from there now."""
-        follows = self._behind_run > 0 and self._behind is not None and sequence == self._behind + 1
-        self._behind_run = 0 if self._next - sequence <= MISORDER else self._behind_run + 1 if follows else 1
-        self._behind = sequence
-        return self._behind_run >= RESTART
+    def _restarts(self, sequence: int) -> bool:
+        """Return whether the sender numbers its packets anew; `sequence` is from before what is waited for.
+
+        RFC 3550 (A.1) takes two packets in a row for that. Retransmissions come in a row as well, so more are needed,
+        and only those from further back than late packets come from.
+        """
+        if self._next - sequence <= MISORDER:
+            self._older_run = 0
+        elif self._older_run > 0 and self._older is not None and sequence == self._older + 1:
+            self._older_run += 1
+        else:
+            self._older_run = 1
+        self._older = sequence
+        return self._older_run >= RESTART
 
     def _take_complete(self) -> list[EncodedFrame]:
         frames: list[EncodedFrame] = []
         while True:
             while not self._need_keyframe and (end := self._end_of_frame(self._next)) is not None:
                 frames += self._take(self._next, end)
-            # A keyframe behind a hole makes what is missing superfluous.
+            # With a complete keyframe after the hole, what is missing is not needed any more.
             if not (self._need_keyframe or self._hole_since_ms() is not None) or not self._jump_to_keyframe():
                 return frames
 
     def _jump_to_keyframe(self) -> bool:
         for sequence in sorted(self._packets, reverse=True):
             if begins_keyframe(self._packets[sequence][0]) and self._end_of_frame(sequence) is not None:
-                self.frames_lost += sequence != self._next
                 self._forget_before(sequence)
                 self._next = sequence
                 self._need_keyframe = False
@@ -223,7 +227,7 @@ class FrameAssembler:
         return [EncodedFrame(packets[0].codec, packets[0].timestamp, begins_keyframe(packets[0]), data)]
 
     def _hole_since_ms(self) -> float | None:
-        """Return since when a packet is missing that a later one has overtaken; None where there is no such."""
+        """Return since when a packet has been missing that a later one has overtaken, in ms; None without one."""
         if self._need_keyframe or not self._packets or max(self._packets) - self._next + 1 == len(self._packets):
             return None
         hole = self._next

@@ -1,16 +1,16 @@
-"""Make frames of one lossy video stream: ask again for what is lost, then for a keyframe. Pure."""
+"""Make frames of one lossy video stream: ask for lost packets again, then for a keyframe. Pure."""
 
 from realtime.rtc.receive.assemble import EncodedFrame, FrameAssembler, Packet
 from realtime.rtc.receive.nack import NackTracker
 
-# Who sends nothing at all has paused, or cannot be reached: then keyframes are not asked for either.
+# A sender that is silent for so long has paused, or cannot be reached: then keyframes are not asked for either.
 SILENCE_MS = 2_000.0
 
 
 class VideoRepair:
-    """Join assembly (`FrameAssembler`) and requests (`NackTracker`). Times are monotonic ms.
+    """Assembly (`FrameAssembler`) and requests (`NackTracker`) of one stream. Times are monotonic ms.
 
-    Call `add` for each packet and, while `pending`, every 10 ms or so `poll`, then send what `requests` and
+    Call `add_packet` for each packet and, while `pending`, every 10 ms or so `poll`, then send what `requests` and
     `keyframe_due` ask for.
     """
 
@@ -22,24 +22,28 @@ class VideoRepair:
 
     @property
     def ssrc(self) -> int | None:
-        """Return the stream that packets come from; None before the first."""
+        """SSRC that packets come from; None before the first."""
         return self._ssrc
 
-    def add(self, packet: Packet, now_ms: float) -> list[EncodedFrame]:
-        """Take in a packet, sent again or not; return the frames, in order, that are complete now."""
+    def add_packet(self, packet: Packet, now_ms: float) -> list[EncodedFrame]:
+        """Add a packet, sent again or not; return the frames that are complete now, in order."""
         if packet.ssrc != self._ssrc:
             self._ssrc = packet.ssrc
             self.tracker.reset()
         self._last_ms = now_ms
         self.tracker.received(packet.sequence, now_ms)
-        waited = not self.assembler.lost
-        return self._after(self.assembler.add(packet, now_ms), waited)
+        hopeful = not self.assembler.lost
+        frames = self.assembler.add_packet(packet, now_ms)
+        self._drop_requests(hopeful)
+        return frames
 
     def poll(self, now_ms: float) -> list[EncodedFrame]:
         """Let time pass; return the frames that are complete now."""
         self.assembler.rtt_ms = self.tracker.rtt_ms
-        waited = not self.assembler.lost
-        return self._after(self.assembler.poll(now_ms), waited)
+        hopeful = not self.assembler.lost
+        frames = self.assembler.poll(now_ms)
+        self._drop_requests(hopeful)
+        return frames
 
     def lost_reference(self) -> None:
         """Go on with a keyframe: the decoder failed, or a frame was thrown away."""
@@ -51,7 +55,7 @@ class VideoRepair:
         return self.tracker.due(now_ms)
 
     def keyframe_due(self, now_ms: float) -> bool:
-        """Tell whether to ask for a keyframe now; it counts as asked for."""
+        """Return whether to ask for a keyframe now; if so, it counts as asked for."""
         return self._flows(now_ms) and self.assembler.pli_due(now_ms)
 
     def pending(self, now_ms: float) -> bool:
@@ -61,10 +65,10 @@ class VideoRepair:
     def _flows(self, now_ms: float) -> bool:
         return self._ssrc is not None and now_ms - self._last_ms < SILENCE_MS
 
-    def _after(self, frames: list[EncodedFrame], waited: bool) -> list[EncodedFrame]:
-        if self.assembler.lost:
-            if waited:
-                self.tracker.give_up()  # what was missing until now is of no use before a keyframe
-        else:
+    def _drop_requests(self, hopeful: bool) -> None:
+        """Ask no more for what the assembler does not wait for; `hopeful`: frames could still be given until now."""
+        if not self.assembler.lost:
             self.tracker.forget_before(self.assembler.next_sequence)
-        return frames
+        elif hopeful:
+            # Only a keyframe helps now. Once is enough: what is lost from here on may belong to that keyframe.
+            self.tracker.give_up()

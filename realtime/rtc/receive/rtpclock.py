@@ -7,6 +7,7 @@ no time: constant network delay is in it, queueing is not. RFC 3550 (6.4.1) for 
 from collections import deque
 from statistics import median
 
+from realtime.media import AUDIO_RATE
 from realtime.serial import unwrap
 
 WINDOW_MS = 2_000.0
@@ -19,6 +20,7 @@ REPORT_STEP_MS = 500.0
 PAIRS = 5
 PAIR_NOISE_MS = 50.0
 RESTART_MS = 10_000.0
+VIDEO_RATE = 90_000
 
 
 class RtpClock:
@@ -143,9 +145,9 @@ class StreamPair:
     change from one to the other is slewed at `SLEW_MS_PER_S`, never stepped, once video has been shown.
     """
 
-    def __init__(self, audio_rate: int = 48_000, video_rate: int = 90_000) -> None:
-        self.audio = RtpClock(audio_rate)
-        self.video = RtpClock(video_rate)
+    def __init__(self) -> None:
+        self.audio = RtpClock(AUDIO_RATE)
+        self.video = RtpClock(VIDEO_RATE)
         self._correction_ms: float | None = None  # added to the video's own mapping
         self._corrected_at_ms = 0.0
         self._compared: object = None
@@ -166,15 +168,6 @@ class StreamPair:
         limit_ms = SLEW_MS_PER_S * elapsed_ms / 1000.0
         self._correction_ms += max(-limit_ms, min(limit_ms, wanted_ms - self._correction_ms))
         return own_ms + self._correction_ms
-
-    @property
-    def correction_ms(self) -> float:
-        """Return what is added now to the video's own mapping to join it to the audio, in ms, for reports.
-
-        0 before both streams have sender reports. Without these, video lies later against audio by what its encoding
-        takes longer, for only its arrival is known.
-        """
-        return self._correction_ms or 0.0
 
     @property
     def synchronized(self) -> bool:

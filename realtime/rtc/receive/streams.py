@@ -144,7 +144,7 @@ class ReceivedStreams:
         self.pair.video.observe(packet.timestamp, arrival_ms)
         self.counters.videoPackets += 1
         self.counters.videoBytes += len(packet.payload)
-        self._decode(self._repair.add(packet, arrival_ms))
+        self._decode(self._repair.add_packet(packet, arrival_ms))
         if self._repair.pending(arrival_ms):
             self._damaged.set()
 
@@ -152,7 +152,7 @@ class ReceivedStreams:
         assert self._decoder is not None
         for frame in frames:
             self.counters.framesAssembled += 1
-            if not self._decoder.put(frame):
+            if not self._decoder.put_frame(frame):
                 self._repair.lost_reference()
 
     async def _mend(self) -> None:

@@ -16,9 +16,9 @@ _DECODERS = {"VP8": "libvpx", "H264": "h264"}
 MAX_PIXELS = 4096 * 2304
 """Largest picture that is decoded; a header of 10 bytes may claim 16383 x 16383."""
 QUEUE_FRAMES = 60
-# A hole that was mended late releases up to a second at once, which takes a tenth of that to decode.
+# A hole that is filled late releases up to a second of video at once, which takes a tenth of that to decode.
 MAX_BACKLOG_MS = 1_000.0
-# Frames that come in a burst when a hole was mended are shown each at its own time, 200 ms after it was taken.
+# The frames of such a burst are each shown at their own time, 200 ms after they were taken.
 SHOW_BACKLOG_MS = 200.0
 _RATE_PER_MS = 90.0
 
@@ -54,13 +54,13 @@ class VideoDecoder:
         self._thread = threading.Thread(target=self._run, name="video-decoder", daemon=True)
         self._thread.start()
 
-    def put(self, frame: EncodedFrame) -> bool:
+    def put_frame(self, frame: EncodedFrame) -> bool:
         """Queue a frame without blocking; return False if too much waits (then go on with a keyframe)."""
         with self._filled:
             if frame.keyframe:
                 self.frames_skipped += len(self._frames)
                 self._frames.clear()  # nothing before it is needed, to decode or to show
-            elif self._behind(frame):
+            elif self._overflows(frame):
                 self.frames_skipped += 1
                 return False
             self._frames.append(frame)
@@ -74,7 +74,7 @@ class VideoDecoder:
             self._filled.notify()
         self._thread.join()
 
-    def _behind(self, frame: EncodedFrame) -> bool:
+    def _overflows(self, frame: EncodedFrame) -> bool:
         if not self._frames:
             return False
         return _media_ms(self._frames[0], frame) > self._max_backlog_ms or len(self._frames) >= QUEUE_FRAMES

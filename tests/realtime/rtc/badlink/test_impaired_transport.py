@@ -10,7 +10,6 @@ from aiortc import RTCPeerConnection
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock
 from realtime.rtc.aiortc import SenderFeedback, take_packets, tap_sender_feedback
-from realtime.rtc.badlink.link import LinkStep, LinkTrace
 from realtime.rtc.badlink.transport import ImpairedReceive
 from realtime.rtc.control import CHANNEL, Control, ControlChannel, ControlType, open_channel
 from realtime.rtc.send.tracks import BlockAudioTrack
@@ -114,19 +113,6 @@ async def test_a_message_passes_the_same_link_as_the_media(speech: Speech, until
     impaired.carry(1000, arrived)
     assert len(arrivals) == 3  # what met the closed link never came
     await impaired.close()
-
-
-async def test_a_trace_is_followed_from_its_zero(speech: Speech, until: Until) -> None:
-    now = CLOCK.now_ms()
-    trace = LinkTrace((LinkStep(0.0, 0.0), LinkStep(5_000.0, delay_ms=30.0)))
-    early = ImpairedReceive(speech.b, CLOCK, trace=trace, zero_ms=now)
-    count = len(speech.sequences)
-    await asyncio.sleep(0.2)
-    assert len(speech.sequences) == count
-    await early.close()
-    late = ImpairedReceive(speech.b, CLOCK, trace=trace, zero_ms=now - 6_000.0, seed=3)
-    await until(lambda: len(speech.sequences) > count + 3)
-    await late.close()
 
 
 async def test_a_bad_rate_and_a_connection_without_transport_are_refused(

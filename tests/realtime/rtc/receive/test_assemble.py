@@ -32,7 +32,7 @@ def stream(sizes: list[int], keys: set[int], first: int = 0) -> list[Fake]:
 
 
 def play(assembler: FrameAssembler, packets: list[Fake], step_ms: float = 10.0) -> list[EncodedFrame]:
-    return [f for i, p in enumerate(packets) for f in assembler.add(p, step_ms * i)]
+    return [f for i, p in enumerate(packets) for f in assembler.add_packet(p, step_ms * i)]
 
 
 SIZES = st.lists(st.integers(1, 5), min_size=1, max_size=40)
@@ -43,7 +43,7 @@ SIZES = st.lists(st.integers(1, 5), min_size=1, max_size=40)
 def test_in_order_every_frame_comes_with_its_last_packet(sizes: list[int], first: int) -> None:
     assembler = FrameAssembler()
     for i, packet in enumerate(stream(sizes, {0}, first)):
-        frames = assembler.add(packet, 10.0 * i)
+        frames = assembler.add_packet(packet, 10.0 * i)
         assert [f.timestamp for f in frames] == ([packet.timestamp] if packet.marker else [])
     assert not assembler.pli_due(1e6)
 
@@ -81,7 +81,7 @@ def test_a_lost_packet_costs_until_the_next_keyframe_and_asks_for_it() -> None:
     for i, packet in enumerate(packets):
         if i == 11:
             continue
-        given += [f.timestamp // 3000 for f in assembler.add(packet, 20.0 * i)]
+        given += [f.timestamp // 3000 for f in assembler.add_packet(packet, 20.0 * i)]
         if assembler.pli_due(20.0 * i):
             asked.append(i)
     assert given == [0, 1, 2, 3, 4, *range(20, 30)]
@@ -141,7 +141,7 @@ def test_pli_goes_on_until_a_keyframe_came() -> None:
     assembler.lost_reference()
     assert [t for t in range(0, 1000, 20) if assembler.pli_due(1000.0 + t)] == [0, 300, 600, 900]
     key = stream([1], {0}, 3)
-    assert len(assembler.add(key[0], 2000.0)) == 1
+    assert len(assembler.add_packet(key[0], 2000.0)) == 1
     assert not assembler.pli_due(9e9)
 
 
@@ -149,8 +149,8 @@ def test_a_second_hole_is_not_given_more_time_by_the_repair_of_the_first() -> No
     packets = stream([1] * 12, {0})
     assembler = FrameAssembler(gap_ms=100.0)
     for i in (0, 1, 3, 5):  # 2 and 4 are lost
-        assembler.add(packets[i], 10.0 * i)
-    assembler.add(packets[2], 140.0)
+        assembler.add_packet(packets[i], 10.0 * i)
+    assembler.add_packet(packets[2], 140.0)
     assembler.poll(151.0)
     assert assembler.needs_keyframe  # 4 was missed since 50 ms
 
@@ -189,7 +189,7 @@ def test_no_lag_lasts_after_any_loss_jitter_and_reordering(seed: int, loss: floa
             for at, packet in sorted((w for w in wire if w[0] <= now), key=lambda w: w[0]):
                 wire.remove((at, packet))
                 ready[packet.timestamp // 3000] = now
-                for out in assembler.add(packet, now):
+                for out in assembler.add_packet(packet, now):
                     shown[out.timestamp // 3000] = now
             for out in assembler.poll(now):
                 shown[out.timestamp // 3000] = now

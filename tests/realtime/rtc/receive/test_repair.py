@@ -61,7 +61,7 @@ def call(loss: float, config: NackConfig | None = None, *, rtt_ms: float = 30.0,
         for at, packet in [m for m in to_node if m[0] <= now]:
             to_node.remove((at, packet))
             ready[packet.timestamp] = now
-            done += repair.add(packet, now)
+            done += repair.add_packet(packet, now)
         if repair.pending(now):
             done += repair.poll(now)
             asks = [("nack", n) for n in repair.requests(now)] + [("pli", 0)] * repair.keyframe_due(now)
@@ -86,7 +86,7 @@ def test_repeated_requests_keep_the_picture_going(loss: float, share: float, gap
 
 def test_a_paused_sender_is_left_alone() -> None:
     repair = VideoRepair()
-    repair.add(packet_of(5, 0, True, b"\x10", b"\x01"), 1000.0)
+    repair.add_packet(packet_of(5, 0, True, b"\x10", b"\x01"), 1000.0)
     assert repair.pending(1000.0) and not repair.keyframe_due(1100.0) and repair.keyframe_due(1300.0)
     assert not repair.pending(1000.0 + SILENCE_MS) and not repair.keyframe_due(1000.0 + SILENCE_MS)
 
@@ -95,17 +95,17 @@ def test_what_no_keyframe_needs_is_not_asked_for() -> None:
     repair = VideoRepair(FrameAssembler(gap_ms=60.0))
     packets = [packet_of(i, i, True, b"\x10", bytes([i > 0])) for i in range(10)]
     for i in (0, 1, 3, 4, 5):
-        repair.add(packets[i], 10.0 * i)
+        repair.add_packet(packets[i], 10.0 * i)
     assert repair.requests(50.0) == [2]
     repair.poll(200.0)
     assert repair.assembler.needs_keyframe and repair.requests(200.0) == [2] and repair.keyframe_due(500.0)
     repair.lost_reference()
     assert repair.requests(300.0) == []
-    repair.add(packets[7], 510.0)
+    repair.add_packet(packets[7], 510.0)
     assert repair.requests(530.0) == [6]  # it may belong to the keyframe
-    repair.add(packet_of(9, 9, True, b"\x10", b"\x00"), 540.0)
+    repair.add_packet(packet_of(9, 9, True, b"\x10", b"\x00"), 540.0)
     assert not repair.assembler.needs_keyframe and repair.requests(600.0) == []
-    repair.add(packet_of(70, 0, True, b"\x10", b"\x00", ssrc=2), 610.0)
+    repair.add_packet(packet_of(70, 0, True, b"\x10", b"\x00", ssrc=2), 610.0)
     assert repair.requests(700.0) == [] and repair.ssrc == 2
 
 
@@ -113,7 +113,7 @@ def test_a_hole_mended_late_is_as_good_as_the_keyframe_asked_for() -> None:
     repair = VideoRepair(FrameAssembler(gap_ms=60.0))
     packets = [packet_of(i, i, True, b"\x10", bytes([i > 0])) for i in range(10)]
     for i in (0, 1, 3, 4):
-        repair.add(packets[i], 10.0 * i)
+        repair.add_packet(packets[i], 10.0 * i)
     assert repair.poll(600.0) == [] and repair.keyframe_due(600.0)
-    assert [frame.timestamp // 3000 for frame in repair.add(packets[2], 700.0)] == [2, 3, 4]
+    assert [frame.timestamp // 3000 for frame in repair.add_packet(packets[2], 700.0)] == [2, 3, 4]
     assert not repair.keyframe_due(2000.0) and not repair.pending(700.0)

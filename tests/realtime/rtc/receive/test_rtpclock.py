@@ -151,9 +151,10 @@ class Sender:
                 self.pair.video.observe(self.timestamp("video", captured), arrival + self.encode_ms)
                 if video_every and i % video_every == video_every - 2:
                     self.report("video", captured)
-                video = self.pair.video_ms(self.timestamp("video", captured))
+                stamp = self.timestamp("video", captured)
+                video = self.pair.video_ms(stamp)
                 self.gaps.append(video - self.pair.audio_ms(self.timestamp("audio", captured)))
-                self.corrections.append(self.pair.correction_ms)
+                self.corrections.append(video - self.pair.video.media_ms(stamp))
 
     def largest_step(self, since: int = 0) -> float:
         return max(abs(b - a) for a, b in zip(self.gaps[since:], self.gaps[since + 1 :], strict=False))

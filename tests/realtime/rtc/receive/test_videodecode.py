@@ -41,7 +41,7 @@ def test_pictures_come_out_with_their_timestamps(name: str, encoder: str) -> Non
     errors: list[int] = []
     decoder = VideoDecoder(on_image=lambda i, t: images.append((i, t)), on_error=lambda: errors.append(1))
     for count, frame in enumerate(encode(name, encoder, 8), 1):
-        assert decoder.put(frame)
+        assert decoder.put_frame(frame)
         wait(lambda count=count: len(images) == count)  # type: ignore[misc]
     decoder.close()
     decoder.close()
@@ -61,10 +61,10 @@ def test_garbage_and_unknown_codecs_are_errors_and_a_keyframe_mends_them() -> No
         EncodedFrame("VP8", 3, False, b""),
     ]
     for frame in bad[:2]:
-        decoder.put(frame)
+        decoder.put_frame(frame)
     wait(lambda: len(errors) == 2)
     for frame in good:
-        decoder.put(frame)
+        decoder.put_frame(frame)
     wait(lambda: good[-1].timestamp in images)
     decoder.close()
 
@@ -77,7 +77,7 @@ class Gate:
         self.held = threading.Event()
         self.images: list[int] = []
         self.decoder = VideoDecoder(on_image=lambda i, t: self.images.append(t), on_error=self.hold, **options)
-        self.decoder.put(EncodedFrame("AV1", 0, True, b""))
+        self.decoder.put_frame(EncodedFrame("AV1", 0, True, b""))
         assert self.held.wait(10)
 
     def hold(self) -> None:
@@ -87,7 +87,7 @@ class Gate:
 
 def test_a_full_queue_is_told_and_closing_does_not_hang() -> None:
     held = Gate()
-    taken = [held.decoder.put(EncodedFrame("AV1", i, False, b"")) for i in range(QUEUE_FRAMES + 5)]
+    taken = [held.decoder.put_frame(EncodedFrame("AV1", i, False, b"")) for i in range(QUEUE_FRAMES + 5)]
     assert taken == [True] * QUEUE_FRAMES + [False] * 5
     held.gate.set()
     held.decoder.close()
@@ -99,7 +99,7 @@ def test_a_full_queue_is_told_and_closing_does_not_hang() -> None:
 def test_no_more_than_the_bound_waits_whatever_the_timestamp(first: int) -> None:
     held = Gate(max_backlog_ms=200.0)
     frames = [EncodedFrame("AV1", (first + 3600 * i) % 2**32, False, b"") for i in range(10)]
-    assert [held.decoder.put(frame) for frame in frames] == [True] * 6 + [False] * 4
+    assert [held.decoder.put_frame(frame) for frame in frames] == [True] * 6 + [False] * 4
     held.gate.set()
     held.decoder.close()
 
@@ -108,9 +108,9 @@ def test_a_keyframe_takes_the_place_of_the_backlog() -> None:
     held = Gate()
     good = encode("VP8", "libvpx", 3)
     late = [EncodedFrame("VP8", 90 * i, False, b"\x01garbage") for i in range(5)]
-    assert all(held.decoder.put(frame) for frame in late)
+    assert all(held.decoder.put_frame(frame) for frame in late)
     held.held.clear()
-    assert all(held.decoder.put(frame) for frame in good)
+    assert all(held.decoder.put_frame(frame) for frame in good)
     held.gate.set()
     wait(lambda: good[-1].timestamp in held.images)
     held.decoder.close()
@@ -120,7 +120,7 @@ def test_a_keyframe_takes_the_place_of_the_backlog() -> None:
 def test_a_burst_is_shown_whole_but_not_what_is_late() -> None:
     held = Gate()
     frames = encode("VP8", "libvpx", 8)  # 40 ms apart
-    assert all(held.decoder.put(frame) for frame in frames)
+    assert all(held.decoder.put_frame(frame) for frame in frames)
     held.gate.set()
     wait(lambda: frames[-1].timestamp in held.images)
     held.decoder.close()
