@@ -1,3 +1,1 @@
-"""Every figure that the README quotes, and the command that makes it again."""
-
-import realtime  # noqa: F401  # before numpy is: it bounds numpy's threads
+"""Every figure that is claimed of lipline, and the command that makes it again."""

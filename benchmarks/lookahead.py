@@ -4,6 +4,11 @@ Trains the voice alone once per lookahead, each time with the same steps, seed a
 inside held-out speech. Writes a plot and, beside it, the figures as JSON; a run that was stopped goes on.
 """
 
+from realtime.process import tune
+
+if __name__ == "__main__":
+    tune()  # before numpy is imported
+
 import argparse
 import json
 from collections.abc import Mapping, Sequence

@@ -6,6 +6,11 @@ compositor paints is hidden, as free when nothing is; those between, and 200 ms 
 counted. In a scene called first it is there from the first frame on, until it leaves.
 """
 
+from realtime.process import tune
+
+if __name__ == "__main__":
+    tune()  # before numpy is imported
+
 import argparse
 import json
 import time

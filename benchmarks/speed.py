@@ -5,6 +5,11 @@ All rows come from one run on the bundled caller, so that their ratios hold on a
 weights, which cost the same as trained ones; its row needs torch (`pip install 'lipline[train]'`).
 """
 
+from realtime.process import tune
+
+if __name__ == "__main__":
+    tune()  # before numpy is imported
+
 import argparse
 import json
 import os

@@ -5,6 +5,11 @@ and their answers are lost too. The share shown counts pictures given over pictu
 time when it comes at most 200 ms later than the fastest, which is when the node would show it.
 """
 
+from realtime.process import tune
+
+if __name__ == "__main__":
+    tune()  # before numpy is imported
+
 import argparse
 import asyncio
 import json

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from client.errors import UsageError
+from realtime.process import tune
 
 FAILED = 1
 USAGE = 2
@@ -82,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 is success, 1 a failure that the command has explained, 2 an error of use with its remedy, 130 Ctrl-C.
     """
+    tune()  # before a command imports numpy
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     signal.signal(signal.SIGTERM, _terminate)

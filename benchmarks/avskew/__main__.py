@@ -3,6 +3,11 @@
 Exit status 1 when a state misses the target, or has too few events to say anything.
 """
 
+from realtime.process import tune
+
+if __name__ == "__main__":
+    tune()  # before numpy is imported
+
 import argparse
 import asyncio
 import io

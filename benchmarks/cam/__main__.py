@@ -7,6 +7,11 @@ and no driver is measured. The camera stops and comes back once. Latency is from
 the sink, skew is the engine's, CPU is that of the whole process, the clip's decoder included.
 """
 
+from realtime.process import tune
+
+if __name__ == "__main__":
+    tune()  # before numpy is imported
+
 import argparse
 import asyncio
 import json

@@ -4,6 +4,11 @@ With a speed above 1 the call is simulated (one process, its own clock, no socke
 Exit status 1 when a figure misses its limit.
 """
 
+from realtime.process import tune
+
+if __name__ == "__main__":
+    tune()  # before numpy is imported
+
 import argparse
 import asyncio
 import io

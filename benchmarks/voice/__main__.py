@@ -4,6 +4,11 @@ Opening energy is the mean square of the gate's opening, which scales what the l
 to a mix is left out, so what is weighed is the gate alone. With `--mouth` it is that of the generated lips.
 """
 
+from realtime.process import tune
+
+if __name__ == "__main__":
+    tune()  # before numpy is imported
+
 import argparse
 import json
 import time

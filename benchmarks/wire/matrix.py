@@ -3,6 +3,11 @@
 `python -m benchmarks.wire.matrix [--out DIR] [--cells PATTERN] [--seconds N] [--full] [--resume] [--doc FILE]`
 """
 
+from realtime.process import tune
+
+if __name__ == "__main__":
+    tune()  # before numpy is imported
+
 import argparse
 import sys
 import tempfile

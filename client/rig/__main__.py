@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from client.rig.order import Order, Wire
+from realtime.process import tune
 
 ROLES = {"caller": "client.rig.caller:call", "viewer": "client.rig.viewer:view", "node": "client.rig.node:serve"}
 
@@ -26,5 +27,6 @@ async def _main() -> None:
 
 
 if __name__ == "__main__":
+    tune()  # before a role imports numpy
     logging.basicConfig(level=logging.INFO, format="%(relativeCreated)8.0f %(name)s %(message)s", stream=sys.stderr)
     asyncio.run(_main())
