@@ -17,7 +17,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from benchmarks.avskew.film import make_film
 from benchmarks.soak import real, simulated
 from benchmarks.soak.gauges import Before, Gauge, MemoryReading, memory
 from benchmarks.soak.parts import RENDERERS, make_renderer
+from benchmarks.soak.record import SoakRecord
 from benchmarks.wire.facts import machine
 
 SKEW_MS = 40.0
@@ -68,60 +68,52 @@ def warmed(renderer: str) -> None:
     made.close()
 
 
-def simulate(args: argparse.Namespace) -> tuple[list[Gauge], dict[str, Any]]:
+def simulate(args: argparse.Namespace) -> tuple[list[Gauge], SoakRecord]:
     """Run the simulated call."""
     call = simulated.SimulatedCall(args.minutes, args.speed, renderer=args.renderer, seed=args.seed)
     before = Before()
     seen = asyncio.run(call.run())
-    concealed = float(str(seen.snapshot["concealedSamples"])) / max(
-        1.0, float(str(seen.snapshot["totalSamplesReceived"]))
+    concealed = float(str(seen.counters["concealedSamples"])) / max(
+        1.0, float(str(seen.counters["totalSamplesReceived"]))
     )
     figures = [
         Gauge("speed reached", args.minutes * 60.0 / seen.wall_s, "x"),
         *memory_figures(seen.readings),
         Gauge("|skew| p95 by frame numbers", float(np.percentile(np.abs(seen.skew_ms), 95)), "ms", SKEW_MS),
         Gauge("delay: drift of its median", drift(seen.delay_ms), "ms", DRIFT_MS),
-        Gauge("delay: |off the target| p95", float(np.percentile(np.abs(seen.off_ms), 95)), "ms"),
+        Gauge("delay: |off the target| p95", float(np.percentile(seen.off_ms, 95)), "ms"),
         Gauge("sound waiting, most", max(seen.line_ms), "ms", LINE_MS),
         Gauge("sound concealed", 100.0 * concealed, "%"),
-        Gauge("real frames", seen.kinds.get("real", 0), ""),
-        Gauge("synthetic frames", seen.kinds.get("synth", 0), ""),
-        Gauge("repeated frames", seen.kinds.get("repeated", 0), ""),
-        Gauge("renderer errors", seen.errors, "", 0.0),
+        Gauge("real frames", seen.counts["real"], ""),
+        Gauge("synthetic frames", seen.counts["synth"], ""),
+        Gauge("repeated frames", seen.counts["repeated"], ""),
+        Gauge("renderer errors", seen.counts["errors"], "", 0.0),
         *left_figures(before, seen.tasks_left),
     ]
-    return figures, {
-        "readings": [asdict(r) for r in seen.readings],
-        "delayMs": seen.delay_ms,
-        "counters": seen.snapshot,
-    }
+    return figures, seen
 
 
-def call_for_real(args: argparse.Namespace) -> tuple[list[Gauge], dict[str, Any]]:
+def call_for_real(args: argparse.Namespace) -> tuple[list[Gauge], SoakRecord]:
     """Run the real call."""
     before = Before()
     seen = asyncio.run(real.run_call(args.minutes, renderer=args.renderer, seed=args.seed))
-    warm = len(seen.skew_p95_ms) // 5
-    off = [abs(delay - target) for delay, target in zip(seen.delay_ms, seen.target_ms, strict=True)]
+    warm = len(seen.skew_ms) // 5
+    missed = 100.0 - 4.0 * seen.counts["pictures"] / seen.wall_s  # 25 a second are due
     figures = [
         *memory_figures(seen.readings),
-        Gauge("|skew| p95 of the node's last 80 s, worst", max(seen.skew_p95_ms[warm:]), "ms", SKEW_MS),
-        Gauge("delay: |off the target| p95", float(np.percentile(off[warm:], 95)), "ms"),
+        Gauge("|skew| p95 of the node's last 80 s, worst", max(seen.skew_ms[warm:]), "ms", SKEW_MS),
+        Gauge("delay: |off the target| p95", float(np.percentile(seen.off_ms[warm:], 95)), "ms"),
         Gauge("asyncio tasks, most", max(seen.tasks), ""),
         Gauge("threads, most", max(reading.threads for reading in seen.readings), ""),
-        Gauge("ticks that the machine was too busy for", float(str(seen.snapshot.get("ticksSkipped", 0))), ""),
-        Gauge("connections cut", seen.cuts, ""),
-        Gauge("connections that did not come about", seen.failed, "", 0.0),
-        Gauge("errors logged", seen.errors, "", 0.0),
-        Gauge("viewer's returns", seen.viewer_returns, ""),
-        Gauge("pictures that did not come to the viewer", 100.0 - 4.0 * seen.pictures / seen.wall_s, "%", 25.0),
+        Gauge("ticks that the machine was too busy for", float(str(seen.counters.get("ticksSkipped", 0))), ""),
+        Gauge("connections cut", seen.counts["cuts"], ""),
+        Gauge("connections that did not come about", seen.counts["failed"], "", 0.0),
+        Gauge("errors logged", seen.counts["errors"], "", 0.0),
+        Gauge("viewer's returns", seen.counts["viewer returns"], ""),
+        Gauge("pictures that did not come to the viewer", missed, "%", 25.0),
         *left_figures(before, seen.tasks_left),
     ]
-    return figures, {
-        "readings": [asdict(r) for r in seen.readings],
-        "delayMs": seen.delay_ms,
-        "counters": seen.snapshot,
-    }
+    return figures, seen
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -146,12 +138,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kind = "simulated" if args.speed > 1 else "real"
     print(f"{args.minutes:g} minutes, {kind}, renderer {args.renderer}", flush=True)
     warmed(args.renderer)
-    figures, more = simulate(args) if args.speed > 1 else call_for_real(args)
+    figures, seen = simulate(args) if args.speed > 1 else call_for_real(args)
     print()
     for figure in figures:
         print(figure.line())
     if args.json is not None:
         rows = [{**asdict(figure), "met": figure.met} for figure in figures]
+        readings = [asdict(reading) for reading in seen.readings]
+        more = {"readings": readings, "delayMs": seen.delay_ms, "counters": seen.counters}
         args.json.write_text(json.dumps({"machine": facts, "kind": kind, "figures": rows, **more}) + "\n")
     return 0 if all(figure.met for figure in figures) else 1
 

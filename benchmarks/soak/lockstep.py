@@ -21,7 +21,6 @@ class LockstepSynth:
         self._results: list[SynthResult] = []
         self.errors = 0
         self.last_error = ""
-        self.rendered = 0
 
     def observe(self, frame: VideoFrame) -> None:
         """Track the frame now."""
@@ -73,7 +72,6 @@ class LockstepSynth:
             image = self._renderer.hand_back(job.returning_to.image, job.media_ms, job.progress)
         else:
             image = self._renderer.render(job.mel, job.media_ms, speech=job.speech)
-        self.rendered += 1
         paused = self._renderer.paused is not None
         self._results.append(SynthResult(image, job.media_ms, 0.0, paused, self._renderer.settled))
 

@@ -8,14 +8,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from benchmarks.avskew.call import connected, negotiate
 from benchmarks.avskew.film import FRAME_MS, Film, make_film
-from benchmarks.soak.gauges import MemoryReading, read
+from benchmarks.soak.gauges import read
 from benchmarks.soak.parts import make_renderer
+from benchmarks.soak.record import SoakRecord
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, VideoFrame
 from realtime.picture.synth_api import FaceRenderer
@@ -33,45 +33,23 @@ NARROW_EVERY_S, NARROW_AT_S, NARROW_LASTS_S = 30.0, 12.0, 5.0
 CUT_EVERY_S, CUT_LASTS_S, VIEWER_EVERY_S = 40.0, 3.0, 90.0
 
 
-@dataclass
-class RealCall:
-    """Hold what was seen: gauges every 2 s, the node's |skew| p95 and delay at each, counters, what was left.
-
-    `failed` counts connections that did not come about, `errors` what was logged as an error.
-    """
-
-    readings: list[MemoryReading] = field(default_factory=list)
-    tasks: list[int] = field(default_factory=list)
-    skew_p95_ms: list[float] = field(default_factory=list)
-    delay_ms: list[float] = field(default_factory=list)
-    target_ms: list[float] = field(default_factory=list)
-    snapshot: dict[str, object] = field(default_factory=dict)
-    cuts: int = 0
-    failed: int = 0
-    errors: int = 0
-    viewer_returns: int = 0
-    pictures: int = 0
-    wall_s: float = 0.0
-    tasks_left: list[str] = field(default_factory=list)
-
-
 class _Errors(logging.Handler):
     """Count what is logged as an error: a call that breaks down says so there."""
 
-    def __init__(self, watched: RealCall) -> None:
+    def __init__(self, seen: SoakRecord) -> None:
         super().__init__(logging.ERROR)
-        self._watched = watched
+        self._seen = seen
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._watched.errors += 1
+        self._seen.counts["errors"] += 1
 
 
 class _Viewer:
     """Watch and count; what comes is thrown away."""
 
-    def __init__(self, watched: RealCall, clock: MonotonicClock) -> None:
+    def __init__(self, seen: SoakRecord, clock: MonotonicClock) -> None:
         def see(frame: VideoFrame, at_ms: float) -> None:
-            watched.pictures += 1
+            seen.counts["pictures"] += 1
 
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.pc.addTransceiver("audio", direction="recvonly")
@@ -149,10 +127,10 @@ def script(seconds: float) -> LinkTrace:
     return LinkTrace(tuple(steps))
 
 
-async def run_call(minutes: float, *, renderer: str, seed: int, tell: Callable[[str], None] = print) -> RealCall:
+async def run_call(minutes: float, *, renderer: str, seed: int, tell: Callable[[str], None] = print) -> SoakRecord:
     """Call for `minutes`, hang up, and return what was seen and what was left."""
     before = set(asyncio.all_tasks())
-    clock, seen = MonotonicClock(), RealCall()
+    clock, seen = MonotonicClock(), SoakRecord()
     film = await asyncio.to_thread(make_film, FILM_S, size=(320, 240), seed=seed)
     window = (await asyncio.to_thread(make_renderer, renderer))[1]
 
@@ -168,7 +146,7 @@ async def run_call(minutes: float, *, renderer: str, seed: int, tell: Callable[[
     try:
         await negotiate(viewers[0].pc, node.accept_viewer)
         await _events(minutes * 60.0, caller, viewers, node, seen, clock, tell)
-        seen.snapshot = node.snapshot()
+        seen.counters = node.snapshot()
     finally:
         playing.cancel()
         await asyncio.gather(playing, return_exceptions=True)
@@ -187,7 +165,7 @@ async def _events(
     caller: _Caller,
     viewers: list[_Viewer],
     node: LiplineNode,
-    seen: RealCall,
+    seen: SoakRecord,
     clock: MonotonicClock,
     tell: Callable[[str], None],
 ) -> None:
@@ -201,36 +179,36 @@ async def _events(
                 back_s = float("inf")
             except (TimeoutError, NegotiationError) as error:
                 tell(f"no connection: {type(error).__name__} {error}")
-                seen.failed += 1
+                seen.counts["failed"] += 1
                 back_s = at_s + CUT_LASTS_S
         elif at_s >= cut_s:
             await caller.cut()
-            seen.cuts += 1
+            seen.counts["cuts"] += 1
             cut_s, back_s = cut_s + CUT_EVERY_S, at_s + CUT_LASTS_S
         if at_s >= viewer_s:
             viewer_s += VIEWER_EVERY_S
             await viewers.pop().close()
             viewers.append(_Viewer(seen, clock))
             await negotiate(viewers[0].pc, node.accept_viewer)
-            seen.viewer_returns += 1
+            seen.counts["viewer returns"] += 1
         _look(at_s, node, seen, tell)
         await asyncio.sleep(READ_S)
 
 
-def _look(at_s: float, node: LiplineNode, seen: RealCall, tell: Callable[[str], None]) -> None:
+def _look(at_s: float, node: LiplineNode, seen: SoakRecord, tell: Callable[[str], None]) -> None:
     counters = node.snapshot()
     reading = read(at_s / 3600.0)
     seen.readings.append(reading)
     seen.tasks.append(len(asyncio.all_tasks()))
     skew = counters.get("avSkewAbsMs")
-    seen.skew_p95_ms.append(float(skew["p95"]) if isinstance(skew, dict) else 0.0)
+    seen.skew_ms.append(float(skew["p95"]) if isinstance(skew, dict) else 0.0)
     seen.delay_ms.append(float(str(counters.get("playoutDelayMs", 0.0))))
     seen.target_ms.append(float(str(counters.get("playoutTargetMs", 0.0))))
     if len(seen.readings) % 5 == 0:
         tell(
             f"{at_s / 60:6.1f} min, {reading.rss_mb:7.1f} MiB, {reading.threads} threads, {seen.tasks[-1]} tasks, "
-            f"{reading.fds} fds, skew p95 {seen.skew_p95_ms[-1]:5.1f} ms, delay {seen.delay_ms[-1]:5.1f} ms, "
-            f"{seen.pictures} pictures, {counters.get('linkState')}"
+            f"{reading.fds} fds, skew p95 {seen.skew_ms[-1]:5.1f} ms, delay {seen.delay_ms[-1]:5.1f} ms, "
+            f"{seen.counts['pictures']} pictures, {counters.get('linkState')}"
         )
 
 

@@ -9,17 +9,16 @@ import contextlib
 import heapq
 import math
 import time
-from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from benchmarks.avskew.film import Film, make_film
-from benchmarks.soak.gauges import MemoryReading, read
+from benchmarks.soak.gauges import read
 from benchmarks.soak.lockstep import LockstepSynth
 from benchmarks.soak.parts import make_renderer
+from benchmarks.soak.record import SoakRecord
 from benchmarks.soak.step_clock import StepClock
 from models.generator import Image
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
@@ -54,7 +53,7 @@ def script(minutes: float) -> LinkTrace:
 
 
 def paused(sent_ms: float) -> bool:
-    """Say whether the caller's video rests at `sent_ms` of the call."""
+    """Return whether the caller's video rests at `sent_ms` of the call."""
     within_s = sent_ms / 1000.0 % PERIOD_S
     return NARROW_S + 0.25 <= within_s < NARROW_S + NARROW_LASTS_S + 1.0
 
@@ -64,30 +63,6 @@ def sent_at(caller_ms: float, half_ms: float) -> float:
     fast, slow = 1.0 + PPM * 1e-6, 1.0 - PPM * 1e-6
     turned = half_ms * fast
     return caller_ms / fast if caller_ms <= turned else half_ms + (caller_ms - turned) / slow
-
-
-@dataclass
-class SimulatedFigures:
-    """Hold what was seen of the call; times in ms, bounded by its length at one value a second or a frame.
-
-    Attributes:
-        readings: gauges of the process.
-        skew_ms: of each real frame, by its number and the caller's time of the sound beside it.
-        delay_ms, off_ms, line_ms: each second: delay of the sound, how far it is from what is aimed at, sound waiting.
-        kinds: frames of each kind.
-    """
-
-    readings: list[MemoryReading] = field(default_factory=list)
-    skew_ms: "array[float]" = field(default_factory=lambda: array("d"))  # a list would be a leak of its own
-    delay_ms: list[float] = field(default_factory=list)
-    off_ms: list[float] = field(default_factory=list)
-    line_ms: list[float] = field(default_factory=list)
-    kinds: dict[str, int] = field(default_factory=dict)
-    snapshot: dict[str, object] = field(default_factory=dict)
-    wall_s: float = 0.0
-    rendered: int = 0
-    errors: int = 0
-    tasks_left: list[str] = field(default_factory=list)
 
 
 class SimulatedCall:
@@ -112,9 +87,9 @@ class SimulatedCall:
         self._sounded: deque[tuple[float, float | None]] = deque(maxlen=8)
         self._heard: tuple[int, float] | None = None
         self._flows = True
-        self.watched = SimulatedFigures()
+        self._seen = SoakRecord()
 
-    async def run(self) -> SimulatedFigures:
+    async def run(self) -> SoakRecord:
         """Run the call to its end."""
         before = set(asyncio.all_tasks())
         began = time.monotonic()
@@ -129,10 +104,12 @@ class SimulatedCall:
             with contextlib.suppress(asyncio.CancelledError):
                 await running  # a path that broke down says why
             self._synth.close()
-        seen = self.watched
+        seen = self._seen
         seen.wall_s = time.monotonic() - began
-        seen.snapshot = self._path.snapshot()
-        seen.rendered, seen.errors = self._synth.rendered, self._synth.errors
+        seen.counters = self._path.snapshot()
+        seen.counts["errors"] = self._synth.errors
+        if self._synth.errors:
+            self._tell(f"the renderer failed, at last with {self._synth.last_error}")
         seen.tasks_left = [task.get_name() for task in asyncio.all_tasks() - before]
         return seen
 
@@ -230,7 +207,7 @@ class SimulatedCall:
         self._sounded.append((block.leaves_ms, block.source_ms))
 
     def _frame(self, frame: OutputFrame) -> None:
-        self.watched.kinds[frame.kind.value] = self.watched.kinds.get(frame.kind.value, 0) + 1
+        self._seen.counts[frame.kind.value] += 1
         if frame.kind is not FrameKind.REAL or self._heard is None:
             return
         beside = [
@@ -243,21 +220,22 @@ class SimulatedCall:
         # Opus has it heard later than its stamp says.
         source_ms -= OPUS_DELAY_MS
         sound_ms = source_ms + frame.leaves_ms - out_ms - (self._pair.audio_ms(timestamp) - caller_ms)
-        self.watched.skew_ms.append(number_of(frame.image) * FRAME_MS - sound_ms)
+        self._seen.skew_ms.append(number_of(frame.image) * FRAME_MS - sound_ms)
 
     def _look(self, sent_ms: float) -> None:
-        playout, seen = self._path.playout, self.watched
+        playout, seen = self._path.playout, self._seen
         seen.readings.append(read(sent_ms / 3.6e6))
         seen.delay_ms.append(playout.delay_ms)
-        seen.off_ms.append(playout.delay_ms - playout.wanted_ms)
+        seen.target_ms.append(playout.wanted_ms)
         seen.line_ms.append(self._path.speech.line.fill_ms)
 
     def _say(self, sent_ms: float, wall_s: float) -> None:
-        seen, reading = self.watched, self.watched.readings[-1]
+        seen, reading = self._seen, self._seen.readings[-1]
         skew = float(np.percentile(np.abs(seen.skew_ms[-1000:]), 95)) if seen.skew_ms else float("nan")
         self._tell(
             f"{sent_ms / 60_000:6.1f} of {self._minutes:g} min, {sent_ms / 1000 / wall_s:5.1f}x, "
-            f"{reading.rss_mb:7.1f} MiB, skew p95 {skew:5.1f} ms, delay {seen.delay_ms[-1]:5.1f} ms, {seen.kinds}"
+            f"{reading.rss_mb:7.1f} MiB, skew p95 {skew:5.1f} ms, delay {seen.delay_ms[-1]:5.1f} ms, "
+            f"{dict(seen.counts)}"
         )
 
 

@@ -110,9 +110,9 @@ def test_half_a_minute_simulated() -> None:
     call = SimulatedCall(0.5, 1000.0, renderer="light", seed=3, tell=told.append)
     before = Before()
     seen = asyncio.run(call.run())
-    assert before.left()[0] == [] and seen.tasks_left == [] and seen.errors == 0
-    assert seen.kinds["real"] > 400 and seen.kinds["synth"] > 60, "one outage, all else is real"
-    assert len(seen.skew_ms) == pytest.approx(seen.kinds["real"], abs=60)
+    assert before.left()[0] == [] and seen.tasks_left == [] and seen.counts["errors"] == 0
+    assert seen.counts["real"] > 400 and seen.counts["synth"] > 60, "one outage, all else is real"
+    assert len(seen.skew_ms) == pytest.approx(seen.counts["real"], abs=60)
     assert np.percentile(np.abs(seen.skew_ms), 95) < 60.0
     assert max(seen.line_ms) < 600.0 and len(seen.readings) == 30
 
