@@ -1,4 +1,7 @@
-"""Measure how surely a covered mouth is told from a free one: `python -m benchmarks.occlusion --data ../shared/data`.
+"""Measure how surely a covered mouth is told from a free one: `python -m benchmarks.occlusion [--data DIR]`.
+
+The bundled caller is measured; with `--data` people of GRID and CREMA-D, too (docs/design/data.md says where they are
+to be had).
 
 Things that are drawn before faces (benchmarks/scenes/occluders.py) come from below in 8 frames, stay for about 16 and
 leave; every frame is tracked and judged as in a call. A frame counts as covered when more than a tenth of what the
@@ -182,7 +185,7 @@ def report(counts: dict[str, Count], spent: list[float]) -> None:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder with grid/others, grid/s1 and cremad")
+    parser.add_argument("--data", type=Path, help="folder with clips in grid/others, grid/s1 and cremad")
     parser.add_argument("--things", nargs="*", default=[*PLAIN, *OCCLUDERS, *FIRSTS], help="what to draw")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--picture", type=Path, help="write only a strip of frames with and without the rule")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -10,7 +9,6 @@ import numpy as np
 from models.facemesh import FaceMesh
 from models.generator import Image
 from models.landmarks import mouth_opening
-from realtime.media_file import write_media
 from train.head import MouthAndPose, random_face, render
 from train.head.clip import bundled_face
 from train.head.pose import Motion
@@ -36,11 +34,6 @@ def two_people(frames: int) -> Iterator[Image]:
             head = move.at(ms)
             halves.append(render(face, MouthAndPose(head=replace(head, scale=scale * head.scale), grain=index), _HALF))
         yield np.hstack(halves)
-
-
-def write_two_people(path: Path, frames: int = 100) -> None:
-    """Write them as a clip without sound."""
-    write_media(path, two_people(frames), FPS)
 
 
 def openings(pictures: Iterable[Image]) -> tuple[list[float], list[float]]:

@@ -1,7 +1,9 @@
-"""Print how well the mouth rests when nobody speaks: `python -m benchmarks.voice [--mouth] [--json FILE]`.
+"""Print how well the mouth rests when nobody speaks: `python -m benchmarks.voice [--mouth] [--data DIR] [--json FILE]`.
 
 Opening energy is the mean square of the gate's opening, which scales what the lips follow: the generator's own response
 to a mix is left out, so what is weighed is the gate alone. With `--mouth` it is that of the generated lips.
+The bundled caller speaks; with `--data` a speaker of GRID, too, and others of it babble (docs/design/data.md says where
+it is to be had).
 """
 
 from realtime.process import tune
@@ -28,7 +30,6 @@ from realtime.speech.mel import StreamingMel
 from realtime.speech.voice import VoiceGate
 
 _ASSETS = Path(__file__).resolve().parents[2] / "client" / "assets"
-_GRID = Path(__file__).resolve().parents[3] / "shared" / "data" / "grid"
 _LEAD_S = 3.0
 _SHUT = 0.3  # an opening below this is taken for shut: 9 % of the energy
 _HOLD_MS = 100.0  # sound that is here after the frame that is asked for
@@ -46,9 +47,9 @@ def caller() -> Talk:
     return Talk("caller", samples, joined(speech))
 
 
-def filmed() -> Talk | None:
-    """Return eight clips of GRID's s1; None without the corpus."""
-    files = sorted((_GRID / "s1").glob("*.mkv"))[:8]
+def filmed(data: Path | None) -> Talk | None:
+    """Return eight clips of the speaker in `data`/grid/s1; None where there are none."""
+    files = sorted((data / "grid" / "s1").glob("*.mkv"))[:8] if data else []
     return heard("GRID s1", np.concatenate([read_audio(file, sounds.RATE) for file in files])) if files else None
 
 
@@ -79,15 +80,16 @@ def heard(name: str, samples: sounds.Sound) -> Talk:
     return Talk(name, samples, joined((early | chunks[: count * 200 : 200]) & (loud > np.percentile(loud, 95) - 24)))
 
 
-def noises(seconds: float) -> Iterator[tuple[str, sounds.Sound]]:
-    """Yield what is mixed under speech."""
+def noises(seconds: float, data: Path | None) -> Iterator[tuple[str, sounds.Sound]]:
+    """Yield what is mixed under speech; babble of people where `data`/grid/others holds some."""
     yield "white", sounds.white(seconds)
     yield "pink", sounds.pink(seconds)
     yield "music", sounds.music(seconds)
     yield "babble, 8 synthetic", sounds.babble(seconds)
     yield "babble, 3 synthetic", sounds.babble(seconds, 3)
-    others = [read_audio(file, sounds.RATE) for file in sorted((_GRID / "others").glob("*.mkv"))]
-    if others:
+    files = sorted((data / "grid" / "others").glob("*.mkv")) if data else []
+    if files:
+        others = [read_audio(file, sounds.RATE) for file in files]
         yield "babble, 8 people", sounds.crowd(others, seconds)
 
 
@@ -129,9 +131,9 @@ def judged(talk: Talk, samples: sounds.Sound) -> dict[str, float]:
     }
 
 
-def gates(talk: Talk) -> Iterator[dict[str, str | float]]:
+def gates(talk: Talk, data: Path | None) -> Iterator[dict[str, str | float]]:
     """Print and yield the figures of the gate alone, mix by mix."""
-    for name, under, snr in mixes(talk, SNRS):
+    for name, under, snr in mixes(talk, data):
         row = judged(talk, mixed(talk, under, snr))
         print(
             f"{talk.name[:8]:8} {name:20} {snr:3.0f} {row['pause_share']:7.1%} {row['start_share']:9.1%} "
@@ -141,10 +143,10 @@ def gates(talk: Talk) -> Iterator[dict[str, str | float]]:
         yield {"speech": talk.name, "under": name, "snr_db": snr, **row}
 
 
-def lips(talk: Talk, mouth: MixedMouth) -> Iterator[dict[str, str | float]]:
+def lips(talk: Talk, mouth: MixedMouth, data: Path | None) -> Iterator[dict[str, str | float]]:
     """Print and yield the figures of the generated lips, mix by mix; white and pink noise are left out."""
     clean = float("nan")
-    for name, under, snr in mixes(talk, SNRS):
+    for name, under, snr in mixes(talk, data):
         if name in ("white", "pink"):
             continue
         pause, speech = energies(talk, mouth.openings(mixed(talk, under, snr)), _LEAD_S)
@@ -158,11 +160,11 @@ def lips(talk: Talk, mouth: MixedMouth) -> Iterator[dict[str, str | float]]:
         yield {"speech": talk.name, "under": name, "snr_db": snr, **row}
 
 
-def mixes(talk: Talk, snrs: tuple[float, ...]) -> Iterator[tuple[str, sounds.Sound | None, float]]:
+def mixes(talk: Talk, data: Path | None) -> Iterator[tuple[str, sounds.Sound | None, float]]:
     """Yield name, sound and dB of what is mixed under a talk, nothing first."""
     yield "nothing", None, 0.0
-    for name, noise in noises(len(talk.samples) / sounds.RATE + 1):
-        for snr in snrs:
+    for name, noise in noises(len(talk.samples) / sounds.RATE + 1, data):
+        for snr in SNRS:
             yield name, noise, snr
 
 
@@ -173,21 +175,22 @@ def main() -> None:
     parser.add_argument(
         "--callers", type=Path, nargs="+", metavar="DIR", help="measure these speakers: folders of recordings, one each"
     )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder with clips in grid/s1 and grid/others")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
-    known = [recorded(folder) for folder in args.callers] if args.callers else [caller(), filmed()]
+    known = [recorded(folder) for folder in args.callers] if args.callers else [caller(), filmed(args.data)]
     talks = [talk for talk in known if talk is not None]
     rows: list[dict[str, str | float]] = []
     if args.mouth:
         print("speech   under it              dB  pauses  of clean  speech of clean")
         mouth = MixedMouth(_ASSETS / "caller.mp4")
         for talk in talks:
-            rows += lips(talk, mouth)
+            rows += lips(talk, mouth, args.data)
         mouth.close()
     else:
         print("speech   under it              dB  pauses first 3 s shut in speech  frames to shut")
         for talk in talks:
-            rows += gates(talk)
+            rows += gates(talk, args.data)
         print(f"{np.median([float(row['cost_ms_per_s']) for row in rows]):.1f} ms for a second of sound")
     if args.json is not None:
         args.json.write_text(json.dumps(rows, indent=1))

@@ -10,8 +10,8 @@ from browser_hosts import Process, Served, stopping
 from browser_steps import connected, join, keep, no_complaints, until
 from playwright.sync_api import Page
 
-from benchmarks.scenes.two_people import FPS, openings, write_two_people
-from realtime.media_file import read_video
+from benchmarks.scenes.two_people import FPS, openings, two_people
+from realtime.media_file import read_video, write_media
 
 pytestmark = pytest.mark.browser
 
@@ -25,7 +25,7 @@ SETTLE_S = 1.0
 def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a clip of two people who say nothing, and keep what is asked about it out of the user's own data."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    write_two_people(tmp_path / "people.mp4")
+    write_media(tmp_path / "people.mp4", two_people(100), FPS)
     return tmp_path / "people.mp4"
 
 
