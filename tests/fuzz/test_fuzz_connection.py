@@ -45,7 +45,7 @@ class Call:
         self.run(self._open())
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self.loop.run_until_complete(asyncio.wait_for(work, 60.0))
+        return self.loop.run_until_complete(asyncio.wait_for(work, 120.0))
 
     async def _open(self) -> None:
         self.caller = CallerPeer(CLOCK, zero_ms=0.0, configuration=RTCConfiguration(iceServers=[]))
@@ -101,7 +101,7 @@ class Call:
     async def recover(self) -> None:
         """Send good media until both kinds arrive again."""
         frames, blocks = self.frames, self.blocks
-        for _ in range(100):
+        for _ in range(600):
             if self.frames >= frames + 3 and self.blocks >= blocks + 3:
                 return
             await self.talk(5)
@@ -117,7 +117,8 @@ class Call:
         self.run(self._close())
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         left = [task for task in asyncio.all_tasks(self.loop) if not task.done()]
-        self.loop.run_until_complete(asyncio.sleep(0.1))
+        if left:
+            self.loop.run_until_complete(asyncio.wait(left, timeout=60.0))
         self.loop.close()
         assert not [task for task in left if not task.done()]
 

@@ -88,7 +88,7 @@ async def answered(publishes: bool, sdp: str) -> bool:
     node = LiplineNode(None, WINDOW)
     taken = False
     try:
-        async with asyncio.timeout(30.0):
+        async with asyncio.timeout(90.0):
             with contextlib.suppress(NegotiationError):
                 accept = node.accept_caller if publishes else node.accept_viewer
                 answer = await accept(sdp, "somebody")
@@ -99,7 +99,7 @@ async def answered(publishes: bool, sdp: str) -> bool:
                 assert node.snapshot("somebody") == {}
     finally:
         await node.close()
-    for _ in range(100):
+    for _ in range(1000):
         left = {task for task in asyncio.all_tasks() - tasks if not task.done()}
         if not left and threads() <= before:
             break
@@ -152,4 +152,4 @@ def test_any_candidate_is_taken_or_ignored(candidates: list[tuple[str, str, bool
         finally:
             await node.close()
 
-    asyncio.run(asyncio.wait_for(run(), 30.0))
+    asyncio.run(asyncio.wait_for(run(), 90.0))
