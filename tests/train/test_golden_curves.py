@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from golden_curves import RUNS, distance, golden, talk
+from tests.train.golden_curves import RUNS, distance, golden, talk
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -50,7 +50,7 @@ class Board:
         image.encoded_image_string = encode(films)
         summary = Summary(value=[Summary.Value(tag=name, image=image)])
         # SummaryWriter.add_video asks for moviepy and encodes the same GIF.
-        self._writer._get_file_writer().add_summary(summary, step)  # type: ignore[no-untyped-call]
+        self._writer._get_file_writer().add_summary(summary, step)
 
 
 def to_bytes(films: Tensor) -> NDArray[np.uint8]:

@@ -131,7 +131,7 @@ class Trainer:
             with torch.autocast(self._place.device.type, torch.bfloat16, enabled=self._config.bf16):
                 losses: dict[str, Tensor] = self._objectives[name](batch)
             optimiser.zero_grad(set_to_none=True)
-            losses["loss"].backward()  # type: ignore[no-untyped-call]
+            losses["loss"].backward()
         # Averaged over processes already, so that all of them see the same norm.
         norm = nn.utils.clip_grad_norm_(self._networks[name].parameters(), self._config.clip)
         if finite := math.isfinite(norm):

@@ -313,7 +313,7 @@ def test_patch_discriminator_is_small_and_local_and_learns_to_tell_blur() -> Non
         real = pictures(step, 4)
         loss = hinge_discriminator_loss(judge(real), judge(blurred(real, 1)))
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.6 * losses[0]
