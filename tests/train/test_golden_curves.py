@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from tests.train.golden_curves import RUNS, distance, golden, talk
 
 
