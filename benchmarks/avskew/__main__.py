@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.avskew.call import Weather, run_call
 from benchmarks.avskew.film import FPS, make_film
 from benchmarks.avskew.measure import STATES, Skews, measure, quantiles
-from benchmarks.wire.facts import machine
+from benchmarks.machine import machine
 
 TARGET_MS = 40.0
 LEAST_EVENTS = 5

@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.avskew.film import make_film
+from benchmarks.machine import machine
 from benchmarks.soak import real, simulated
 from benchmarks.soak.gauges import Before, Gauge, MemoryReading, memory
 from benchmarks.soak.parts import RENDERERS, make_renderer
 from benchmarks.soak.record import SoakRecord
-from benchmarks.wire.facts import machine
 
 SKEW_MS = 40.0
 DRIFT_MS = 20.0

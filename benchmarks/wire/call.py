@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.wire.facts import CpuTimes, cpu_times, cpu_used
+from benchmarks.machine import CpuTimes, cpu_times, cpu_used
 from benchmarks.wire.plan import Schedule
 from client.rig.call import TAIL_MS, CallPlan, CallResult, RigCall
 

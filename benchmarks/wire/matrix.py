@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import machine
 from benchmarks.wire.call import CellSetting
 from benchmarks.wire.cell import CellBench
-from benchmarks.wire.facts import machine
 from benchmarks.wire.plan import LEAST_SECONDS, Cell, chosen, default_plan, full_plan
 from benchmarks.wire.report import disturbed, progress_line, report
 from benchmarks.wire.store import Store, StoreError

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.wire.facts import CpuTimes
+from benchmarks.machine import CpuTimes
 from benchmarks.wire.figures import (
     back,
     concealed,
