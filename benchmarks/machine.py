@@ -1,13 +1,14 @@
 """What the figures were taken on: machine, versions, commit, load."""
 
 import os
-import platform
 import shlex
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
+
+from client.rig.machine import processor, versions
 
 PACKAGES = ("aiortc", "av", "mediapipe", "numpy", "onnxruntime", "opencv-contrib-python", "opuslib-next", "websockets")
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,16 +56,16 @@ def cpu_used(pid: int) -> float | None:
         return None
 
 
-def machine(arguments: list[str]) -> dict[str, str]:
-    """Return hardware, versions, date, command, commit and load average, in words."""
+def machine(program: str, arguments: Sequence[str]) -> dict[str, str]:
+    """Return the command `python -m program arguments`, date, hardware, load average, commit and versions, in words."""
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown"
     return {
-        "command": shlex.join(["python", "-m", "benchmarks.wire.matrix", *arguments]),
+        "command": shlex.join(["python", "-m", program, *arguments]),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "hardware": f"{_processor()}, {os.cpu_count()} cores, {_memory()}",
+        "hardware": f"{processor()}, {os.cpu_count()} cores, {_memory()}",
         "load average at the start": load,
         "commit": commit(),
-        "versions": ", ".join([f"Python {platform.python_version()}", *_versions()]),
+        "versions": versions(PACKAGES),
     }
 
 
@@ -78,23 +79,6 @@ def commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return said.stdout.strip()
-
-
-def _versions() -> list[str]:
-    found = []
-    for name in PACKAGES:
-        try:
-            found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(errors="replace").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _memory() -> str:

@@ -12,18 +12,17 @@ if __name__ == "__main__":
 
 import argparse
 import json
-import os
-import platform
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import machine
 from models.alignment import SILENCE
 from models.catalog import open_generator
 from models.facemesh import FaceMesh
@@ -134,26 +133,19 @@ def measure(threads: int) -> list[PartRow]:
     return rows
 
 
-def machine(threads: int) -> dict[str, str]:
-    """Say what the figures were taken on."""
-    return {
-        "cpu": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
-        "load before": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
-        "threads": str(threads),
-        "onnxruntime": version("onnxruntime"),
-        "python": platform.python_version(),
-    }
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table and write it as JSON when asked."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the rows there")
     parser.add_argument("--threads", type=int, default=2, help="threads of one model run")
     args = parser.parse_args(arguments)
-    facts = machine(args.threads)
+    facts = {
+        **machine("benchmarks.speed", sys.argv[1:] if arguments is None else arguments),
+        "threads": str(args.threads),
+    }
     rows = measure(args.threads)
-    print(", ".join(f"{name}: {value}" for name, value in facts.items()))
+    for name, value in facts.items():
+        print(f"{name}: {value}")
     print(f"{'part':40s} {'cold ms':>9s} {'median ms':>10s} {'p95 ms':>8s}")
     for row in rows:
         print(f"{row.part:40s} {row.cold_ms:9.2f} {row.median_ms:10.3f} {row.p95_ms:8.2f}")

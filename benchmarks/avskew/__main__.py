@@ -121,8 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     width, _, height = args.size.partition("x")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
-    facts = machine(list(sys.argv[1:] if arguments is None else arguments))
-    facts["command"] = facts["command"].replace("benchmarks.wire.matrix", "benchmarks.avskew")
+    facts = machine("benchmarks.avskew", sys.argv[1:] if arguments is None else arguments)
     for name, value in facts.items():
         print(f"{name}: {value}")
     print(f"pictures {args.size}, calls of {args.seconds:g} s; positive: the picture is ahead of the sound")

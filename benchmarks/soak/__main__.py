@@ -131,8 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--minutes must be above 0 and --speed at least 1")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # progress is for who waits, through a pipe too
-    facts = machine(list(sys.argv[1:] if arguments is None else arguments))
-    facts["command"] = facts["command"].replace("benchmarks.wire.matrix", "benchmarks.soak")
+    facts = machine("benchmarks.soak", sys.argv[1:] if arguments is None else arguments)
     for name, value in facts.items():
         print(f"{name}: {value}")
     kind = "simulated" if args.speed > 1 else "real"

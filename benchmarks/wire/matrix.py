@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         store = _store(options)
     except StoreError as error:
         return _refuse(str(error))
-    facts = machine(given)
+    facts = machine("benchmarks.wire.matrix", given)
     try:
         _measure(options, store, wanted, facts)
     except UsageError as error:

@@ -5,22 +5,24 @@ import asyncio
 import json
 import math
 import os
-import platform
 import shlex
 import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from client.demo import films
+from client.demo.evidence import Evidence, Truth, evidence, truth
+from client.demo.figures import Figure, figures
+from client.demo.page import number, page
+from client.demo.progress import run_call
 from client.doctor.checks import CALLER
 from client.errors import UsageError
-
-if TYPE_CHECKING:
-    from client.demo.evidence import Evidence, Truth
-    from client.demo.figures import Figure
-    from realtime.rtc.badlink.link import LinkTrace
+from client.rig import clip as clips
+from client.rig.call import CallPlan
+from client.rig.machine import processor, versions
+from realtime.rtc.badlink.link import LinkTrace
 
 DEFAULT_TRACE = Path(__file__).with_name("default_trace.json")
 LAST_STEP_S = 6.0
@@ -86,8 +88,6 @@ class DemoProgress:
 
 def run(options: argparse.Namespace) -> int:
     """Run both calls, write the results, print the figures; return 0."""
-    from realtime.rtc.badlink.link import LinkTrace
-
     began = time.monotonic()
     try:
         trace = LinkTrace.load(options.trace)
@@ -105,15 +105,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _calls(
-    options: argparse.Namespace, trace: "LinkTrace", seconds: float
-) -> "tuple[list[Figure], Evidence, Evidence, Truth]":
+    options: argparse.Namespace, trace: LinkTrace, seconds: float
+) -> tuple[list[Figure], Evidence, Evidence, Truth]:
     """Prepare the clip, run both calls, look at what came."""
-    from client.demo.evidence import evidence, truth
-    from client.demo.figures import figures
-    from client.demo.progress import run_call
-    from client.rig import clip as clips
-    from client.rig.call import CallPlan
-
     show = DemoProgress()
     sources = options.clip or [CALLER]
     show(f"Preparing {', '.join(source.name for source in sources)} for a call of {seconds:.0f} s\n")
@@ -138,14 +132,11 @@ def _calls(
 
 def _results(
     options: argparse.Namespace,
-    trace: "LinkTrace",
-    found: "tuple[list[Figure], Evidence, Evidence, Truth]",
+    trace: LinkTrace,
+    found: tuple[list[Figure], Evidence, Evidence, Truth],
     took_s: float,
 ) -> None:
     """Write films, JSON and page; print the figures."""
-    from client.demo import films
-    from client.demo.page import page
-
     rows, filtered, plain, known = found
     out: Path = options.out
     print("Writing films and report", flush=True)
@@ -168,10 +159,8 @@ def _results(
     print(f"\nThe page: {(out / 'report.html').resolve().as_uri()}\nThe films: {out / 'side_by_side.mp4'}")
 
 
-def table(rows: "list[Figure]") -> str:
+def table(rows: list[Figure]) -> str:
     """Return the figures for a terminal; what was missed stands out and is repeated below."""
-    from client.demo.page import number
-
     lines = [f"\n{'':7}{'figure':<29}{'with':>14}{'without':>14}   target"]
     for row in rows:
         mark = {True: "met", False: "MISSED", None: ""}[row.passed]
@@ -183,7 +172,7 @@ def table(rows: "list[Figure]") -> str:
     return "\n".join([*lines, f"\n{judged - len(missed)} of {judged} targets met{ending}"])
 
 
-def _record(call: "Evidence") -> dict[str, Any]:
+def _record(call: Evidence) -> dict[str, Any]:
     """Return what a later program may want to draw again; NaN becomes null."""
     return {
         "states": [[span.name, round(span.start_ms, 1), round(span.end_ms, 1)] for span in call.states],
@@ -198,25 +187,12 @@ def _record(call: "Evidence") -> dict[str, Any]:
 def _facts(options: argparse.Namespace, took_s: float) -> list[tuple[str, str]]:
     clips = ", ".join(path.name for path in options.clip or [CALLER])
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    versions = []
-    for name in PACKAGES:
-        try:
-            versions.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            continue
     return [
         ("Clip", clips),
         ("Command", shlex.join(["lipline", *sys.argv[1:]])),
         ("Model", f"{options.model} on {options.provider}"),
         ("Link", f"{options.trace.name}, seed {options.seed}"),
-        ("Processor", f"{_processor()}, {os.cpu_count()} cores; load at the end {load}"),
+        ("Processor", f"{processor()}, {os.cpu_count()} cores; load at the end {load}"),
         ("Time taken", f"{took_s:.0f} s for both calls and their evaluation, films apart"),
-        ("Versions", f"Python {platform.python_version()}, {', '.join(versions)}"),
+        ("Versions", versions(PACKAGES)),
     ]
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(errors="replace").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
