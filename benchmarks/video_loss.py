@@ -132,7 +132,7 @@ async def run(loss: float, delay_ms: float, seconds: float, seed: int, stock: bo
         for pc, own in ((sender, seed), (receiver, seed + 1)):
             links.append(ImpairedSend(pc, ImpairedLink(trace, seed=own), CLOCK, zero_ms=zero_ms))
         for i in range(ticks):
-            track.put(images[i % len(images)], zero_ms + FRAME_MS * i)
+            track.put_frame(images[i % len(images)], zero_ms + FRAME_MS * i)
             await CLOCK.sleep_until(zero_ms + FRAME_MS * (i + 1))
         await asyncio.sleep(1.0)
         counters = await end()

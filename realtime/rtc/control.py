@@ -1,6 +1,7 @@
-"""The data channel "lipline": pings, "video is off" said for sure, a link to try, and what viewers are shown.
+"""The data channel "lipline": pings, pauses of the video, a bad link to try, and what viewers are shown.
 
-Messages are JSON objects of one line, unordered and never retransmitted; what must arrive is repeated until acked.
+Messages are JSON objects of one line, unordered and never retransmitted; what must arrive is repeated until
+acknowledged.
 """
 
 import json
@@ -24,7 +25,7 @@ UNLIMITED = -1
 
 
 class ControlType(Enum):
-    """Name what a control message says; the values are the wire form."""
+    """Types of control messages; the values are the wire form."""
 
     PING = "ping"
     PONG = "pong"
@@ -36,11 +37,13 @@ class ControlType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Hold one control message.
+    """One control message.
 
-    `number` identifies a ping (its pong repeats it) or a change of video or link (its ack repeats it); `pad` is how
-    many bytes of filling a ping carries to measure the link; `kbps` is the rate in kbit/s that `try-link` asks for:
-    0 lets nothing pass, None sets no limit (-1 on the wire).
+    Attributes:
+        type: what the message is for.
+        number: number of a ping, repeated by its pong, or of a change of video or link, repeated by its ack.
+        pad: bytes of filling that a ping carries to measure the link.
+        kbps: rate in kbit/s that `try-link` asks for; 0 lets nothing pass, None sets no limit (-1 on the wire).
     """
 
     type: ControlType
@@ -50,14 +53,16 @@ class Control:
 
     def encode(self) -> str:
         """Return the wire form."""
-        head = f'{{"type":"{self.type.value}","n":{self.number}'
+        message: dict[str, object] = {"type": self.type.value, "n": self.number}
         if self.type is ControlType.TRY_LINK:
-            head += f',"kbps":{UNLIMITED if self.kbps is None else self.kbps}'
-        return f'{head},"pad":"{"." * self.pad}"}}' if self.pad else head + "}"
+            message["kbps"] = UNLIMITED if self.kbps is None else self.kbps
+        if self.pad:
+            message["pad"] = "." * self.pad
+        return _to_json(message)
 
 
 def decode(message: object) -> Control | None:
-    """Read a control message; None for anything else, however broken."""
+    """Return the control message that `message` is the wire form of; None for anything else, however broken."""
     if not isinstance(message, str) or len(message) > MAX_MESSAGE_BYTES:
         return None
     try:
@@ -74,15 +79,19 @@ def decode(message: object) -> Control | None:
 
 
 def encode_output(status: OutputStatus, *, you: bool = False) -> str:
-    """Return the wire form of what viewers are shown; `you` when it goes to the one who is shown."""
-    shown = {
+    """Return the wire form of what viewers are shown; `you` when it is sent to the publisher itself."""
+    shown: dict[str, object] = {
         "type": "output",
         "state": status.state,
         "since_ms": _whole(status.since_ms),
         "concealed": round(status.concealed, 3) if math.isfinite(status.concealed) else 0.0,
         "skew_ms": _whole(status.skew_ms),
     }
-    return json.dumps({**shown, "you": True} if you else shown, separators=(",", ":"))
+    return _to_json({**shown, "you": True} if you else shown)
+
+
+def _to_json(message: dict[str, object]) -> str:
+    return json.dumps(message, separators=(",", ":"))
 
 
 def _whole(ms: float) -> int:
@@ -97,12 +106,12 @@ def open_channel(pc: RTCPeerConnection) -> RTCDataChannel:
 
 
 def send(channel: RTCDataChannel, message: Control) -> bool:
-    """Send a message if the channel is open and has room; tell whether it was taken."""
+    """Send a message if the channel is open and has room; return whether it was accepted."""
     return _send(channel, message.encode())
 
 
 def _send(channel: RTCDataChannel, text: str) -> bool:
-    # On a link that carries nothing SCTP would keep everything: what is said late is of no use anyway.
+    # On a link that carries nothing SCTP would queue everything, and late messages are of no use.
     if channel.readyState != "open" or channel.bufferedAmount > MAX_WAITING_BYTES:
         return False
     try:
@@ -113,46 +122,40 @@ def _send(channel: RTCDataChannel, text: str) -> bool:
 
 
 class ControlChannel:
-    """Be the node's end: answer pings, ack and report changes of video and link, each once, in order; tell the output.
+    """The node's end: answers pings, acknowledges and reports changes, each once and in order, and sends the output.
 
-    Attach it with `ControlChannel.attach(pc, ...)` before the remote description is set, for publishers and viewers
-    alike. Callbacks run on the event loop and must not block. Event loop only.
+    Make it before the remote description of `pc` is set, for publishers and viewers alike; it serves the channel when
+    the other side opens it. Callbacks run on the event loop and must not block. Event loop only.
+
+    Args:
+        pc: the peer connection.
+        on_video: called with True when the other side's video flows, with False when it is paused.
+        on_try_link: called with the rate in kbit/s that the other side wants its own media impaired to; 0 lets nothing
+            pass, None sets no limit.
+        on_ping: called with the size of a ping in bytes and what answers it, so that it can be answered later, or
+            never; without it pings are answered at once.
+
+    Attributes:
+        pinged: whether the other side measures its uplink by pings, as our caller does and a browser does not.
     """
 
     def __init__(
         self,
-        on_video: Callable[[bool], None] | None,
-        on_try_link: Callable[[float | None], None] | None,
+        pc: RTCPeerConnection,
+        on_video: Callable[[bool], None] | None = None,
+        on_try_link: Callable[[float | None], None] | None = None,
         on_ping: Callable[[int, Callable[[], None]], None] | None = None,
-    ):
+    ) -> None:
         self._on_video = on_video
         self._on_try_link = on_try_link
         self._on_ping = on_ping
         self._channel: RTCDataChannel | None = None
         self._newest: dict[str, int] = {}
         self.pinged = False
-        """Whether the other side watches its uplink by pings, as our caller does and a browser does not."""
-
-    @classmethod
-    def attach(
-        cls,
-        pc: RTCPeerConnection,
-        on_video: Callable[[bool], None] | None = None,
-        on_try_link: Callable[[float | None], None] | None = None,
-        on_ping: Callable[[int, Callable[[], None]], None] | None = None,
-    ) -> "ControlChannel":
-        """Serve the channel of `pc` when the other side opens it.
-
-        `on_video(True)` when its video flows, `on_video(False)` when it is paused; `on_try_link(kbps)` when it wants
-        its own media impaired to `kbps` (0: nothing passes, None: no limit). `on_ping(size, answer)` lets a ping of
-        `size` bytes be answered later, or never; without it that is done at once.
-        """
-        control = cls(on_video, on_try_link, on_ping)
-        pc.on("datachannel", control._opened)
-        return control
+        pc.on("datachannel", self._opened)
 
     def tell(self, status: OutputStatus, *, you: bool = False) -> bool:
-        """Tell the other side what viewers are shown; `you` when the other side itself is shown.
+        """Send the other side what viewers are shown; `you` when the other side itself is shown.
 
         Returns:
             False, and nothing sent, without an open channel or while more than 4 KiB wait in it.
@@ -192,7 +195,7 @@ class ControlChannel:
             self._on_ping(size, answer)
 
     def _is_news(self, subject: str, number: int) -> bool:
-        # Repeats and overtaken changes are acked but not reported.
+        # Repeated and overtaken changes are acknowledged but not reported.
         news = number > self._newest.get(subject, -1)
         if news:
             self._newest[subject] = number

@@ -59,7 +59,7 @@ class Call:
             self.frames += frame.image.shape == picture(0).shape
 
         self.streams = ReceivedStreams(self.pc, CLOCK, on_audio_packet=heard, on_video_frame=seen)
-        ControlChannel.attach(self.pc)  # without pongs the caller takes its uplink for dead and rests its video
+        ControlChannel(self.pc)  # without pongs the caller takes its uplink for dead and rests its video
         offerer = self.caller.pc
         await offerer.setLocalDescription(await offerer.createOffer())
         await self.pc.setRemoteDescription(offerer.localDescription)

@@ -73,7 +73,7 @@ class Transport:
 class Channel(AsyncIOEventEmitter):
     """Stand in for a data channel."""
 
-    label, readyState, bufferedAmount = CHANNEL, "open", 0  # noqa: N815
+    label, readyState, bufferedAmount = CHANNEL, "open", 0
 
     def __init__(self) -> None:
         super().__init__(loop=asyncio.get_running_loop())
@@ -95,7 +95,7 @@ def test_the_nodes_end_serves_what_follows(thrown: list[object]) -> None:
         pc, channel = Connection(loop=asyncio.get_running_loop()), Channel()
         flows: list[bool] = []
         rates: list[float | None] = []
-        control = ControlChannel.attach(pc, flows.append, rates.append)  # type: ignore[arg-type]
+        control = ControlChannel(pc, flows.append, rates.append)  # type: ignore[arg-type]
         pc.emit("datachannel", channel)
         for message in thrown:
             channel.emit("message", message)
@@ -122,7 +122,7 @@ def test_the_callers_end_takes_anything(thrown: list[tuple[object, int]]) -> Non
         try:
             for message, gap_ms in thrown:
                 clock.advance(float(gap_ms))
-                peer._channel.emit("message", message)
+                peer.channel.emit("message", message)
             assert largest(peer).size <= 600, largest(peer)
         finally:
             await peer.close()

@@ -1,7 +1,7 @@
-"""One publisher's call: what comes from it over one connection after another, filtered by one path that outlives them.
+"""One publisher's call: its media, received over one connection after another, filtered by one path.
 
-A connection that breaks takes nothing with it: history, synthesis and media time go on, and the next offer of the same
-peer is received into them.
+The path outlives the connections: when one breaks, history, synthesis and media time go on, and the next connection of
+the same peer is received into them.
 """
 
 import asyncio
@@ -24,27 +24,34 @@ from realtime.rtc.receive.sourceclock import SourceClock
 
 _LOG = logging.getLogger(__name__)
 YOU_MS = 1_000.0
+"""Longest time between two reports to the publisher, in ms."""
 
 
 class Audience(Protocol):
-    """Hear what a call gives and that it is over; all on the event loop, and none may block."""
+    """Where a call's output goes. All methods are called on the event loop, and none may block."""
 
-    def block(self, call: "Call", block: AudioBlock) -> None:
-        """Take 20 ms of sound."""
+    def send_block(self, call: "Call", block: AudioBlock) -> None:
+        """Send 20 ms of sound to the viewers."""
 
-    def frame(self, call: "Call", frame: OutputFrame) -> None:
-        """Take a picture."""
+    def send_frame(self, call: "Call", frame: OutputFrame) -> None:
+        """Send a picture to the viewers."""
 
-    def status(self, call: "Call", status: OutputStatus) -> None:
-        """Take what is shown now, for the viewers; the publisher hears it from the call."""
+    def send_status(self, call: "Call", status: OutputStatus) -> None:
+        """Send the viewers what they are shown; the call itself sends it to the publisher."""
 
-    def over(self, call: "Call") -> None:
-        """End the call with `close`: its publisher said goodbye, stayed away for too long, or the call broke down."""
+    def end_call(self, call: "Call") -> None:
+        """End the call with `close`: its publisher said goodbye or stayed away for too long, or the call broke down."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallSetup:
-    """Set one call; `grace_s` is how long it waits for a connection, `report_ms` how often it tells what is shown."""
+    """Settings of one call.
+
+    Attributes:
+        rtc: ICE servers of its connections.
+        grace_s: how long it goes on without a connection, in s.
+        report_ms: time between two reports of what is shown, in ms.
+    """
 
     rtc: RTCConfiguration
     grace_s: float = 30.0
@@ -54,8 +61,14 @@ class CallSetup:
 class Call:
     """Filter what one publisher sends. One event loop; `await close()` in a `finally`.
 
-    `synth` makes the renderer in its thread and says what it hears; it is called once, at the first connection.
-    `start_ms()` gives the media time at which the call begins.
+    `synth` makes the renderer, in a thread of its own, and the mel window that it needs; it is called once, at the
+    first connection. `start_ms()` returns the media time at which the call begins.
+
+    Attributes:
+        peer_id: the publisher.
+        name: the publisher's name.
+        main: whether viewers of nobody in particular see this one.
+        worker: the renderer's thread; None before the first connection, and without synthesis.
     """
 
     def __init__(
@@ -79,7 +92,7 @@ class Call:
         self._start_ms = start_ms
         self._path: CallPath | None = None
         self._source = SourceClock()
-        self._link: Connection | None = None
+        self._connection: Connection | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._grace: asyncio.TimerHandle | None = None
         self._received: dict[str, int] = {}
@@ -88,8 +101,13 @@ class Call:
 
     @property
     def pc(self) -> RTCPeerConnection | None:
-        """Return the present connection; None before the first."""
-        return self._link.pc if self._link else None
+        """Present connection; None before the first."""
+        return self._connection.pc if self._connection else None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the call waits for a connection and ends if none comes in time."""
+        return self._grace is not None
 
     async def connect(self, offer_sdp: str) -> str:
         """Answer an offer of the publisher; the new connection takes the place of the one before.
@@ -100,29 +118,29 @@ class Call:
         async with self._lock:
             self._require_open()
             path = await self._begin()
-            link = self._make_link(path)
+            connection = self._make_connection(path)
             try:
-                sdp = await answer(link.pc, offer_sdp)
+                sdp = await answer(connection.pc, offer_sdp)
                 self._require_open()
-                link.begin()
+                connection.begin()
             except BaseException:
-                await link.close()
+                await connection.close()
                 raise
-            before, self._link = self._link, link
+            before, self._connection = self._connection, connection
             self._run(path)
             self._stop_waiting()
             self._wait_for_connection()
-            self._follow(link)
+            self._follow(connection)
             if before is not None:
                 await self._retire(before)
             return sdp
 
     def timeline(self) -> list[TimelineEntry]:
-        """Return what the last ticks did."""
+        """Return what the last ticks did, oldest first."""
         return list(self._path.timeline) if self._path else []
 
     def snapshot(self) -> dict[str, object]:
-        """Return the counters of path, renderer and reception, ready for JSON; received ones over all connections."""
+        """Return the counters of path, renderer and reception, ready for JSON; reception is summed over connections."""
         if self._path is None:
             return {}
         seen: dict[str, object] = {}
@@ -146,8 +164,8 @@ class Call:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._tasks.clear()
-            if self._link is not None:
-                await self._link.close()
+            if self._connection is not None:
+                await self._connection.close()
             if self.worker is not None:
                 await asyncio.to_thread(self.worker.close)
 
@@ -161,8 +179,8 @@ class Call:
                 self._clock,
                 window,
                 self.worker,
-                on_block=lambda block: self._audience.block(self, block),
-                on_frame=lambda frame: self._audience.frame(self, frame),
+                on_block=lambda block: self._audience.send_block(self, block),
+                on_frame=lambda frame: self._audience.send_frame(self, frame),
                 source_ms=self._source.ms,
                 start_ms=self._start_ms(),
             )
@@ -180,67 +198,67 @@ class Call:
 
     async def _report(self, path: CallPath) -> None:
         due_ms = self._clock.now_ms()
-        told, told_ms = "", 0.0
+        sent_state, sent_ms = "", 0.0
         while True:
             due_ms = max(due_ms + self._setup.report_ms, self._clock.now_ms())
             await self._clock.sleep_until(due_ms)
             status = path.status()
-            self._audience.status(self, status)
-            # Every word to the publisher costs an ack on the uplink that may carry speech alone.
-            if self._link is not None and (status.state != told or due_ms - told_ms >= YOU_MS):
-                self._link.control.tell(status, you=True)
-                told, told_ms = status.state, due_ms
+            self._audience.send_status(self, status)
+            # Every message costs the publisher an acknowledgement (SCTP) on an uplink that may carry speech alone.
+            if self._connection is not None and (status.state != sent_state or due_ms - sent_ms >= YOU_MS):
+                self._connection.control.tell(status, you=True)
+                sent_state, sent_ms = status.state, due_ms
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and task.exception() is not None:
             _LOG.error("a call broke down", exc_info=task.exception())
-            self._tell_over()
+            self._announce_end()
 
     # --- the parts that change ---------------------------------------------------------------------------------------
 
-    def _make_link(self, path: CallPath) -> Connection:
-        link = Connection(self._setup.rtc, self._clock, path, self._source, lambda: self._said_goodbye(link))
-        link.pc.on("connectionstatechange", lambda: self._follow(link))
-        return link
+    def _make_connection(self, path: CallPath) -> Connection:
+        def on_goodbye() -> None:
+            # A goodbye (RTCP BYE) is an end and no outage: whoever has left must not be shown talking.
+            if connection is self._connection:
+                self._announce_end()
 
-    def _follow(self, link: Connection) -> None:
-        if link is not self._link:
+        connection = Connection(self._setup.rtc, self._clock, path, self._source, on_goodbye)
+        connection.pc.on("connectionstatechange", lambda: self._follow(connection))
+        return connection
+
+    def _follow(self, connection: Connection) -> None:
+        if connection is not self._connection:
             return
-        state = link.pc.connectionState
+        state = connection.pc.connectionState
         if state == "connected":
             self._stop_waiting()
         elif state in ("failed", "closed"):
             _LOG.info("a publisher's connection is %s", state)
             self._wait_for_connection()
 
-    def _said_goodbye(self, link: Connection) -> None:
-        # A goodbye (RTCP BYE) is an end and no outage: nobody is shown talking who has left.
-        if link is self._link:
-            self._tell_over()
-
     def _wait_for_connection(self) -> None:
         if self._grace is None and not self._over:
-            self._grace = asyncio.get_running_loop().call_later(self._setup.grace_s, self._tell_over)
+            self._grace = asyncio.get_running_loop().call_later(self._setup.grace_s, self._announce_end)
 
     def _stop_waiting(self) -> None:
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
 
-    def _tell_over(self) -> None:
+    def _announce_end(self) -> None:
         if not self._over:
             self._over = True
-            self._audience.over(self)
+            self._audience.end_call(self)
 
     def _require_open(self) -> None:
         if self._over:
             raise NegotiationError("the call ended while the offer was being answered: offer again")
 
-    async def _retire(self, link: Connection) -> None:
-        await link.close()
-        for name, value in vars(link.streams.counters).items():
+    async def _retire(self, connection: Connection) -> None:
+        await connection.close()
+        for name, value in vars(connection.streams.counters).items():
             self._received[name] = self._received.get(name, 0) + value
 
     def _received_now(self) -> dict[str, int]:
-        present = vars(self._link.streams.counters) if self._link else {}
+        present = vars(self._connection.streams.counters) if self._connection else {}
         return {name: self._received.get(name, 0) + value for name, value in present.items()}

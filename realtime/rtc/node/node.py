@@ -1,17 +1,18 @@
-"""The lipline node: takes the media of everybody who publishes in a room, gives every viewer the filtered call.
+"""The lipline node: receives the media of everybody who publishes in a room, and sends every viewer the filtered call.
 
-Negotiation is by SDP in, SDP out; who carries the SDP is no matter of this room (see signaling/agent.py).
+Negotiation is SDP in, SDP out; how the SDP travels is left to others (`signaling/agent.py`).
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, fields
 from math import ceil
+from types import MappingProxyType
 
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from models.alignment import MelWindow
-from realtime.clock import Clock, MonotonicClock
+from realtime.clock import MonotonicClock
 from realtime.face.worker import SynthWorker
 from realtime.media import BLOCK_MS, AudioBlock, OutputFrame
 from realtime.picture.stats import OutputStatus
@@ -19,7 +20,7 @@ from realtime.picture.synth_api import FaceRenderer
 from realtime.rtc.node.call import Call, CallSetup
 from realtime.rtc.node.negotiate import NegotiationError, add_candidate
 from realtime.rtc.node.path import TimelineEntry
-from realtime.rtc.node.view import View
+from realtime.rtc.node.view import SendCounters, View
 
 __all__ = ["LiplineNode", "NegotiationError", "NodeConfig"]
 
@@ -29,14 +30,14 @@ PersonalRenderer = Callable[[str], tuple[FaceRenderer, MelWindow] | None]
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """Set the node: the call's parts, ICE servers (none: host candidates only), limits.
+    """Settings of the node.
 
     Attributes:
-        rtc: ICE servers of every connection.
-        max_callers: so many publishers are filtered at once; each costs a renderer and its thread.
-        max_views: so many connections to viewers are open at once; each costs an encoder.
-        grace_s: so long a publisher's call goes on without a connection, in s.
-        report_ms: time between two words about what is shown, in ms.
+        rtc: ICE servers of every connection; none for host candidates only.
+        max_callers: greatest number of publishers filtered at once; each costs a renderer and its thread.
+        max_views: greatest number of connections to viewers at once; each costs an encoder.
+        grace_s: how long a publisher's call goes on without a connection, in s.
+        report_ms: time between two reports of what is shown, in ms.
     """
 
     rtc: RTCConfiguration = field(default_factory=lambda: RTCConfiguration(iceServers=[]))
@@ -50,26 +51,42 @@ class LiplineNode:
     """Filter one room: a call for each publisher, and any number of viewers of each.
 
     `renderer` makes the synthesizer of a publisher, off the event loop; None repeats the last frame through an outage.
-    `window` is the generator's. `personal` makes both for a publisher by name, or None where it has none of their own.
-    One event loop; `await close()` in a `finally`.
+    `window` is the mel window of its generator. `personal` makes both for a publisher by name, or returns None for a
+    name that has none of its own. One event loop; `await close()` in a `finally`.
     """
 
     def __init__(
-        self, renderer: RendererFactory | None, window: MelWindow, *, personal: PersonalRenderer | None = None,
-        config: NodeConfig | None = None, clock: Clock | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        renderer: RendererFactory | None,
+        window: MelWindow,
+        *,
+        personal: PersonalRenderer | None = None,
+        config: NodeConfig | None = None,
+    ) -> None:
         self.config = config or NodeConfig()
         self._personal = personal
-        self._clock = clock or MonotonicClock()
+        self._clock = MonotonicClock()
         self._renderer = renderer
         self._window = window
         self._zero_ms = self._clock.now_ms()
         self._calls: dict[str, Call] = {}
         self._views: dict[tuple[str, str], View] = {}
+        self._main: Call | None = None
+        self._viewers: dict[Call, list[View]] = {}
         self._last_timeline: list[TimelineEntry] = []
         self._last_snapshot: dict[str, object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+
+    @property
+    def calls(self) -> Mapping[str, Call]:
+        """Calls that run, by the publisher's peer id."""
+        return MappingProxyType(self._calls)
+
+    @property
+    def views(self) -> Mapping[tuple[str, str], View]:
+        """Connections to viewers, by the viewer's peer id and the publisher's ("" for the main speaker)."""
+        return MappingProxyType(self._views)
 
     # --- offers ------------------------------------------------------------------------------------------------------
 
@@ -108,6 +125,7 @@ class LiplineNode:
             synth=lambda: self._synth_for(name), start_ms=self._now_ms,
         )  # fmt: skip
         self._calls[peer_id] = call
+        self._route()
         return call
 
     def _now_ms(self) -> float:
@@ -115,7 +133,7 @@ class LiplineNode:
         return ceil((self._clock.now_ms() - self._zero_ms) / BLOCK_MS + 3) * BLOCK_MS
 
     async def _synth_for(self, name: str) -> tuple[SynthWorker | None, MelWindow]:
-        """Return the renderer of the publisher called `name`, in its thread, and what it hears."""
+        """Return the renderer of the publisher called `name`, in its thread, and the mel window that it needs."""
         own = await asyncio.to_thread(self._personal, name) if self._personal else None
         if own is not None:
             return SynthWorker(own[0]), own[1]
@@ -137,6 +155,7 @@ class LiplineNode:
             raise NegotiationError("the node is closed: it answers no offer")
         view = View(self._clock, of=of, rtc=self.config.rtc, gone=lambda: self._spawn(self._drop_view(key, view)))
         self._views[key] = view
+        self._route()
         try:
             sdp = await view.connect(offer_sdp)
         except BaseException:
@@ -180,9 +199,10 @@ class LiplineNode:
 
     async def _end(self, call: Call) -> None:
         if self._calls.get(call.peer_id) is call:
-            if call is self._main():
+            if call is self._main:
                 self._last_timeline, self._last_snapshot = call.timeline(), self._counted(call)
             del self._calls[call.peer_id]
+            self._route()
             for key in [key for key, view in self._views.items() if view.of == call.peer_id]:
                 self._spawn(self._drop_view(key))
         await call.close()
@@ -192,6 +212,7 @@ class LiplineNode:
         if view is None or (only is not None and view is not only):
             return
         del self._views[key]
+        self._route()
         await view.close()
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
@@ -202,51 +223,56 @@ class LiplineNode:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # --- what a call gives (`Audience`) ------------------------------------------------------------------------------
+    # --- what calls send (`Audience`) --------------------------------------------------------------------------------
 
-    def block(self, call: Call, block: AudioBlock) -> None:
-        """Pass sound to who watches."""
-        for view in self._watching(call):
+    def send_block(self, call: Call, block: AudioBlock) -> None:
+        """Send 20 ms of sound to the call's viewers."""
+        for view in self._viewers.get(call, ()):
             view.put_block(block)
 
-    def frame(self, call: Call, frame: OutputFrame) -> None:
-        """Pass a picture to who watches."""
-        for view in self._watching(call):
+    def send_frame(self, call: Call, frame: OutputFrame) -> None:
+        """Send a picture to the call's viewers."""
+        for view in self._viewers.get(call, ()):
             view.put_frame(frame)
 
-    def status(self, call: Call, status: OutputStatus) -> None:
-        """Tell who watches what they are shown."""
-        for view in self._watching(call):
-            view.tell(status)
+    def send_status(self, call: Call, status: OutputStatus) -> None:
+        """Send the call's viewers what they are shown."""
+        for view in self._viewers.get(call, ()):
+            view.send_status(status)
 
-    def over(self, call: Call) -> None:
+    def end_call(self, call: Call) -> None:
         """End a call that is over."""
         self._spawn(self._end(call))
 
-    def _watching(self, call: Call) -> list[View]:
-        main = call is self._main()
-        return [view for view in self._views.values() if view.of == call.peer_id or (main and not view.of)]
-
-    def _main(self) -> Call | None:
-        first = next(iter(self._calls.values()), None)
-        return next((call for call in self._calls.values() if call.main), first)
+    def _route(self) -> None:
+        """Work out the main speaker and the viewers of each call; to be called when a call or a view comes or goes."""
+        calls = list(self._calls.values())
+        self._main = next((call for call in calls if call.main), calls[0] if calls else None)
+        self._viewers = {call: [] for call in calls}
+        for view in self._views.values():
+            call = self._calls.get(view.of) if view.of else self._main
+            if call is not None:
+                self._viewers[call].append(view)
 
     # --- figures -----------------------------------------------------------------------------------------------------
 
     def timeline(self) -> list[TimelineEntry]:
         """Return what the last ticks of the main speaker's present or last call did (20 minutes at 25 a second)."""
-        main = self._main()
-        return main.timeline() if main else self._last_timeline
+        return self._main.timeline() if self._main else self._last_timeline
 
     def snapshot(self, peer_id: str | None = None) -> dict[str, object]:
         """Return counters, ready for JSON: those of the publisher `peer_id`, empty where there is none of that id.
 
-        Without `peer_id` they are those of the main speaker's present or last call; empty before the first.
+        Without `peer_id` they are those of the main speaker's present or last call; empty before the first. Those that
+        begin with "viewer." are sums over the call's present viewers.
         """
-        call = self._main() if peer_id is None else self._calls.get(peer_id)
+        call = self._main if peer_id is None else self._calls.get(peer_id)
         if call is None:
             return self._last_snapshot if peer_id is None else {}
         return self._counted(call)
 
     def _counted(self, call: Call) -> dict[str, object]:
-        return {**call.snapshot(), "viewers": len(self._watching(call))}
+        sent = [view.counters for view in self._viewers.get(call, ())]
+        names = [field.name for field in fields(SendCounters)]
+        totals = {f"viewer.{name}": sum(getattr(each, name) for each in sent) for name in names}
+        return {**call.snapshot(), "viewers": len(sent), **totals}

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 
@@ -20,6 +21,25 @@ AUDIO_BPS = 32_000
 """Bit rate of Opus to viewers, in bit/s."""
 VIDEO_BPS = 30_000, 1_200_000, 3_000_000
 """Least, first and greatest bit rate of video to viewers, in bit/s."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendCounters:
+    """Counts of what was not sent as it came.
+
+    Attributes:
+        blocksDropped: blocks of 20 ms dropped because the queue was full.
+        blocksLate: blocks that came after silence had gone out in their place.
+        blocksSilent: blocks of silence sent because none came in time.
+        framesSkipped: pictures replaced by a newer one before the encoder took them.
+        framesThinned: pictures left out because the bit rate was too low for all of them.
+    """
+
+    blocksDropped: int = 0
+    blocksLate: int = 0
+    blocksSilent: int = 0
+    framesSkipped: int = 0
+    framesThinned: int = 0
 
 
 class View:
@@ -43,7 +63,8 @@ class View:
         self._ntp = MediaNtp()
         self._audio = BlockAudioTrack(clock, zero_ms=0.0, bitrate=AUDIO_BPS)
         self._video = EngineVideoTrack(zero_ms=0.0)
-        self._channel = ControlChannel.attach(self.pc)
+        self._channel = ControlChannel(self.pc)
+        self._encoder: EncoderRate | None = None
         self._taps = ExitStack()
 
         def changed() -> None:
@@ -62,7 +83,8 @@ class View:
         def add_tracks() -> None:
             self._report(self.pc.addTrack(self._audio), self._audio.media_ms)
             video = self.pc.addTrack(self._video)
-            self._taps.callback(EncoderRate(video, BitrateController(*VIDEO_BPS), self._clock).close)
+            self._encoder = EncoderRate(video, BitrateController(*VIDEO_BPS), self._clock)
+            self._taps.callback(self._encoder.close)
             self._report(video, self._video.media_ms)
 
         return await answer(self.pc, offer_sdp, add_tracks)
@@ -76,15 +98,26 @@ class View:
     def put_block(self, block: AudioBlock) -> None:
         """Send 20 ms of sound."""
         self._ntp.note(block.leaves_ms, self._clock.now_ms())
-        self._audio.put(block)
+        self._audio.put_block(block)
 
     def put_frame(self, frame: OutputFrame) -> None:
         """Send a picture."""
-        self._video.put(frame.image, frame.leaves_ms)
+        self._video.put_frame(frame.image, frame.leaves_ms)
 
-    def tell(self, status: OutputStatus) -> None:
-        """Say over the data channel, if the viewer opened one, what it is shown."""
+    def send_status(self, status: OutputStatus) -> None:
+        """Send what is shown over the data channel, if the viewer opened one."""
         self._channel.tell(status)
+
+    @property
+    def counters(self) -> SendCounters:
+        """Counts of what was not sent as it came."""
+        return SendCounters(
+            blocksDropped=self._audio.blocks_dropped,
+            blocksLate=self._audio.blocks_late,
+            blocksSilent=self._audio.blocks_silent,
+            framesSkipped=self._video.frames_skipped,
+            framesThinned=self._encoder.frames_thinned if self._encoder else 0,
+        )
 
     async def close(self) -> None:
         """End the connection. Idempotent."""

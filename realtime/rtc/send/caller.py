@@ -41,7 +41,13 @@ class CallerPeer:
     """Send one caller's media over a peer connection that this object owns.
 
     Push media with `put_frame` and `put_audio` in real time, negotiate with `pc` (offer side), then `start`. While the
-    uplink is bad `video_paused` is true and speech goes on. Belongs to one event loop; `await close()` in a `finally`.
+    uplink is bad the video is paused and speech goes on. Belongs to one event loop; `await close()` in a `finally`.
+
+    Attributes:
+        pc: the peer connection.
+        video: track of the pictures.
+        audio: track of the speech.
+        channel: the caller's end of the data channel.
     """
 
     def __init__(
@@ -67,8 +73,8 @@ class CallerPeer:
         self.pc = RTCPeerConnection(configuration)
         self.video = EngineVideoTrack(zero_ms=zero_ms)
         self.audio = BlockAudioTrack(clock, zero_ms=zero_ms, bitrate=SPEECH.bitrate)
-        self._channel = open_channel(self.pc)
-        self._channel.on("message", self._on_message)
+        self.channel = open_channel(self.pc)
+        self.channel.on("message", self._on_message)
         audio_sender = self.pc.addTrack(self.audio)
         video_sender = self.pc.addTrack(self.video)
         self._prefer("audio", "audio/opus")
@@ -87,12 +93,12 @@ class CallerPeer:
         """Offer a captured frame; it is dropped while video is paused."""
         self._ntp.note(frame.media_ms, self._clock.now_ms())
         if not self._encoder.paused:
-            self.video.put(frame.image, frame.media_ms)
+            self.video.put_frame(frame.image, frame.media_ms)
 
     def put_audio(self, block: AudioBlock) -> None:
         """Queue 20 ms of captured speech."""
         self._ntp.note(block.leaves_ms, self._clock.now_ms())
-        self.audio.put(block)
+        self.audio.put_block(block)
 
     def start(self) -> None:
         """Begin to watch the uplink; the watch sleeps until the data channel opens."""
@@ -120,7 +126,7 @@ class CallerPeer:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            if self._channel.readyState != "open":
+            if self.channel.readyState != "open":
                 continue
             now_ms = self._clock.now_ms()
             self._carry_out(self._watch.tick(now_ms), now_ms)
@@ -131,7 +137,7 @@ class CallerPeer:
         for action in actions:
             match action:
                 case SendPing():
-                    send(self._channel, Control(ControlType.PING, action.number, action.pad))
+                    send(self.channel, Control(ControlType.PING, action.number, action.pad))
                 case PauseVideo():
                     self._encoder.pause()
                     self.audio.set_mode(LOW_SPEECH)
@@ -154,7 +160,7 @@ class CallerPeer:
 
     def _tell(self, now_ms: float) -> None:
         kind = ControlType.VIDEO_PAUSED if self._encoder.paused else ControlType.VIDEO_RESUMED
-        send(self._channel, Control(kind, self._change))
+        send(self.channel, Control(kind, self._change))
         # On a narrow link repeats compete with speech.
         self._repeat_ms = now_ms + (REPEAT_PAUSED_MS if self._encoder.paused else REPEAT_MS)
 

@@ -39,7 +39,7 @@ class EngineVideoTrack(MediaStreamTrack):
         self.frames_put = 0
         self.frames_skipped = 0
 
-    def put(self, image: NDArray[np.uint8], media_ms: float) -> None:
+    def put_frame(self, image: NDArray[np.uint8], media_ms: float) -> None:
         """Offer `image` (H, W, 3) uint8 BGR of media time `media_ms`; it replaces one not yet taken. Never blocks."""
         self.frames_put += 1
         if self._slot is not None:
@@ -101,7 +101,7 @@ class BlockAudioTrack(MediaStreamTrack):
         self.blocks_late = 0
         self.blocks_silent = 0
 
-    def put(self, block: AudioBlock) -> None:
+    def put_block(self, block: AudioBlock) -> None:
         """Queue a block; the oldest one goes if the queue is full. Never blocks."""
         if len(self._blocks) >= self._queue_blocks:
             self._blocks.popleft()

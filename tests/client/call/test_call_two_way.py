@@ -63,7 +63,7 @@ async def calling(*people: argparse.Namespace) -> AsyncIterator[list["asyncio.Ta
 
 
 def frames_real(node: LiplineNode) -> list[int]:
-    return [int(str(node.snapshot(peer_id).get("framesReal", 0))) for peer_id in node._calls]
+    return [int(str(node.snapshot(peer_id).get("framesReal", 0))) for peer_id in node.calls]
 
 
 async def test_two_people_record_each_other(small_clip: Path, tmp_path: Path) -> None:
@@ -72,9 +72,9 @@ async def test_two_people_record_each_other(small_clip: Path, tmp_path: Path) ->
         node = here.nodes["r"]
         assert isinstance(node, LiplineNode)
         async with calling(*(options(here.url, small_clip, path) for path in seen)):
-            await until(lambda: len(frames_real(node)) == 2 and min(frames_real(node)) > 20 and len(node._views) == 2)
-            assert {view.of for view in node._views.values()} == set(node._calls)
-            assert all(viewer != of for viewer, of in node._views), "nobody records oneself"
+            await until(lambda: len(frames_real(node)) == 2 and min(frames_real(node)) > 20 and len(node.views) == 2)
+            assert {of for _, of in node.views} == set(node.calls)
+            assert all(viewer != of for viewer, of in node.views), "nobody records oneself"
     for path in seen:
         found = probe(path)
         assert (found.width, found.height) == (160, 120)
@@ -89,8 +89,8 @@ async def test_a_call_outlives_its_signaling_and_its_media(
         assert isinstance(node, LiplineNode)
         async with calling(options(here.url, small_clip)) as tasks:
             await until(lambda: sum(frames_real(node)) > 10)
-            ((peer_id, first),) = node._calls.items()
-            path, pc = first._path, first.pc
+            ((peer_id, first),) = node.calls.items()
+            pc = first.pc
             assert pc is not None
             # The peer's own socket, found by its name: the node's and the caller's live in this process.
             (listening,) = [task for task in asyncio.all_tasks() if task.get_name() == "meeting"]
@@ -105,12 +105,12 @@ async def test_a_call_outlives_its_signaling_and_its_media(
 
             await until(joined)
             assert "the signaling connection broke" in shown and "another seat" not in shown
-            assert client.peer_id == peer_id and node._calls[peer_id] is first and first.pc is pc
+            assert client.peer_id == peer_id and node.calls[peer_id] is first and first.pc is pc
             await pc.close()
             await until(lambda: first.pc is not pc and first.pc is not None and first.pc.connectionState == "connected")
             frames = sum(frames_real(node))
             await until(lambda: sum(frames_real(node)) > frames + 10)
-            assert list(node._calls) == [peer_id] and first._path is path, "the same call goes on"
+            assert dict(node.calls) == {peer_id: first}, "the same call goes on"
             assert not tasks[0].done()
     shown += capsys.readouterr().out
     assert "connecting again" in shown

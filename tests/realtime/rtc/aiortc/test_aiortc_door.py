@@ -70,9 +70,9 @@ class Call:
         count = 0
         while True:
             now = CLOCK.now_ms()
-            self.audio.put(AudioBlock(np.zeros(BLOCK_SAMPLES, np.int16), now))
+            self.audio.put_block(AudioBlock(np.zeros(BLOCK_SAMPLES, np.int16), now))
             if count % 2 == 0:
-                self.video.put(noise[count // 2 % 16], now)
+                self.video.put_frame(noise[count // 2 % 16], now)
             count += 1
             await asyncio.sleep(0.02)
 

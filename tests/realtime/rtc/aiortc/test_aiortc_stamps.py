@@ -34,7 +34,7 @@ async def test_reports_are_of_the_picture_and_not_of_its_sending(
         while True:
             media_ms = 40.0 * len(put)
             put.add(round(media_ms * 90))
-            track.put(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8), media_ms)
+            track.put_frame(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8), media_ms)
             # Pictures leave at any time, and reports are of their own all the same.
             await asyncio.sleep(0.04 * float(rng.uniform(0.2, 1.8)))
 

@@ -30,7 +30,7 @@ class Speech:
         self.channel.on("message", self.pongs.append)
         self.sequences: list[int] = []
         self.feedback: list[SenderFeedback] = []
-        ControlChannel.attach(b)
+        ControlChannel(b)
 
     def listen(self) -> None:
         receiver = self.b.getReceivers()[0]
@@ -39,7 +39,7 @@ class Speech:
 
     async def feed(self) -> None:
         while True:
-            self.track.put(AudioBlock(np.zeros(BLOCK_SAMPLES, np.int16), CLOCK.now_ms()))
+            self.track.put_block(AudioBlock(np.zeros(BLOCK_SAMPLES, np.int16), CLOCK.now_ms()))
             await asyncio.sleep(0.02)
 
 

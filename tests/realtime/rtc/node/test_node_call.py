@@ -14,7 +14,7 @@ from synth_fakes import FakeRenderer
 
 from models.alignment import MelWindow
 from realtime.clock import MonotonicClock
-from realtime.media import BLOCK_SAMPLES, AudioBlock, FrameKind, VideoFrame
+from realtime.media import BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
 from realtime.picture.engine import Output
 from realtime.picture.monitor import VideoState
 from realtime.rtc.node.node import LiplineNode, NegotiationError
@@ -202,6 +202,30 @@ async def test_a_caller_that_says_goodbye_is_not_shown_talking(stage: tuple[Call
         await second.close()
     finally:
         await node.close()
+
+
+async def test_a_snapshot_counts_what_viewers_were_not_sent_as_it_came(
+    stage: tuple[Caller, Viewer], until: Until
+) -> None:
+    caller, viewer = stage
+    node = LiplineNode(None, WINDOW)
+    try:
+        await caller.join(node)
+        names = {name for name in node.snapshot() if name.startswith("viewer.")}
+        assert {node.snapshot()[name] for name in names} == {0}, "nobody watches"
+        await viewer.join(node)
+        await until(lambda: len(viewer.shown) >= 5 and len(viewer.packets) >= 5, 15)
+        (view,) = node.views.values()
+        at_ms = 1e6  # after all that the call itself sends meanwhile
+        for i in range(30):  # in one turn of the loop: no task of the connection takes any of it
+            view.put_frame(OutputFrame(np.full(SHAPE, 90, np.uint8), at_ms + 40.0 * i, FrameKind.REAL))
+            view.put_block(AudioBlock(np.zeros(BLOCK_SAMPLES, np.int16), at_ms + 20.0 * i))
+        counters = {name: int(str(value)) for name, value in node.snapshot().items() if name in names}
+    finally:
+        await node.close()
+    assert counters["viewer.framesSkipped"] >= 29 and counters["viewer.blocksDropped"] >= 20
+    assert names == {f"viewer.{name}" for name in ("blocksDropped", "blocksLate", "blocksSilent", "framesSkipped",
+                                                   "framesThinned")}  # fmt: skip
 
 
 async def test_the_plain_node_forwards(stage: tuple[Caller, Viewer], until: Until) -> None:

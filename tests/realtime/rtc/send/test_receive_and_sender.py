@@ -43,7 +43,7 @@ class Wire:
             on_audio_packet=lambda *packet: self.audio.append(packet),
             on_video_frame=lambda frame, at: self.frames.append(frame),
         )
-        ControlChannel.attach(self.node, self.signals.append)
+        ControlChannel(self.node, self.signals.append)
         self.pauses: list[bool] = []
         self.caller = CallerPeer(
             CLOCK,
@@ -149,7 +149,7 @@ async def test_a_closed_caller_leaves_its_senders_as_aiortc_made_them() -> None:
 
 
 async def test_a_collapse_pauses_video_keeps_speech_and_recovers(wire: Wire, until: Until) -> None:
-    await until(lambda: len(wire.frames) > 10 and wire.caller._channel.readyState == "open")
+    await until(lambda: len(wire.frames) > 10 and wire.caller.channel.readyState == "open")
     collapse, recovery = 800.0, 3300.0
     trace = LinkTrace((LinkStep(0, 2000, 15), LinkStep(collapse, 60, 15), LinkStep(recovery, 2000, 15)))
     zero_ms = CLOCK.now_ms()

@@ -30,12 +30,12 @@ def tone(blocks: int) -> NDArray[np.int16]:
 async def test_video_keeps_the_newest_frame_and_its_time() -> None:
     track = EngineVideoTrack(zero_ms=1000.0)
     for i in range(3):
-        track.put(np.full((48, 64, 3), 80 * i, np.uint8), 1000.0 + 40.0 * i)
+        track.put_frame(np.full((48, 64, 3), 80 * i, np.uint8), 1000.0 + 40.0 * i)
     frame = await track.recv()
     assert (frame.pts, frame.time_base) == (80 * 90, Fraction(1, 90_000))
     assert frame.to_ndarray(format="bgr24")[0, 0, 0] == 160
     assert track.frames_skipped == 2
-    track.put(np.zeros((48, 64, 3), np.uint8), 1000.0)  # media time went back: the timestamp still rises
+    track.put_frame(np.zeros((48, 64, 3), np.uint8), 1000.0)  # media time went back: the timestamp still rises
     assert (await track.recv()).pts == 80 * 90 + 1
 
 
@@ -54,7 +54,7 @@ async def test_audio_carries_media_time_and_our_bit_rate() -> None:
     speech = tone(50)
     sizes, heard = [], []
     for i in range(50):
-        track.put(AudioBlock(speech[i * 960 : (i + 1) * 960], 540.0 + 20.0 * i))
+        track.put_block(AudioBlock(speech[i * 960 : (i + 1) * 960], 540.0 + 20.0 * i))
         packet = await track.recv()
         assert packet.pts == (40 + 20 * i) * 48
         sizes.append(len(bytes(packet)))
@@ -71,12 +71,12 @@ async def test_audio_carries_media_time_and_our_bit_rate() -> None:
 async def test_a_starved_track_sends_silence_and_a_full_one_drops_the_oldest() -> None:
     track = BlockAudioTrack(CLOCK, zero_ms=0.0, queue_blocks=3, patience_ms=5.0)
     for i in range(5):
-        track.put(AudioBlock(tone(1), 20.0 * i))
+        track.put_block(AudioBlock(tone(1), 20.0 * i))
     pts = [(await track.recv()).pts for _ in range(6)]
     assert track.blocks_dropped == 2 and track.blocks_silent == 3
     assert pts == [960 * i for i in range(2, 8)]
-    track.put(AudioBlock(tone(1), 100.0))  # its place went out as silence
-    track.put(AudioBlock(tone(1), 200.0))
+    track.put_block(AudioBlock(tone(1), 100.0))  # its place went out as silence
+    track.put_block(AudioBlock(tone(1), 200.0))
     assert (await track.recv()).pts == 9600
     assert track.blocks_late == 1
 
@@ -85,13 +85,13 @@ async def test_the_output_clock_makes_the_timestamps() -> None:
     track, speech = BlockAudioTrack(CLOCK, zero_ms=0.0), tone(20)
     for i in range(20):
         # Media time nearly stands still while the delay grows; the output clock does not.
-        track.put(AudioBlock(speech[i * 960 : (i + 1) * 960], 100.0 + i, out_ms=20.0 * i))
+        track.put_block(AudioBlock(speech[i * 960 : (i + 1) * 960], 100.0 + i, out_ms=20.0 * i))
         assert (await track.recv()).pts == 960 * i
 
 
 async def silent_for(track: BlockAudioTrack, blocks: int) -> list[int | None]:
     """Let the source of `track` give one block and then nothing, until so many of silence went out."""
-    track.put(AudioBlock(tone(1), 0.0))
+    track.put_block(AudioBlock(tone(1), 0.0))
     pts = [(await track.recv()).pts for _ in range(1 + blocks)]
     assert track.blocks_silent == blocks
     return pts
@@ -105,7 +105,7 @@ async def test_a_source_that_paused_is_heard_again() -> None:
     async def source() -> None:
         begin_ms = CLOCK.now_ms()
         for i in range(1, 21):
-            track.put(AudioBlock(tone(1), 20.0 * i))
+            track.put_block(AudioBlock(tone(1), 20.0 * i))
             await CLOCK.sleep_until(begin_ms + 20.0 * i)
 
     task = asyncio.create_task(source())
@@ -113,7 +113,7 @@ async def test_a_source_that_paused_is_heard_again() -> None:
         pts.append((await track.recv()).pts)
     assert track.blocks_late == LATE_RUN
     assert pts == [960 * i for i in range(len(pts))]
-    track.put(AudioBlock(tone(1), 420.0))
+    track.put_block(AudioBlock(tone(1), 420.0))
     assert (await track.recv()).pts == 960 * len(pts)
 
 
@@ -122,7 +122,7 @@ async def test_a_device_that_held_sound_back_keeps_its_place() -> None:
     track = BlockAudioTrack(CLOCK, zero_ms=0.0, patience_ms=1.0, queue_blocks=20)
     await silent_for(track, 11)
     for i in range(1, 15):
-        track.put(AudioBlock(tone(1), 20.0 * i))
+        track.put_block(AudioBlock(tone(1), 20.0 * i))
     assert [(await track.recv()).pts for _ in range(3)] == [960 * i for i in (12, 13, 14)]
     assert track.blocks_late == 11
 
@@ -134,7 +134,7 @@ async def test_a_loop_that_stood_still_is_no_pause_of_its_source() -> None:
     async def source() -> None:
         for i in range(40):
             await CLOCK.sleep_until(begin_ms + 20.0 * i)
-            track.put(AudioBlock(tone(1), 20.0 * i))
+            track.put_block(AudioBlock(tone(1), 20.0 * i))
 
     task = asyncio.create_task(source())
     pts = []
@@ -157,15 +157,15 @@ async def test_two_frames_share_a_packet_when_asked_for() -> None:
     decoder, heard = OpusDecoder(), 0
     for i in range(20):
         for k in (2 * i, 2 * i + 1):
-            track.put(AudioBlock(speech[k * 960 : (k + 1) * 960], 20.0 * k))
+            track.put_block(AudioBlock(speech[k * 960 : (k + 1) * 960], 20.0 * k))
         packet = await track.recv()
         assert packet.pts == 1920 * i
         frames = split_frames(bytes(packet))
         heard += sum(decoder(frame) is not None for frame in frames)
     assert heard == 40
     # A hole in time: the frame before it leaves alone.
-    track.put(AudioBlock(tone(1), 800.0))
-    track.put(AudioBlock(tone(1), 1000.0))
+    track.put_block(AudioBlock(tone(1), 800.0))
+    track.put_block(AudioBlock(tone(1), 1000.0))
     assert [(await track.recv()).pts for _ in range(2)] == [38_400, 48_000]
 
 
@@ -230,11 +230,11 @@ def test_almost_control_messages_are_ignored(text: str) -> None:
 
 async def test_a_cancellation_that_meets_a_block_is_not_lost() -> None:
     track = BlockAudioTrack(CLOCK, zero_ms=0.0, patience_ms=1000.0)
-    track.put(AudioBlock(tone(1), 0.0))
+    track.put_block(AudioBlock(tone(1), 0.0))
     await track.recv()
     reader = asyncio.create_task(track.recv())
     await asyncio.sleep(0.01)
-    track.put(AudioBlock(tone(1), 20.0))
+    track.put_block(AudioBlock(tone(1), 20.0))
     reader.cancel()  # the wait is over, but its reader has not run yet
     with pytest.raises(asyncio.CancelledError):
         await reader
