@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from benchmarks.cam.soak import MODES, CamSeen, CamWatch, OffClockSound, drift_m
 from benchmarks.soak.gauges import Before
 from realtime.cam.modes import Mode
 from realtime.cam.output import Picture
+from realtime.devices.api import Samples
 from realtime.media import FrameKind
 
 
@@ -53,10 +55,10 @@ def test_a_delay_that_creeps_is_drift() -> None:
     assert drift_ms([30.0 + 0.5 * i for i in range(60)]) == pytest.approx(20.0)
 
 
-def test_the_microphone_runs_by_its_own_clock(caller_clip) -> None:
+def test_the_microphone_runs_by_its_own_clock(caller_clip: Path) -> None:
     source, taken, enough = OffClockSound(caller_clip, 5000.0), [], threading.Event()
 
-    def take(block: np.ndarray, captured_ms: float) -> None:
+    def take(block: Samples, captured_ms: float) -> None:
         assert block.shape == (960,) and block.dtype == np.int16
         taken.append(captured_ms)
         if len(taken) == 5:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from benchmarks.wire.verdict import TARGETS, Record, missed, verdicts
 SETTINGS = {"seconds": 16.0, "seed": 1, "size": [320, 240], "model": "lite", "provider": "cpu"}
 
 
-def call(**changes: object) -> dict:
+def call(**changes: object) -> dict[str, Any]:
     return {
         "pictures": 400,
         "freezeCount": 0,
@@ -39,9 +40,9 @@ def call(**changes: object) -> dict:
     }
 
 
-def record(cell: Cell | None = None, plain: dict | None = None, **lipline: object) -> Record:
+def record(cell: Cell | None = None, plain: dict[str, Any] | None = None, **lipline: Any) -> Record:
     cell = cell or Cell(loss=5)
-    node = {
+    node: dict[str, Any] = {
         "skewSynthP95Ms": None,
         "framesSynth": 0,
         "concealedShare": 0.03,
@@ -91,7 +92,7 @@ def test_a_target_is_judged_only_where_it_means_something() -> None:
 
 
 def test_only_freezes_in_speech_count_between_outages_and_none_where_no_speech_arrives() -> None:
-    frozen = {"freezeCount": 3, "totalFreezesDuration": 9.0}
+    frozen: dict[str, Any] = {"freezeCount": 3, "totalFreezesDuration": 9.0}
     assert verdicts(record(Cell(outage=10.0), **frozen))["freezes"] is True
     assert verdicts(record(Cell(outage=10.0), **frozen, freezeCountInSpeech=1))["freezes"] is False
     assert verdicts(record(Cell(rate=0), **frozen, freezeCountInSpeech=1))["freezes"] is None
@@ -210,7 +211,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> type[FakeBench]:
         measured: list[str] = []
 
     monkeypatch.setattr(matrix, "CellBench", Fresh)
-    monkeypatch.setattr(matrix, "machine", lambda given: {"command": " ".join(given)})
+    monkeypatch.setattr(matrix, "machine", lambda program, given: {"command": " ".join([program, *given])})
     return Fresh
 
 

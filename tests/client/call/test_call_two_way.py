@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from client.call import command as call
@@ -26,7 +27,10 @@ NODES: list[LiplineNode] = []
 def small_clip(caller_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a clip that four codecs in one process can keep up with."""
     path = tmp_path_factory.mktemp("clip") / "small.mp4"
-    frames = (cv2.resize(frame.image, (160, 120)) for frame in itertools.islice(read_video(caller_clip), 50))
+    frames = (
+        np.asarray(cv2.resize(frame.image, (160, 120)), np.uint8)
+        for frame in itertools.islice(read_video(caller_clip), 50)
+    )
     write_media(path, frames, 25.0, read_audio(caller_clip, 48_000)[: 48_000 * 2])
     return path
 

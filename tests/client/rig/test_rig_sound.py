@@ -11,7 +11,8 @@ def speech(seconds: float, seed: int = 1) -> Samples:
     noise = np.random.default_rng(seed).normal(size=n)
     smooth = np.convolve(noise, np.ones(24) / 24, mode="same")
     bursts = np.clip(np.sin(2 * np.pi * 4 * np.arange(n) / AUDIO_RATE), 0, 1)
-    return (smooth * bursts * 20000).astype(np.int16)
+    samples: Samples = (smooth * bursts * 20000).astype(np.int16)
+    return samples
 
 
 def delayed(samples: Samples, ms: float) -> Samples:
