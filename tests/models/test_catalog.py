@@ -64,7 +64,13 @@ def test_refuses_by_metadata(tmp_path: Path, metadata: dict[str, str], reason: s
 
 def test_lite_files_go_to_the_lite_generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Any] = []
-    monkeypatch.setattr("models.lite.onnx.LiteGenerator", lambda session: opened.append(session) or "lite")
+    lite = object()
+
+    def take(session: Any) -> object:
+        opened.append(session)
+        return lite
+
+    monkeypatch.setattr("models.lite.onnx.LiteGenerator", take)
     path = write_slicer(tmp_path / "model.onnx", metadata={"lipline.kind": "lite"})
-    assert open_generator(path) == "lite"
+    assert open_generator(path) is lite
     assert opened[0].get_providers() == ["CPUExecutionProvider"]

@@ -1,9 +1,11 @@
 """The offline mel against librosa's figures."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models.mel import FMAX_HZ, FMIN_HZ, mel_filterbank, melspectrogram
 
@@ -42,7 +44,7 @@ def test_blocks_do_not_show() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.zeros((2, 800)), np.array([0.0, np.nan]), np.array([np.inf])])
-def test_refuses_what_is_not_a_mono_signal(bad: np.ndarray) -> None:
+def test_refuses_what_is_not_a_mono_signal(bad: NDArray[Any]) -> None:
     with pytest.raises(ValueError, match="samples"):
         melspectrogram(bad.astype(np.float32))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models.catalog import EXPERT, WEIGHTS
 from models.expert.onnx import Expert, lse
@@ -16,9 +17,11 @@ from realtime.media_file import read_audio, read_video
 
 FRAMES = 60
 
+Caller = tuple[NDArray[np.uint8], NDArray[np.float32]]
+
 
 @pytest.fixture(scope="module")
-def caller(caller_clip: Path) -> tuple[np.ndarray, np.ndarray]:
+def caller(caller_clip: Path) -> Caller:
     """Return crops of the first frames and the sound."""
     crops = []
     with FaceMesh() as mesh:
@@ -30,7 +33,7 @@ def caller(caller_clip: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("late", [0, 4, -4])
-def test_finds_by_how_much_the_picture_is_late(caller: tuple[np.ndarray, np.ndarray], late: int) -> None:
+def test_finds_by_how_much_the_picture_is_late(caller: Caller, late: int) -> None:
     crops, speech = caller
     mel = melspectrogram(speech[max(late, 0) * 640 :])
     found = lse(*Expert.open().embed(crops[max(-late, 0) :], mel))
@@ -38,7 +41,7 @@ def test_finds_by_how_much_the_picture_is_late(caller: tuple[np.ndarray, np.ndar
     assert found.confidence > 0.1
 
 
-def test_another_moment_convinces_less(caller: tuple[np.ndarray, np.ndarray]) -> None:
+def test_another_moment_convinces_less(caller: Caller) -> None:
     crops, speech = caller
     expert = Expert.open()
     own = lse(*expert.embed(crops, melspectrogram(speech)))

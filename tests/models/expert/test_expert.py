@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from models.errors import ModelError
 from models.expert.contract import ExpertConfig, config_of, cut_sound, lower_faces, region_px, stack_frames
@@ -11,7 +12,7 @@ from models.expert.network import SyncNet, see
 NARROW = 0.02  # 8 to 16 channels
 
 
-def smooth_crops(frames: int, size: int, seed: int = 0) -> np.ndarray:
+def smooth_crops(frames: int, size: int, seed: int = 0) -> NDArray[np.uint8]:
     """Return pictures without fine grain, in which the ways to shrink agree."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:size, :size] / size
@@ -72,7 +73,7 @@ def test_torch_sees_what_the_runtime_sees(size: int, levels: int) -> None:
 def test_windows_stack_frames_in_time_and_cut_their_own_sound() -> None:
     config = ExpertConfig(3, NARROW)
     faces = np.zeros((6, 48, 96, 3), dtype=np.uint8)
-    faces += np.arange(6, dtype=np.uint8)[:, None, None, None] * 10 + np.arange(3, dtype=np.uint8)
+    faces += (np.arange(6)[:, None, None, None] * 10 + np.arange(3)).astype(np.uint8)
     planes = stack_frames(faces, np.array([1, 3]), 3)[:, :, 0, 0] * 255.0
     np.testing.assert_allclose(planes, [[10, 11, 12, 20, 21, 22, 30, 31, 32], [30, 31, 32, 40, 41, 42, 50, 51, 52]])
     mel = np.tile(np.arange(20, dtype=np.float32), (80, 1))

@@ -1,10 +1,12 @@
 """The expert at run time, and the lip-sync error it measures."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from tiny_generators import write_slicer
 
 from models.catalog import open_generator
@@ -72,7 +74,7 @@ def test_what_is_no_expert_is_refused_by_name(tmp_path: Path, exported: tuple[Sy
         open_generator(exported[1])
 
 
-def planted(late: int, windows: int = 60, noise: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def planted(late: int, windows: int = 60, noise: float = 0.0) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return embeddings whose picture comes `late` frames after the sound."""
     rng = np.random.default_rng(5)
     sounds = np.abs(rng.normal(size=(windows + 40, 32)))

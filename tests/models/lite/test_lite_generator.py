@@ -59,7 +59,7 @@ def face(eye_px: float = 120.0, roll_degrees: float = 8.0, seed: int = 0) -> Fac
     matrix = eye_px * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     points = (landmarks @ matrix.T + np.array([320.0, 170.0])).astype(np.float32)
     image = cv2.resize(rng.integers(40, 215, (48, 64, 3)).astype(np.uint8), (640, 480), interpolation=cv2.INTER_CUBIC)
-    return FaceImage(image, points)
+    return FaceImage(np.asarray(image, np.uint8), points)
 
 
 def test_an_aligned_crop_puts_eyes_on_their_place_whatever_size_and_roll() -> None:

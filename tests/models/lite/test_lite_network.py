@@ -31,7 +31,8 @@ def mouth(opening: float = 0.0) -> torch.Tensor:
 
 def basis() -> torch.Tensor:
     moves = torch.cat([mouth(0.3) - mouth(), torch.randn(3, 55, 2, generator=torch.Generator().manual_seed(1))])
-    return torch.linalg.qr(moves.flatten(1).T).Q.T.contiguous()
+    directions: torch.Tensor = torch.linalg.qr(moves.flatten(1).T).Q
+    return directions.T.contiguous()
 
 
 @pytest.fixture

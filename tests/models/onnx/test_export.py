@@ -76,7 +76,7 @@ def test_compare_sees_other_weights(tmp_path: Path) -> None:
     out, network = tmp_path / "small.onnx", SumProduct()
     export_onnx(network, SMALL, out)
     with torch.no_grad():
-        network.scale += 1e-3
+        network.scale.add_(1e-3)
     assert 1e-4 < compare(network, SMALL, out) < 1e-2
 
 

@@ -8,7 +8,11 @@ from models.expert.network import SyncNet
 from models.wav2lip.discriminator import QualityDiscriminator
 from models.wav2lip.network import Wav2Lip
 
-NETWORKS = {"wav2lip": Wav2Lip, "syncnet": SyncNet, "discriminator": QualityDiscriminator}
+NETWORKS: dict[str, type[torch.nn.Module]] = {
+    "wav2lip": Wav2Lip,
+    "syncnet": SyncNet,
+    "discriminator": QualityDiscriminator,
+}
 PARAMETERS = {"wav2lip": 36_298_035, "syncnet": 16_435_072, "discriminator": 14_113_793}
 
 

@@ -3,11 +3,13 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto
 from stock_nets import calibrated
 from tiny_generators import FACE, MEL, face_landmarks, write_slicer
@@ -32,7 +34,7 @@ def face() -> FaceImage:
     return FaceImage(cv2.GaussianBlur(image, (5, 5), 0), face_landmarks())
 
 
-def crop_of(face: FaceImage) -> np.ndarray:
+def crop_of(face: FaceImage) -> NDArray[Any]:
     return cv2.warpAffine(face.image, box_matrix(face.landmarks, 96), (96, 96))
 
 
@@ -98,7 +100,7 @@ def test_refuses_a_network_whose_output_is_no_frame(tmp_path: Path) -> None:
         (MEL, FACE, ("extra", ["N", 1])),
     ],
 )
-def test_refuses_other_inputs_even_if_the_file_says_wav2lip(tmp_path: Path, inputs: tuple) -> None:
+def test_refuses_other_inputs_even_if_the_file_says_wav2lip(tmp_path: Path, inputs: tuple[Any, ...]) -> None:
     for metadata in ({}, {"lipline.kind": "wav2lip"}):
         with pytest.raises(ModelError, match="it takes mel .*face"):
             open_generator(write_slicer(tmp_path / "other.onnx", inputs=inputs, metadata=metadata))
@@ -109,7 +111,8 @@ def stock() -> Iterator[tuple[Wav2Lip, Path]]:
     """Yield a lively stock generator and its ONNX file, gone through a checkpoint as the public trainer writes it."""
     torch.manual_seed(7)
     # Deep layers are one pixel: the variance of fewer than eight is so small that it amplifies rounding.
-    network = calibrated(Wav2Lip(), 2 * torch.randn(8, 1, 80, 16), torch.rand(8, 6, 96, 96))
+    network = Wav2Lip()
+    calibrated(network, 2 * torch.randn(8, 1, 80, 16), torch.rand(8, 6, 96, 96))
     # Not pytest's tmp_path: it keeps the last three runs, at 290 MB each.
     with tempfile.TemporaryDirectory() as folder:
         checkpoint, out = Path(folder) / "wav2lip.pth", Path(folder) / "stock.onnx"

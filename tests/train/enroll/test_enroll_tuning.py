@@ -29,8 +29,9 @@ class Pulled:
     """Draw one weight towards 1; what is measured is best where it comes near `peak`."""
 
     def __init__(self, peak: float) -> None:
-        self.model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1, affine=False))
-        nn.init.zeros_(self.model[0].weight)
+        weight = nn.Linear(1, 1, bias=False)
+        nn.init.zeros_(weight.weight)
+        self.model = nn.Sequential(weight, nn.BatchNorm1d(1, affine=False))
         self.networks: dict[str, nn.Module] = {"model": self.model}
         self.peak, self.seen = peak, 0
 

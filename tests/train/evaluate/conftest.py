@@ -2,9 +2,11 @@
 
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models.facemesh import FaceMesh
 from models.generator import FaceImage
@@ -30,7 +32,7 @@ def samples(caller_clip: Path) -> list[Sample]:
     return made
 
 
-def _followed(video: Path) -> tuple[np.ndarray, np.ndarray]:
+def _followed(video: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return crops and landmarks from the first start to the end of the last clip."""
     crops, points = [], []
     with FaceMesh() as mesh:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from train.evaluate.opening import (
     REACH,
@@ -20,13 +21,13 @@ from train.evaluate.opening import (
 )
 
 
-def mouth(seed: int, frames: int = 200) -> np.ndarray:
+def mouth(seed: int, frames: int = 200) -> NDArray[np.float64]:
     """Return a smooth random opening: one without rhythm, so that only one lag fits."""
     noise = np.random.default_rng(seed).normal(size=frames + 20)
     return np.convolve(noise, np.hanning(7) / 3.0, mode="same")[10 : frames + 10] * 0.05 + 0.1
 
 
-def whole(clip: np.ndarray) -> np.ndarray:
+def whole(clip: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.ones(len(clip), dtype=bool)
 
 

@@ -5,13 +5,14 @@ import math
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from train.evaluate.cpbd import cpbd
 from train.evaluate.frechet import frechet_distance
 from train.evaluate.picture import MOUTH_REGION, flicker, lip_distance, lip_sharpness, mouth_region, psnr, skin, ssim
 
 
-def scene(seed: int = 1, size: int = 128) -> np.ndarray:
+def scene(seed: int = 1, size: int = 128) -> NDArray[np.uint8]:
     """Return a picture with sharp shapes and a little noise."""
     random = np.random.default_rng(seed)
     image = np.full((size, size, 3), 120, dtype=np.uint8)
@@ -22,7 +23,11 @@ def scene(seed: int = 1, size: int = 128) -> np.ndarray:
     return np.clip(image + random.normal(0, 1.0, image.shape), 0, 255).astype(np.uint8)
 
 
-def landmarks(size: int = 128) -> np.ndarray:
+def blurred(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
+
+
+def landmarks(size: int = 128) -> NDArray[np.float32]:
     """Return points of a frontal face in an aligned crop: eyes, an oval of lips, a jaw below."""
     from models.landmarks import JAW, LIPS_INNER, LIPS_OUTER, NOSE_BASE
 
@@ -48,15 +53,15 @@ def test_psnr_and_ssim_see_the_mouth_region_alone() -> None:
     assert ssim(above, real) == pytest.approx(1.0)
     error = float(((mouth_region(inside).astype(float) - mouth_region(real).astype(float)) ** 2).mean())
     assert psnr(inside, real) == pytest.approx(10 * math.log10(255**2 / error))
-    assert ssim(cv2.GaussianBlur(real, (0, 0), 2.0), real) < 0.9
+    assert ssim(blurred(real, 2.0), real) < 0.9
 
 
 def test_blur_lowers_sharpness_and_cpbd_and_more_blur_lowers_them_further() -> None:
     real, points = scene(), landmarks()
-    softer = [cv2.GaussianBlur(real, (0, 0), sigma) for sigma in (1.0, 2.5)]
+    softer = [blurred(real, sigma) for sigma in (1.0, 2.5)]
     sharp = [lip_sharpness(image, points) for image in (real, *softer)]
     assert sharp[0] > 2 * sharp[1] > 4 * sharp[2]
-    clear = [cpbd(image) for image in (real, cv2.GaussianBlur(real, (0, 0), 0.55), softer[1])]
+    clear = [cpbd(image) for image in (real, blurred(real, 0.55), softer[1])]
     assert clear[0] > clear[1] > clear[2]
     assert 0.0 <= clear[2] < 0.2
 
@@ -78,7 +83,7 @@ def test_lip_distance_measures_shape_not_place() -> None:
     wider = points.copy()
     wider[:, 0] = (points[:, 0] - 64.0) * 1.2 + 64.0
     wider[[33, 263]] = points[[33, 263]]
-    twice = lip_distance(wider * 2, points * 2)
+    twice = lip_distance(wider * np.float32(2), points * np.float32(2))
     assert lip_distance(wider, points) == pytest.approx(twice, rel=1e-4), "the size of the picture must not count"
     assert twice > 1.0
 

@@ -1,6 +1,9 @@
 """Clips without a face: a bar in the place of the mouth that opens as far as noise is loud."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from models.lite.contract import POINTS
 from train.data.clips import Clip
@@ -10,7 +13,7 @@ SIZE = 128
 GROUND = 140
 
 
-def opening(frames: int, rng: np.random.Generator) -> np.ndarray:
+def opening(frames: int, rng: np.random.Generator) -> NDArray[Any]:
     """Return loudness (frames,) 0..1 that changes within 3 frames, silent at both ends."""
     knots = rng.uniform(0, 1, frames // 3 + 2)
     curve = np.interp(np.arange(frames), np.arange(len(knots)) * 3, knots)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 from tiny_tasks import TalkTask, quiet
 
 from train.kinds import Options
@@ -34,7 +34,7 @@ def test_a_run_shows_losses_rate_gradients_figures_pictures_and_films(tmp_path: 
     with Image.open(io.BytesIO(picture)) as image:
         assert (image.format, image.size) == ("PNG", (8 * 16, 16))
     with Image.open(io.BytesIO(film)) as image:
-        assert (image.format, image.size, image.n_frames) == ("GIF", (4 * 16, 16), 2)
+        assert (image.format, image.size, getattr(image, "n_frames", 1)) == ("GIF", (4 * 16, 16), 2)
 
 
 def test_a_film_keeps_its_frames_colours_and_speed() -> None:
@@ -45,7 +45,7 @@ def test_a_film_keeps_its_frames_colours_and_speed() -> None:
     assert laid.shape == (5, 8, 12, 3) and laid.dtype == np.uint8
     assert laid[4, 0, 0].tolist() == [255, 0, 0] and laid[0, 0, 11].tolist() == [0, 0, 255]
     with Image.open(io.BytesIO(encode(laid))) as image:
-        assert image.n_frames == 5 and image.info["loop"] == 0
+        assert getattr(image, "n_frames", 1) == 5 and image.info["loop"] == 0
         for index in range(5):
             image.seek(index)
             assert image.info["duration"] == 40

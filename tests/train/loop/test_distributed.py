@@ -12,9 +12,9 @@ import torch
 import torch.multiprocessing
 from tiny_tasks import TalkTask, quiet, saved
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
 
 from train.kinds import Options
-from train.loop import distributed
 from train.loop.distributed import PlaceError, here, joined, largest, share
 from train.loop.loop import LoopConfig, train_task
 from train.loop.task import Evaluation
@@ -76,7 +76,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    torch.multiprocessing.spawn(work, (port, folder), nprocs=2)
+    spawn(work, (port, folder), nprocs=2)
     return folder, [torch.load(folder / f"result{rank}.pt", weights_only=True) for rank in range(2)]
 
 
@@ -118,8 +118,8 @@ def test_a_process_alone_agrees_with_itself() -> None:
 
 
 def test_more_processes_than_gpus_is_refused_with_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distributed.torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(distributed.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert here().device == torch.device("cuda", 1)
     monkeypatch.setenv("LOCAL_RANK", "2")

@@ -94,7 +94,9 @@ def test_gradients_are_clipped_to_their_norm() -> None:
         config = CONFIG.model_copy(update={"clip": clip, "weight_decay": 0.0})
         trainer = Trainer(task, config, here(), 1)
         trainer.train_step(task.batch(0, 0, 1), 0.0)
-        return (nn.utils.parameters_to_vector(task.networks["model"].parameters()) - before).detach().norm()
+        moved: Tensor = nn.utils.parameters_to_vector(task.networks["model"].parameters()) - before
+        size: Tensor = moved.detach().norm()
+        return size
 
     # AdamW forgets the scale of a gradient, until it is near its epsilon of 1e-8.
     assert moved(1e-9) < 0.1 * moved(1.0)
@@ -128,7 +130,8 @@ def test_bfloat16_is_used_where_it_is_asked_for() -> None:
     seen: list[torch.dtype] = []
     for bf16 in (False, True):
         task = TalkTask(adversary=False)
-        task.networks["model"].paint[0].register_forward_hook(lambda _m, _i, out: seen.append(out.dtype))
+        paint = task.networks["model"].get_submodule("paint.0")
+        paint.register_forward_hook(lambda _m, _i, out: seen.append(out.dtype))
         trainer = Trainer(task, CONFIG.model_copy(update={"bf16": bf16}), here(), 1)
         trainer.train_step(task.batch(0, 0, 1), 0.0)
         assert all(p.dtype == torch.float32 for p in task.networks["model"].parameters())

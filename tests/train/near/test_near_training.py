@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models.near.onnx import NearVoice
 from realtime.speech.voice import newest_chunk
@@ -26,10 +27,10 @@ SMALL = (
 CONFIG = Path(__file__).resolve().parents[3] / "train" / "configs" / "near.toml"
 
 
-def buzz(hz: float, seconds: float = 2.0) -> np.ndarray:
+def buzz(hz: float, seconds: float = 2.0) -> NDArray[np.float32]:
     t = np.arange(round(seconds * RATE)) / RATE
     tone = sum(np.sin(2 * np.pi * hz * k * t) / k for k in range(1, 20))
-    return (0.1 * tone * (1.0 + np.sin(2 * np.pi * 4.0 * t))).astype(np.float32)
+    return np.asarray(0.1 * tone * (1.0 + np.sin(2 * np.pi * 4.0 * t)), np.float32)
 
 
 def people() -> list[Speaker]:

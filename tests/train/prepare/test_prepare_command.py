@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models.errors import ModelError
 from models.expert.onnx import REACH
@@ -83,7 +84,9 @@ class Shifted:
     def __init__(self, offset: int) -> None:
         self._offset = offset
 
-    def embed(self, crops: np.ndarray, mel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def embed(
+        self, crops: NDArray[np.uint8], mel: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         assert mel.shape[0] == 80 and abs(mel.shape[1] - len(crops) * 3.2) < 3
         both = np.eye(len(crops) + 2 * REACH, dtype=np.float32)
         return both[REACH - self._offset :][: len(crops)], both[REACH:][: len(crops)]

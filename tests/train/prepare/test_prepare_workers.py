@@ -1,6 +1,7 @@
 """Processes that do jobs, and what happens when one of them dies."""
 
 import multiprocessing
+from collections.abc import Generator, Iterator
 
 import pytest
 from crashing_jobs import do
@@ -19,14 +20,15 @@ def test_a_job_that_crashes_or_fails_ends_nothing() -> None:
 
 
 def test_when_the_caller_stops_no_process_is_left_and_no_more_jobs_are_taken() -> None:
-    taken = []
+    taken: list[str] = []
 
-    def endless():  # type: ignore[no-untyped-def]
+    def endless() -> Iterator[str]:
         while True:
             taken.append("job")
             yield "job"
 
     running = work_off(endless(), do, 1)
+    assert isinstance(running, Generator)
     next(running)
     with pytest.raises(KeyboardInterrupt):
         running.throw(KeyboardInterrupt)

@@ -127,7 +127,8 @@ class Truth(Echo):
         self._answers = iter(task._held_out["truth"].split(task._config.batch))
 
     def forward(self, mel: Tensor, face: Tensor) -> Tensor:
-        return next(self._answers).float() / 255.0
+        answer: Tensor = next(self._answers)
+        return answer.float() / 255.0
 
 
 def test_batches_depend_on_seed_step_and_rank_alone() -> None:

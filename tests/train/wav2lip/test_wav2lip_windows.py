@@ -19,7 +19,7 @@ def numbered_clip(frames: int = 40) -> Clip:
     clip = planted_clip(frames=frames)
     crops = np.broadcast_to(np.arange(frames, dtype=np.uint8)[:, None, None, None], clip.crops.shape).copy()
     numbered = Clip("n", "someone", "n", crops, clip.landmarks, clip.samples)
-    return planted_mel(numbered, np.arange(1 + len(clip.samples) // 200))
+    return planted_mel(numbered, np.arange(1 + len(clip.samples) // 200, dtype=np.float32))
 
 
 def test_the_lower_half_of_the_target_is_hidden_and_nothing_else() -> None:

@@ -40,7 +40,7 @@ def landmarks(opening: float, size: int = SIZE) -> NDArray[np.float32]:
     angle = np.arange(468) / 468 * 2 * np.pi
     points = np.stack([0.5 + 0.35 * np.sin(angle), 0.45 - 0.4 * np.cos(angle)], -1)
     points[:, 1] += 0.06 * opening * np.clip(points[:, 1] - 0.45, 0, None) / 0.4
-    return (points * size).astype(np.float32)
+    return np.asarray(points * size, np.float32)
 
 
 def planted_mel(clip: Clip, values: NDArray[np.float32]) -> Clip:
