@@ -55,11 +55,16 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"there is no file {options.clip}: check the path")
     if options.view and options.view.suffix.lower() != ".mp4":
         raise UsageError(f"{options.view} does not end in .mp4: name the recording like seen.mp4")
-    asyncio.run(_take_part(options))
+    asyncio.run(take_part(options))
     return 0
 
 
-async def _take_part(options: argparse.Namespace) -> None:
+async def take_part(options: argparse.Namespace) -> None:
+    """Take part as `options` say and print what was done; end with `--seconds`, the clip's end or the room's.
+
+    Raises:
+        UsageError: the room or its node cannot be reached, or is gone for good.
+    """
     from client.call.meeting import Meeting
     from client.call.parts import Playing, record, say, send
     from signaling.client import SignalingError
