@@ -2,7 +2,11 @@
 
 import asyncio
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
+
+_CATCH_UP_MS: Final = 500.0
+"""Delay in ms above which work that was missed is skipped: the machine slept."""
 
 
 class Clock(Protocol):
@@ -47,3 +51,23 @@ class FakeClock:
         """Jump to `when_ms` and let other tasks run once."""
         self._now_ms = max(self._now_ms, when_ms)
         await asyncio.sleep(0)
+
+
+async def beat(
+    clock: Clock, interval_ms: float, work: Callable[[float], None], skipped: Callable[[float], None]
+) -> None:
+    """Call `work(due_ms)` now and every `interval_ms`, until cancelled.
+
+    Calls that are late by up to 500 ms are made up for at once. When they are later the machine slept, and what lies
+    behind is not worth hurrying through: `skipped(ms)` is told how much, a multiple of `interval_ms`.
+    """
+    due_ms = clock.now_ms()
+    while True:
+        await clock.sleep_until(due_ms)
+        work(due_ms)
+        due_ms += interval_ms
+        late_ms = clock.now_ms() - due_ms
+        if late_ms > _CATCH_UP_MS:
+            missed_ms = late_ms // interval_ms * interval_ms
+            skipped(missed_ms)
+            due_ms += missed_ms

@@ -40,7 +40,7 @@ MAY_USE = {
 }
 """What I/O the files of a room may import themselves; rooms of `realtime` and `signaling` that are missing: none."""
 PURE_FILES = (
-    "clock", "media", "serial", "windowed", "cam.late", "cam.modes", "cam.output", "cam.path", "cam.sound",
+    "clock", "media", "serial", "windowed", "cam.beat", "cam.late", "cam.modes", "cam.output", "cam.path", "cam.sound",
     "face.history", "face.people", "photo.idle", "rtc.badlink.link", "rtc.receive.assemble", "rtc.receive.nack",
     "rtc.receive.repair", "rtc.receive.rtpclock", "rtc.receive.sourceclock", "rtc.send.bitrate", "rtc.send.mediantp",
     "rtc.send.uplink",

@@ -211,10 +211,11 @@ async def _tell(call: "LocalCall", line: "StatusLine", switch: "Switch") -> None
 
 def _summary(call: "LocalCall") -> str:
     stats, path = call.path.engine.stats, call.path
-    from realtime.media import FrameKind
+    from realtime.media import BLOCK_MS, FrameKind
 
+    concealed_s = path.sound.concealed_blocks * BLOCK_MS / 1000.0
     counts = f"{stats.frames[FrameKind.REAL]} real and {stats.frames[FrameKind.SYNTH]} synthetic pictures"
     return (
         f"{counts}; real ones left within {path.latency.at(0.95)[0]:.0f} ms, lips within "
-        f"{stats.skew_abs.at(0.95)[0]:.0f} ms of their sound (95 % of them)"
+        f"{stats.skew_abs.at(0.95)[0]:.0f} ms of their sound (95 % of them); {concealed_s:.1f} s of sound concealed"
     )

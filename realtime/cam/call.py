@@ -16,13 +16,12 @@ from realtime.cam.modes import Mode, Voice
 from realtime.cam.output import CamStatus, Picture
 from realtime.cam.path import CamConfig, CamPath
 from realtime.cam.stage import Stage
-from realtime.clock import Clock
+from realtime.clock import Clock, beat
 from realtime.devices.api import AudioSink, Camera, CameraFrame, DeviceError, FrameSink, Pixels, Samples, SoundSource
 from realtime.media import BLOCK_MS
 from realtime.picture.synth_api import Synthesizer
 from realtime.speech.voice import MouthGate
 
-_CATCH_UP_MS: Final = 500.0
 _LATE: Final = 0.5
 """A tick that is later than this share of an interval keeps no beat."""
 
@@ -119,7 +118,6 @@ class LocalCall:
         self._waiting: tuple[CameraFrame, float] | None = None
         self._lock = threading.Lock()
         self._seen = False
-        self.blocks_skipped = 0
 
     # --- what the person does ----------------------------------------------------------------------------------------
 
@@ -165,7 +163,7 @@ class LocalCall:
             devices.camera.attach(devices.size, self._frame_came, self._camera_lost)
         self._listen(devices.microphone, Voice.MICROPHONE, "microphone")
         self._listen(devices.dub, Voice.DUB, "other voice")
-        sound = asyncio.create_task(self._run_sound())
+        sound = asyncio.create_task(beat(self._clock, BLOCK_MS, self._play, self.path.skip))
         self._arm()
         try:
             await asyncio.wait({sound, self._over}, return_when=asyncio.FIRST_COMPLETED)
@@ -185,21 +183,10 @@ class LocalCall:
         except DeviceError as error:
             self._say(f"no {name}: {error}; the mouth rests")
 
-    async def _run_sound(self) -> None:
-        due_ms = self._clock.now_ms()
-        while True:
-            await self._clock.sleep_until(due_ms)
-            sink = self._devices.sound
-            self.path.play(due_ms, 0.0 if sink is None else sink.latency_ms)
-            self._arm()
-            due_ms += BLOCK_MS
-            behind_ms = self._clock.now_ms() - due_ms
-            if behind_ms > _CATCH_UP_MS:
-                # The machine slept: what lies behind is not worth hurrying through.
-                blocks = int(behind_ms // BLOCK_MS)
-                self.blocks_skipped += blocks
-                self.path.skip(blocks * BLOCK_MS)
-                due_ms += blocks * BLOCK_MS
+    def _play(self, due_ms: float) -> None:
+        sink = self._devices.sound
+        self.path.play(due_ms, 0.0 if sink is None else sink.latency_ms)
+        self._arm()
 
     def _arm(self) -> None:
         """Have the next tick come when the path wants it."""

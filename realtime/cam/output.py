@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from realtime.cam.modes import Mode
 from realtime.devices.api import Pixels
 from realtime.media import FrameKind
+from realtime.picture.stats import ShownState
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +48,7 @@ class CamStatus:
     """
 
     mode: Mode
-    state: str
+    state: ShownState
     since_ms: float
     fps: float
     latency_ms: float

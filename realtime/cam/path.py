@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.alignment import MelWindow
+from realtime.cam.beat import Beat
 from realtime.cam.late import LateFrames
 from realtime.cam.modes import RULES, Mode, Voice
 from realtime.cam.output import CamStatus, Picture
@@ -21,7 +22,7 @@ from realtime.devices.api import CameraFrame, Pixels
 from realtime.media import FrameKind, VideoFrame
 from realtime.picture.engine import Engine, EngineConfig, Output
 from realtime.picture.monitor import VideoMonitor, VideoState
-from realtime.picture.stats import Quantiles
+from realtime.picture.stats import Quantiles, Shown, ShownState
 from realtime.picture.synth_api import Synthesizer
 from realtime.speech.audio import SpeechPath, hold_for
 from realtime.speech.conceal import Block
@@ -31,14 +32,10 @@ _KEPT = 40
 _RATE_MS = 2000.0
 _REPEAT_MS = 150.0
 """A picture that stands is sent again so often: who has just begun to look must see something."""
-_STILL_FRAMES = 5
 _CARD_MS = 700.0
-_SOON_MS = 1.0
 _SINK_MOST_MS = 40.0
 """Pictures wait for so much of what the virtual microphone itself takes; the rest is the other program's to know."""
 _SINK_FOLLOW = 0.02
-_LOOK_MS = 3.0
-"""While a made frame is late, it is looked for so often."""
 
 
 class Staged(Protocol):
@@ -104,7 +101,7 @@ class CamPath:
         """How long after they came real pictures left; whoever takes them fills it in."""
         self.card: NDArray[np.uint8] | None = None
         """What is shown while no picture has ever come."""
-        self.next_tick_ms = start_ms
+        self._beat = Beat(self.engine, start_ms)
         self._stage = stage
         self._on_picture, self._on_block = on_picture, on_block
         self._needed_ms = hold_for(window, engine.interval_ms)
@@ -112,12 +109,15 @@ class CamPath:
         self._sent: deque[float] = deque(maxlen=256)
         self._shows_camera = False
         self._sink_ms: float | None = None
-        self._ticked_ms = self._camera_ms = float("-inf")
         self._late = None if synth is None else LateFrames(synth, engine.interval_ms)
         self._begun_ms = start_ms
         self._last: NDArray[np.uint8] | None = None
-        self._repeated = 0
-        self._state, self._since_ms = "waiting", start_ms
+        self._shown = Shown(start_ms)
+
+    @property
+    def next_tick_ms(self) -> float:
+        """Time of the next tick in ms; it may move whenever something else is called."""
+        return self._beat.next_ms
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
@@ -127,14 +127,11 @@ class CamPath:
             # Who began with the photo is not to be seen, not even until it is drawn.
             return
         self._shows_camera = True
-        self._camera_ms = now_ms
         self._came.append(_Came(frame.image, frame.i420, now_ms))
         self.engine.on_video(VideoFrame(frame.image, frame.captured_ms), now_ms)
         if self._stage is not None and self.engine.link.state is not VideoState.SYNTH:
             self._stage.camera = frame.image
-        if self.engine.shows_real:
-            self._look_for_real(now_ms)
-        elif self._follows_camera and now_ms - self._ticked_ms >= self._interval_ms / 2:
+        if self._beat.camera_frame(now_ms):
             self.tick(now_ms)
 
     def sound_block(self, voice: Voice, block: Block, captured_ms: float, now_ms: float) -> None:
@@ -151,7 +148,8 @@ class CamPath:
         if self._stage is not None:
             self._stage.mode = mode
         self.engine.pinned = RULES[mode].made
-        self.next_tick_ms = min(self.next_tick_ms, now_ms)
+        self._beat.over_camera = mode is Mode.DUB
+        self._beat.tick_now(now_ms)
 
     def _heard(self, media_ms: float, source_ms: float | None) -> None:
         if self._stage is not None:
@@ -172,7 +170,7 @@ class CamPath:
         block = self.sound.play(due_ms, ahead_ms)
         self.engine.on_playout(block, due_ms + self._sink_ms)
         self._on_block(block.samples)
-        self._plan_real(due_ms)
+        self._beat.bring_forward(due_ms)
 
     def skip(self, ms: float) -> None:
         """Learn that `play` was not called for `ms`: the machine slept."""
@@ -183,26 +181,24 @@ class CamPath:
         media_ms, late_ms = self.engine.media_ms(now_ms), 0.0
         made_ms = None if self.engine.shows_real else media_ms
         if self._late is not None and made_ms is not None and self._late.waits(made_ms, now_ms):
-            self.next_tick_ms = now_ms + _LOOK_MS
+            self._beat.look_again(now_ms)
             return
         if self._late is not None:
-            late_ms = self._late.go_on(now_ms, None if media_ms is None else media_ms + self._interval_ms)
-        self._ticked_ms = now_ms
+            late_ms = self._late.go_on(now_ms, None if media_ms is None else media_ms + self._beat.interval_ms)
         engine = self.engine
         frame = engine.tick(now_ms)
         if self._stage is not None and engine.link.state is VideoState.SYNTH:
             self._stage.camera = None
         kind = None if frame is None else frame.kind
-        self._note(kind, now_ms)
+        self._shown.note(kind, self._output(kind), now_ms)
         if frame is not None and (frame.image is not self._last or self._stands(now_ms)):
             self._send(frame.image, frame.kind, frame.skew_ms, now_ms)
         elif frame is None and not engine.pinned and self.card is not None and self._stands(now_ms):
             self._send(self.card, FrameKind.REPEATED, 0.0, now_ms)
-        self.next_tick_ms = now_ms + self._wait_ms(now_ms, late_ms)
-        self._plan_real(now_ms)
+        self._beat.ticked(now_ms, late_ms)
 
     def _stands(self, now_ms: float) -> bool:
-        """Say whether a repeated picture is to be sent: none was for so long that somebody could see nothing."""
+        """Return whether a repeated picture is to be sent: none was for so long that somebody may see nothing."""
         return now_ms - (self._sent[-1] if self._sent else self._begun_ms + _CARD_MS) >= _REPEAT_MS
 
     def _send(self, image: NDArray[np.uint8], kind: FrameKind, skew_ms: float, now_ms: float) -> None:
@@ -214,54 +210,16 @@ class CamPath:
         arrived_ms = came.at_ms if came is not None and kind is FrameKind.REAL else None
         self._on_picture(Picture(image, i420, kind, arrived_ms, skew_ms))
 
-    # --- when to tick ------------------------------------------------------------------------------------------------
-
-    @property
-    def _interval_ms(self) -> float:
-        return self.engine.config.interval_ms
-
-    @property
-    def _follows_camera(self) -> bool:
-        """Say whether made frames are over real ones and leave in their time."""
-        return self.mode is Mode.DUB and self.engine.link.state in (VideoState.REAL, VideoState.SUSPECT)
-
-    def _wait_ms(self, now_ms: float, late_ms: float) -> float:
-        """Return how long after this tick, itself late, the timer brings the next one if the camera does not."""
-        if self.engine.shows_real or self._follows_camera:
-            # The tick after that shows the frame asked for then, just when the link is given up.
-            link = self.engine.link
-            overdue_ms = max(link.synth_gap_ms - self._interval_ms, 1.25 * link.interval_ms)
-            if self._camera_ms + overdue_ms > now_ms + 1.0:
-                return self._camera_ms + overdue_ms - now_ms
-        return max(self._interval_ms - late_ms, _LOOK_MS)
-
-    def _look_for_real(self, now_ms: float) -> None:
-        wait_ms = self.engine.real_due_in(now_ms)
-        if wait_ms is not None and wait_ms <= 1e-6:
-            self.tick(now_ms)
-        else:
-            self._plan_real(now_ms)
-
-    def _plan_real(self, now_ms: float) -> None:
-        """Bring the next tick forward to when a real picture that waits may leave."""
-        wait_ms = self.engine.real_due_in(now_ms)
-        if wait_ms is not None:
-            # Never at once: a tick has just been, or will be by the one who asks.
-            self.next_tick_ms = min(self.next_tick_ms, now_ms + max(wait_ms, _SOON_MS))
-
     # --- what is told ------------------------------------------------------------------------------------------------
 
-    def _note(self, kind: FrameKind | None, now_ms: float) -> None:
-        self._repeated = self._repeated + 1 if kind is FrameKind.REPEATED else 0
-        state = "waiting" if kind is None else self.engine.output.value
-        if self.engine.output is not Output.REAL and self.engine.shows_real:
-            state = self._state if self._state != "waiting" else "real"
-        if self._repeated >= _STILL_FRAMES:
-            state = "still"
-        elif self._repeated:
-            state = self._state
-        if state != self._state:
-            self._state, self._since_ms = state, now_ms
+    def _output(self, kind: FrameKind | None) -> ShownState:
+        """Return what a frame of `kind` shows, None for no frame at all."""
+        if kind is None:
+            return ShownState.WAITING
+        if self.engine.shows_real and self.engine.output is not Output.REAL:
+            # The engine is about to make frames and has none yet: real ones are still shown.
+            return ShownState.REAL if self._shown.state is ShownState.WAITING else self._shown.state
+        return ShownState(self.engine.output.value)
 
     def status(self, now_ms: float) -> CamStatus:
         """Return what is shown at this moment."""
@@ -269,8 +227,8 @@ class CamPath:
         made = not self.engine.shows_real
         return CamStatus(
             self.mode,
-            self._state,
-            max(0.0, now_ms - self._since_ms),
+            self._shown.state,
+            max(0.0, now_ms - self._shown.since_ms),
             recent * 1000.0 / _RATE_MS,
             self.latency.at(0.95)[0],
             self.engine.stats.skew_abs.at(0.95)[0],

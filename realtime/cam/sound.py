@@ -41,7 +41,7 @@ class LocalSound:
 
     Attributes:
         lag_ms: time in ms from the moment at which the sound of the last block was spoken until it left.
-        missing: number of blocks that were not here in time.
+        concealed_blocks: number of blocks that were made up in short gaps of the sound that comes in.
     """
 
     def __init__(self, speech: SpeechPath) -> None:
@@ -57,7 +57,7 @@ class LocalSound:
         self._missing_run = _CONCEAL_BLOCKS
         self._cut = False
         self.lag_ms = 0.0
-        self.missing = 0
+        self.concealed_blocks = 0
 
     @property
     def silent(self) -> bool:
@@ -101,12 +101,12 @@ class LocalSound:
     # --- what is missing ---------------------------------------------------------------------------------------------
 
     def _make_up(self, now_ms: float) -> None:
-        self.missing += 1
         self._missing_run += 1
         self._shift += BLOCK_MS
         if self.silent:
             self._speech.push(np.zeros(BLOCK_SAMPLES, np.int16), now_ms, cut=True)
         else:
+            self.concealed_blocks += 1
             self._speech.push(None)
 
     # --- the length of the line --------------------------------------------------------------------------------------

@@ -7,26 +7,69 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from realtime.media import FrameKind
 
 _FREEZE_WINDOW = 30
 _FREEZE_SAMPLES = 5
 _FREEZE_EXTRA_MS = 150.0
+_STILL_FRAMES = 5
+"""Repeated frames in a row after which the picture counts as still."""
+
+
+class ShownState(StrEnum):
+    """What viewers are shown; the values are those of the wire."""
+
+    WAITING = "waiting"
+    """Nothing yet."""
+    REAL = "real"
+    SYNTH = "synth"
+    RETURNING = "returning"
+    STILL = "still"
+    """The picture stands, or the mouth rests: no face can be shown, or nobody is heard."""
+
+
+class Shown:
+    """Follow what viewers are shown, frame by frame. Times in ms of one clock.
+
+    Attributes:
+        state: what is shown now.
+        since_ms: time at which that began.
+    """
+
+    def __init__(self, now_ms: float) -> None:
+        self.state, self.since_ms = ShownState.WAITING, now_ms
+        self._repeated = 0
+
+    def note(self, kind: FrameKind | None, output: ShownState, now_ms: float) -> None:
+        """Note a frame of `kind`, None for none at all, that leaves while the output is `output`.
+
+        Whatever the output, viewers who see the same picture for long are told that it stands; one repeated frame does
+        not change the state.
+        """
+        self._repeated = self._repeated + 1 if kind is FrameKind.REPEATED else 0
+        state = output
+        if self._repeated >= _STILL_FRAMES:
+            state = ShownState.STILL
+        elif self._repeated and output is not ShownState.STILL:
+            state = self.state
+        if state is not self.state:
+            self.state, self.since_ms = state, now_ms
 
 
 @dataclass(frozen=True, slots=True)
 class OutputStatus:
-    """Say what viewers are shown at this moment.
+    """What viewers are shown at this moment.
 
     Attributes:
-        state: real, synth, returning, still (the mouth rests: no face can be shown, or nobody is heard) or waiting.
-        since_ms: how long that has lasted, in ms.
+        state: where the picture comes from, or that it stands.
+        since_ms: duration of that state so far, in ms.
         concealed: share (0..1) of the last second's sound that was concealed.
         skew_ms: time that the picture depicts minus that of the sound, in ms.
     """
 
-    state: str
+    state: ShownState
     since_ms: float
     concealed: float
     skew_ms: float

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyee.asyncio import AsyncIOEventEmitter
 
 from realtime.clock import FakeClock
-from realtime.picture.stats import OutputStatus
+from realtime.picture.stats import OutputStatus, ShownState
 from realtime.rtc.control import CHANNEL, MAX_MESSAGE_BYTES, Control, ControlChannel, ControlType, decode, encode_output
 from realtime.rtc.send.caller import CallerPeer
 
@@ -55,8 +55,8 @@ def test_any_message_is_read_or_ignored(message: object) -> None:
 
 
 @fuzz(2.0)
-@given(st.text(max_size=10), st.floats(), st.floats(), st.floats(), st.booleans())
-def test_what_is_told_is_json(state: str, since_ms: float, concealed: float, skew_ms: float, you: bool) -> None:
+@given(st.sampled_from(ShownState), st.floats(), st.floats(), st.floats(), st.booleans())
+def test_what_is_told_is_json(state: ShownState, since_ms: float, concealed: float, skew_ms: float, you: bool) -> None:
     text = encode_output(OutputStatus(state, since_ms, concealed, skew_ms), you=you)
     told = json.loads(text, parse_constant=lambda name: 1 / 0)  # NaN is no JSON
     assert told["type"] == "output" and told.get("you", False) is you

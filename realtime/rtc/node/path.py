@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.alignment import MelWindow
-from realtime.clock import Clock
+from realtime.clock import Clock, beat
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
 from realtime.picture.engine import Engine, EngineConfig, Output
 from realtime.picture.monitor import VideoMonitor, VideoSignal, VideoState
-from realtime.picture.stats import OutputStatus
+from realtime.picture.stats import OutputStatus, Shown, ShownState
 from realtime.picture.synth_api import Synthesizer
 from realtime.picture.tickphase import TickPhase
 from realtime.rtc.send.opus import OpusDecoder, split_frames
@@ -22,8 +22,6 @@ from realtime.speech.playout import SpeechPlayout
 
 _LOG = logging.getLogger(__name__)
 _TIMELINE = 30_000
-_CATCH_UP_MS = 500.0
-_STILL_FRAMES = 5
 OPUS_DELAY_MS = 13.0
 """Opus is coded twice on the way, and each time sound comes 6.5 ms (312 samples) later than its stamp.
 
@@ -79,9 +77,7 @@ class CallPath:
         self.ticks_skipped = 0
         self._concealed: deque[bool] = deque(maxlen=int(1000.0 / BLOCK_MS))
         self._seen_since_ms: float | None = None
-        self._shown = "waiting"
-        self._repeated = 0
-        self._shown_since_ms = clock.now_ms()
+        self._shown = Shown(clock.now_ms())
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
@@ -115,20 +111,8 @@ class CallPath:
     async def run(self) -> None:
         """Run sound and picture until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._run_audio())
+            group.create_task(beat(self._clock, BLOCK_MS, self.play, self.speech.skip))
             group.create_task(self._run_video())
-
-    async def _run_audio(self) -> None:
-        due = self._clock.now_ms()
-        while True:
-            await self._clock.sleep_until(due)
-            self.play(due)
-            due += BLOCK_MS
-            if self._clock.now_ms() - due > _CATCH_UP_MS:
-                # The machine slept: what lies behind is not worth hurrying through.
-                skipped = (self._clock.now_ms() - due) // BLOCK_MS * BLOCK_MS
-                self.speech.skip(skipped)
-                due += skipped
 
     def play(self, due_ms: float) -> None:
         """Play the 20 ms that are due at `due_ms`; `run` does it in time."""
@@ -162,7 +146,9 @@ class CallPath:
         frame = self.engine.tick(due_ms)
         if frame is not None:
             self._on_frame(frame)
-            self._note(frame, due_ms)
+            # A synthetic person who says nothing stands still to whoever looks.
+            rests = self.engine.output is Output.SYNTH and not self.engine.link.speech
+            self._shown.note(frame.kind, ShownState.STILL if rests else ShownState(self.engine.output.value), due_ms)
             engine = self.engine
             entry = TimelineEntry(due_ms, engine.link.state, engine.output, frame.kind, frame.skew_ms)
             self.timeline.append(entry)
@@ -178,19 +164,7 @@ class CallPath:
         now_ms = self._clock.now_ms()
         skew_ms = self.timeline[-1].skew_ms if self.timeline else 0.0
         concealed = sum(self._concealed) / max(1, len(self._concealed))
-        return OutputStatus(self._shown, max(0.0, now_ms - self._shown_since_ms), concealed, skew_ms)
-
-    def _note(self, frame: OutputFrame, now_ms: float) -> None:
-        shown = self.engine.output.value
-        synthetic = self.engine.output is Output.SYNTH
-        # Whatever the reason, who sees the same picture for long is told that it stands.
-        self._repeated = self._repeated + 1 if frame.kind is FrameKind.REPEATED else 0
-        if self._repeated >= _STILL_FRAMES or (synthetic and not self.engine.link.speech):
-            shown = "still"
-        elif self._repeated:  # one late frame is no new state
-            shown = self._shown
-        if shown != self._shown:
-            self._shown, self._shown_since_ms = shown, now_ms
+        return OutputStatus(self._shown.state, max(0.0, now_ms - self._shown.since_ms), concealed, skew_ms)
 
     def snapshot(self) -> dict[str, object]:
         """Return all counters, ready for JSON."""

@@ -184,6 +184,8 @@ async def test_a_microphone_that_cannot_be_opened_is_told_and_pictures_go_on() -
 async def test_pictures_of_another_size_are_made_to_fit() -> None:
     async with Running(camera_size=(160, 96)) as running:
         await running.until(lambda: running.pictures.sent >= 5)
+        assert {picture.shape for picture in running.pictures.frames} == {(SIZE[1] * 3 // 2, SIZE[0])}
+        assert all(picture[:48].min() > GREY for picture in running.pictures.frames), "the camera's, to the edges"
 
 
 @pytest.mark.parametrize("size", [(160, 96), (32, 48), (63, 47), (64, 48)])

@@ -32,7 +32,7 @@ def test_real_pictures_leave_when_they_come_with_their_own_bytes(fps: float) -> 
 def test_sound_waits_for_next_to_nothing() -> None:
     call = LocalCallInTime().run(10)
     assert np.quantile(call.lags[50:], 0.95) < 50.0, "20 ms of it is the block itself"
-    assert call.path.sound.missing <= 30
+    assert call.path.sound.concealed_blocks <= 30
     assert not any(call.path.sound.silent for _ in [0])
 
 
@@ -165,7 +165,7 @@ def test_clocks_that_differ_leave_no_trace(ppm: float) -> None:
     call = LocalCallInTime(mic_ppm=ppm, fps=10.0).run(120)
     lags = np.array(call.lags)
     assert abs(np.median(lags[-500:]) - np.median(lags[500:1500])) < 12.0
-    assert call.path.sound.missing < 30
+    assert call.path.sound.concealed_blocks < 30
 
 
 @settings(max_examples=12, deadline=None)

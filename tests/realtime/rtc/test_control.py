@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyee.asyncio import AsyncIOEventEmitter
 
-from realtime.picture.stats import OutputStatus
+from realtime.picture.stats import OutputStatus, ShownState
 from realtime.rtc.control import (
     CHANNEL,
     MAX_WAITING_BYTES,
@@ -20,7 +20,7 @@ from realtime.rtc.control import (
     open_channel,
 )
 
-STATUS = OutputStatus("synth", 1234.4, 0.12345, -7.6)
+STATUS = OutputStatus(ShownState.SYNTH, 1234.4, 0.12345, -7.6)
 
 
 class Transport:
@@ -145,7 +145,7 @@ def test_a_link_without_a_rate_is_ignored() -> None:
 
 
 def test_figures_that_are_none_leave_valid_json() -> None:
-    text = encode_output(OutputStatus("waiting", float("inf"), float("nan"), float("nan")))
+    text = encode_output(OutputStatus(ShownState.WAITING, float("inf"), float("nan"), float("nan")))
     assert json.loads(text, parse_constant=lambda name: pytest.fail(name))["since_ms"] == 0
 
 
