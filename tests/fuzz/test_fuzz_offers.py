@@ -142,13 +142,15 @@ CANDIDATES = st.one_of(
 
 @fuzz(0.3)
 @given(st.lists(st.tuples(CANDIDATES, st.sampled_from(("", "0", "1", "7", "\u2028")), st.booleans()), max_size=12))
-def test_any_candidate_is_taken_or_ignored(candidates: list[tuple[str, str, bool]]) -> None:
+def test_any_candidate_is_taken_or_ignored_and_the_call_goes_on(candidates: list[tuple[str, str, bool]]) -> None:
     async def run() -> None:
         node = LiplineNode(None, WINDOW)
         try:
             await node.accept_caller(OFFERS[True], "somebody")
             for candidate, mid, known in candidates:
                 await node.add_candidate("somebody" if known else "nobody", candidate, mid)
+            assert list(node.calls) == ["somebody"], "the call goes on"
+            assert (await node.accept_caller(OFFERS[True], "somebody")).startswith("v=0"), "and its publisher is served"
         finally:
             await node.close()
 

@@ -8,6 +8,7 @@ import numpy as np
 from fuzz_material import U16, U32, broken, depayloaded, fuzz, largest, media_packets, picture, some, video_payloads
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from realtime.rtc.aiortc import MediaPacket
 from realtime.rtc.receive.assemble import EncodedFrame, FrameAssembler, begins_keyframe
@@ -89,7 +90,7 @@ class Decoded:
     """Decode on the decoder's own thread and wait for what comes of a frame."""
 
     def __init__(self) -> None:
-        self.images: list[np.ndarray] = []
+        self.images: list[NDArray[np.uint8]] = []
         self.errors = 0
         self.decoder = VideoDecoder(on_image=lambda image, timestamp: self.images.append(image), on_error=self._failed)
 

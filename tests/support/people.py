@@ -40,7 +40,7 @@ class ShadeRenderer(FakeRenderer):
 
 
 class _Mute:
-    """A socket that sends nothing any more."""
+    """A socket that sends nothing."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -89,7 +89,7 @@ class Publisher:
         assert self.peer is not None
         for transport in {t.receiver.transport.transport for t in self.peer.pc.getTransceivers()}:
             for protocol in list(transport._connection._protocols):
-                protocol.transport = _Mute(protocol.transport)
+                protocol.transport = _Mute(protocol.transport)  # type: ignore[assignment]
 
     async def close(self) -> None:
         self._task.cancel()

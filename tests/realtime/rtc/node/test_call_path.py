@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from synth_fakes import REAL_LEVEL, FakeSynthesizer, picture
 
 from models.alignment import MelWindow
@@ -99,7 +100,7 @@ class Call:
     def delay(self, at_ms: float) -> float:
         return next(delay for at, delay in self.delays if at >= at_ms)
 
-    def skews(self, kind: FrameKind, since: float = 1000.0) -> np.ndarray:
+    def skews(self, kind: FrameKind, since: float = 1000.0) -> NDArray[np.float64]:
         return np.array([abs(frame.skew_ms) for at, frame in self.shown if frame.kind is kind and at >= since])
 
     def freeze_count(self) -> int:
@@ -196,7 +197,7 @@ def test_who_has_no_microphone_is_seen() -> None:
 
 def test_who_speaks_later_is_heard_without_a_gap() -> None:
     call = Call(silent_until=3000.0).run(8)
-    assert np.diff([block.out_ms for block in call.played]) == pytest.approx(20.0)
+    assert np.diff([block.leaves_ms for block in call.played]) == pytest.approx(20.0)
     assert all(block.samples.any() for block in call.played[-150:])
     assert call.delays[-1][1] < 80.0 and np.quantile(call.skews(FrameKind.REAL, 5000.0), 0.95) <= 40.0
 
@@ -208,5 +209,5 @@ def test_no_freeze_in_any_weather(seed: int, video: float, audio: float, outage:
     gone = tuple((at, at + outage) for at in (3000.0, 7000.0))
     call = Call(gone=gone, video_jitter_ms=video, audio_jitter_ms=audio, fps=fps, seed=seed).run(11)
     assert call.freeze_count() == 0
-    outs = [block.out_ms for block in call.played]
+    outs = [block.leaves_ms for block in call.played]
     assert np.diff(outs) == pytest.approx(20.0)
