@@ -3,18 +3,18 @@
 import argparse
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import FrameType
+from typing import NoReturn
 
 from client.errors import UsageError
+from realtime import ending
 from realtime.process import tune
 
 FAILED = 1
 USAGE = 2
-INTERRUPTED = 130
+INTERRUPTED = ending.INTERRUPTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     tune()  # before a command imports numpy
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
-    signal.signal(signal.SIGTERM, _terminate)
-    # Shells start background jobs of a script with SIGINT ignored; the way out of every command leads through it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return _run(arguments, chosen)
     except KeyboardInterrupt:
@@ -131,16 +128,11 @@ def _complain(text: str) -> int:
     return USAGE
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    """Leave through the same door as Ctrl-C, so that `finally` blocks and context managers run.
-
-    asyncio's own handler of that signal cancels the main task first; an exception raised here would make it cancel all
-    tasks at once, and closing a connection would wait for one that is no more.
-    """
-    # A second one would cut the goodbye short: connections and threads would be left to the interpreter's end.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.raise_signal(signal.SIGINT)
+def start() -> NoReturn:
+    """Be the `lipline` program: run the command of this process and leave with its exit code, soon after any signal."""
+    ending.on_signals()
+    sys.exit(main())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

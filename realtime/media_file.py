@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -54,6 +55,17 @@ def _opened(path: str | Path) -> Iterator[Any]:
         ) from error
     with container:
         yield container
+
+
+def _keep_older(partial: Path) -> None:
+    """Give what a killed process left another name, so that it is not written over."""
+    if not partial.exists():
+        return
+    whole = Path(partial.stem)
+    names = (partial.with_name(f"{whole.stem}.rescued{number}{whole.suffix}") for number in count(1))
+    kept = next(name for name in names if not name.exists())
+    partial.rename(kept)
+    _LOG.warning("an earlier recording was cut off: what there is of it is now %s", kept.name)
 
 
 def probe(path: str | Path) -> MediaInfo:
@@ -178,7 +190,7 @@ class MediaWriter:
 
     def __init__(
         self, path: str | Path, fps: float, audio_rate: int | None = 48_000, synthetic: bool = False, *,
-        preset: str = "veryfast",
+        preset: str = "veryfast", live: bool = False,
     ) -> None:  # fmt: skip
         """Begin to write `path`.
 
@@ -188,6 +200,9 @@ class MediaWriter:
             audio_rate: of the sound, None leaves it out.
             synthetic: marks the file for machines.
             preset: of x264; the faster, the larger the file.
+            live: for what cannot be recorded again: finished at once whatever its length, and what a killed process
+                leaves under `path` with ".part" plays up to its last second. An older such file is kept under
+                another name.
 
         Raises:
             MediaError: there is no such folder.
@@ -196,7 +211,11 @@ class MediaWriter:
         if not self._path.parent.is_dir():
             raise MediaError(f"there is no folder {self._path.parent}: make it first")
         self._partial = self._path.with_name(self._path.name + ".part")
-        self._container: Any = av.open(os.fspath(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
+        if live:
+            _keep_older(self._partial)
+        # FFmpeg writes fragments and turns them into a plain MP4 at the end, without a second pass over the file.
+        options = {"movflags": "+hybrid_fragmented" if live else "+faststart"}
+        self._container: Any = av.open(os.fspath(self._partial), "w", format="mp4", options=options)
         if synthetic:
             self._container.metadata["comment"] = _MARK
         self._fps = Fraction(fps).limit_denominator(1001)

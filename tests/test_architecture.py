@@ -192,3 +192,11 @@ def test_every_package_is_installed_with_the_wheel() -> None:
         assert f'"{package}*"' in declared
         for folder in {path.parent for path in sources(package)}:
             assert (folder / "__init__.py").exists(), f"{folder.relative_to(ROOT)} lacks __init__.py"
+
+
+def test_what_a_thread_works_on_is_waited_for() -> None:
+    """`asyncio.to_thread` leaves its thread running when its caller is cancelled: `realtime.threads` waits."""
+    for package in MAY_IMPORT:
+        for path in sources(package):
+            if path != ROOT / "realtime" / "threads.py":
+                assert "to_thread" not in path.read_text(), f"{path.relative_to(ROOT)}: use realtime.threads.in_thread"

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from client.errors import UsageError
+from realtime import ending
 
 DESCRIPTION = """\
 Join a room of `lipline serve`. With --clip or --camera you are the caller: mono Opus at 24 kbit/s,
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"there is no file {options.clip}: check the path")
     if options.view and options.view.suffix.lower() != ".mp4":
         raise UsageError(f"{options.view} does not end in .mp4: name the recording like seen.mp4")
-    asyncio.run(take_part(options))
+    ending.run(take_part(options))
     return 0
 
 

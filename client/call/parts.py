@@ -13,6 +13,7 @@ from client.call.recorder import Downlink, Recording
 from client.call.sender import BadUplink, Sending, clip_tracks, device_tracks, read_trace
 from realtime.clock import MonotonicClock
 from realtime.rtc.badlink.link import ImpairedLink
+from realtime.threads import in_thread
 
 
 class Part(Protocol):
@@ -58,7 +59,7 @@ async def send(stack: AsyncExitStack, options: argparse.Namespace, meeting: Meet
     """Publish and connect; `stack` closes it all."""
     clock = MonotonicClock()
     tracks = clip_tracks(options.clip) if options.clip else device_tracks(options.camera, options.microphone)
-    trace = await asyncio.to_thread(read_trace, options.trace) if options.trace else None
+    trace = await in_thread(read_trace, options.trace) if options.trace else None
     bad = BadUplink(ImpairedLink(trace, seed=1), clock.now_ms()) if trace else None
     sending = Sending(tracks, clock, again=partial(clip_tracks, options.clip) if options.clip else None, bad=bad)
     stack.callback(sending.stop)
@@ -75,9 +76,10 @@ async def record(stack: AsyncExitStack, options: argparse.Namespace, meeting: Me
     """
     clock = MonotonicClock()
     recording = Recording(options.view, clock)
-    stack.push_async_callback(recording.finish)
     kept = KeptMedia(meeting, lambda: Downlink(clock, recording), meeting.somebody_else if two_way else _nobody, say)
     stack.push_async_callback(kept.close)
+    # The file is finished first: a goodbye to a server that is gone may take its time.
+    stack.push_async_callback(recording.finish)
     if not two_way:
         await kept.open()
     return Playing(recording, kept)

@@ -14,6 +14,7 @@ from realtime.media import BLOCK_SAMPLES, VideoFrame
 from realtime.media_file import MediaWriter
 from realtime.rtc.receive.streams import ReceivedStreams
 from realtime.rtc.send.opus import OpusDecoder
+from realtime.threads import in_thread
 
 FPS = 25
 QUEUE_BLOCKS = 15
@@ -42,7 +43,7 @@ class Recording:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         # The other end may show synthetic frames at any time: the file is marked for machines from the start.
-        self._writer = MediaWriter(path, FPS, synthetic=True)
+        self._writer = MediaWriter(path, FPS, synthetic=True, live=True)
         self._path, self._clock = path, clock
         self._decode = OpusDecoder()
         self._newest: Image | None = None
@@ -72,8 +73,8 @@ class Recording:
             await self._clock.sleep_until(due_ms)
             due_ms += 1000.0 / FPS
             blocks = [self._sound.popleft() if self._sound else np.zeros(BLOCK_SAMPLES, np.int16) for _ in range(2)]
-            # Encoding takes a few ms: off the loop, and shielded so that a frame is never half written.
-            await asyncio.shield(asyncio.to_thread(self._write, self._newest, np.concatenate(blocks)))
+            # Encoding takes a few ms, so it is off the loop; `finish` may not touch the encoder before it is done.
+            await in_thread(self._write, self._newest, np.concatenate(blocks))
 
     def summary(self) -> str:
         """Return what was recorded."""
@@ -86,7 +87,7 @@ class Recording:
         if self._finished:
             return
         self._finished = True
-        await asyncio.to_thread(self._writer.close if self._writer.frames else self._writer.abandon)
+        await in_thread(self._writer.close if self._writer.frames else self._writer.abandon)
 
     def _write(self, image: Image, samples: NDArray[np.int16]) -> None:
         self._writer.write_frame(image)

@@ -19,6 +19,7 @@ from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES, AudioBlock, Vide
 from realtime.rtc.badlink.link import ImpairedLink, LinkTrace
 from realtime.rtc.badlink.transport import ImpairedSend
 from realtime.rtc.send.caller import CallerPeer
+from realtime.threads import in_thread
 
 Tracks = tuple[MediaStreamTrack, MediaStreamTrack]
 """Picture and sound of one source."""
@@ -86,7 +87,7 @@ class Sending:
             if self._again is None:
                 return
             self.stop()
-            self._tracks = await asyncio.to_thread(self._again)
+            self._tracks = await in_thread(self._again)
             # Not before now: what is stamped with the past comes too late to be sent.
             elapsed_ms = 0.0 if self._begin_ms is None else self._clock.now_ms() - self._begin_ms
             self._base_ms = max(self._end_ms, elapsed_ms)

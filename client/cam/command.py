@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client.errors import UsageError
+from realtime import ending
 from realtime.cam.modes import Mode
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     from client.cam.parts import check_consent
 
     check_consent(options)
-    asyncio.run(_run(options))
+    ending.run(_run(options))
     return 0
 
 

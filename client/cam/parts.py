@@ -1,10 +1,10 @@
 """What `lipline cam` is put together from: devices or files, the face, and where pictures and sound go."""
 
 import argparse
-import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +28,7 @@ from realtime.face.badge import Badge
 from realtime.face.worker import SynthWorker
 from realtime.media_file import MediaError
 from realtime.speech.voice import MouthGate
+from realtime.threads import in_thread, opened_in_thread
 
 if TYPE_CHECKING:
     from realtime.face.tracker import MediaPipeTracker
@@ -77,30 +78,42 @@ async def put_together(options: argparse.Namespace, stack: AsyncExitStack, clock
     # OpenCV's threads spin while they wait for each other: on two cores they cost more than they do.
     cv2.setNumThreads(1)
     try:
-        camera = await asyncio.to_thread(_open_camera, options, say)
+        camera = await opened_in_thread(partial(_open_camera, options, say), _close)
         if camera is not None:
-            stack.push_async_callback(asyncio.to_thread, camera.close)
+            stack.push_async_callback(in_thread, camera.close)
         size = options.size or (camera.camera.size if camera is not None else SIZE)
         fps = options.fps or (min(max(camera.camera.fps, 5.0), 60.0) if camera is not None else FPS)
-        photo = await asyncio.to_thread(_open_photo, options.photo, size, say)
-        stage, window, tracker = await asyncio.to_thread(_open_stage, options.model, photo)
+        photo = await in_thread(_open_photo, options.photo, size, say)
+        stage, window, tracker = await in_thread(_open_stage, options.model, photo)
         synth = SynthWorker(stage)
-        stack.push_async_callback(asyncio.to_thread, synth.close)
+        stack.push_async_callback(in_thread, synth.close)
         microphone, dub = _open_microphone(options, say), _open_dub(options.dub)
-        pictures, sound, sends_to = await asyncio.to_thread(
-            _open_sinks, options, size, fps, clock, microphone is not None or dub is not None, say
+        pictures, sound, sends_to = await opened_in_thread(
+            partial(_open_sinks, options, size, fps, clock, microphone is not None or dub is not None, say),
+            _close_sinks,
         )
     except (DeviceError, MediaError, ModelError) as error:
         raise UsageError(str(error)) from error
-    for sink in {id(sink): sink for sink in (sound, pictures) if sink is not None}.values():
-        stack.push_async_callback(asyncio.to_thread, sink.close)
     for source in (microphone, dub):
         if source is not None:
-            stack.push_async_callback(asyncio.to_thread, source.close)
+            stack.push_async_callback(in_thread, source.close)
+    # What is pushed last is closed first: a file is whole before a device that hangs is waited for.
+    for sink in {id(sink): sink for sink in (sound, pictures) if sink is not None}.values():
+        stack.push_async_callback(in_thread, sink.close)
     devices = Devices(camera, microphone, dub, pictures, sound, size)
     card = _card(size, "No picture from the camera")
-    gate = await asyncio.to_thread(_open_gate, say)
+    gate = await in_thread(_open_gate, say)
     return CamParts(devices, stage, synth, window, fps, card, sends_to, gate, tracker)
+
+
+def _close(opened: CameraRelay | FrameSink | AudioSink | None) -> None:
+    if opened is not None:
+        opened.close()
+
+
+def _close_sinks(opened: tuple[FrameSink, AudioSink | None, str]) -> None:
+    _close(opened[0])
+    _close(opened[1])
 
 
 def _open_camera(options: argparse.Namespace, say: Say) -> CameraRelay | None:

@@ -1,7 +1,6 @@
 """`lipline demo`: two calls over the same collapsing link, and a report on what the viewer got."""
 
 import argparse
-import asyncio
 import json
 import math
 import os
@@ -22,6 +21,7 @@ from client.errors import UsageError
 from client.rig import clip as clips
 from client.rig.call import CallPlan
 from client.rig.machine import processor, versions
+from realtime import ending
 from realtime.rtc.badlink.link import LinkTrace
 
 DEFAULT_TRACE = Path(__file__).with_name("default_trace.json")
@@ -123,7 +123,7 @@ def _calls(
             plan = CallPlan(
                 name, filtered, clip.path, trace, options.seed, seconds, options.model, options.provider, work, logs
             )
-            results.append(asyncio.run(run_call(plan, show)))
+            results.append(ending.run(run_call(plan, show)))
     show("Looking at every picture that the viewers received\n")
     known = truth(clip)
     filtered_call, plain_call = (evidence(result, clip, known, seconds) for result in results)

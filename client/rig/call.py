@@ -16,6 +16,7 @@ from client.rig.order import Keep, Order
 from client.rig.peer import OnEvent, Peer
 from client.rig.seen import Seen
 from realtime.rtc.badlink.link import LinkTrace
+from realtime.threads import in_thread
 
 LEAD_MS = 300.0
 """Time between the start signal and the first frame of the clip."""
@@ -130,7 +131,7 @@ class RigCall:
         for peer in reversed(self.peers):
             await peer.tell(stop=True)
             await peer.event("done", _FINISH_S)
-        return await asyncio.to_thread(self._read)
+        return await in_thread(self._read)
 
     async def _connect(self) -> None:
         plan = self._plan

@@ -19,6 +19,7 @@ from realtime.clock import MonotonicClock
 from realtime.rtc.badlink.link import ImpairedLink, LinkTrace
 from realtime.rtc.badlink.transport import ImpairedSend, LinkCounters
 from realtime.rtc.send.caller import CallerPeer
+from realtime.threads import in_thread
 from signaling.messages import Role
 
 KINDS = ("audio", "video", "rtcp", "data", "other")
@@ -29,7 +30,7 @@ _log = logging.getLogger(__name__)
 async def call(order: Order, wire: Wire) -> None:
     """Join, wait for the start, play the clip over the impaired uplink until told to stop, write the counters."""
     clock = MonotonicClock()
-    images, samples = await asyncio.to_thread(load, Path(order.clip))
+    images, samples = await in_thread(load, Path(order.clip))
     changes: list[tuple[float, bool, str]] = []
     start = Start()
     async with AsyncExitStack() as stack:
@@ -66,7 +67,7 @@ async def call(order: Order, wire: Wire) -> None:
             await asyncio.gather(playing, return_exceptions=True)
         found = summary(uplink.counters, pc.localDescription.sdp)
         found["video_changes"] = [(time - zero_ms, flows, why) for time, flows, why in changes]
-        await asyncio.to_thread(Path(order.out).write_text, json.dumps(found))
+        await in_thread(Path(order.out).write_text, json.dumps(found))
         # Before the connections close: what was found is safe, and processes that take their time are ended.
         wire.say("done")
 

@@ -12,6 +12,7 @@ from client.serve.host import filter_node, hosted, plain_node
 from realtime.clock import MonotonicClock
 from realtime.rtc.node.node import LiplineNode
 from realtime.rtc.node.path import TimelineEntry
+from realtime.threads import in_thread
 
 SAMPLE_S = 0.2
 """Time between two samples of the node's counters."""
@@ -99,7 +100,7 @@ async def serve(order: Order, wire: Wire) -> None:
                     wire.say("state", state=shown)
             record = NodeRecord(ticks(node.timeline(), zero_ms), record.series, node.snapshot())
         await stopping
-        await asyncio.to_thread(record.save, Path(order.out))
+        await in_thread(record.save, Path(order.out))
         wire.say("done")
 
 

@@ -19,6 +19,7 @@ from realtime.clock import Clock, MonotonicClock
 from realtime.media import VideoFrame
 from realtime.rtc.receive.streams import ReceivedStreams
 from realtime.rtc.send.opus import OpusDecoder
+from realtime.threads import in_thread
 from signaling.messages import Role
 
 MOST_S: Final[dict[Keep, int]] = {"pictures": 120, "measured": 300}
@@ -46,7 +47,7 @@ async def view(order: Order, wire: Wire) -> None:
             wire.say("pictures", count=viewer.pictures)
             await asyncio.wait({stopping}, timeout=_TOLD_S)
         seen = await viewer.result(zero_ms, zero_ms + order.seconds * 1000.0)
-        await asyncio.to_thread(seen.save, Path(order.out))
+        await in_thread(seen.save, Path(order.out))
         wire.say("done", pictures=len(seen.frame_ms))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from client.errors import UsageError
+from realtime import ending
 
 DEFAULT_PORT = 8765
 
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)  # at the handler: some loggers below have a level of their own
     logging.basicConfig(handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(_serve(options))
+    ending.run(_serve(options))
     return 0
 
 

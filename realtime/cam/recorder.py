@@ -33,7 +33,7 @@ class Recorder:
         """Begin `path`; it appears when it is complete. Raises MediaError where that cannot be."""
         # Frames of it may be synthetic: the file says so from the start.
         # The encoder shares two cores with the face: it may not take much.
-        self._writer = MediaWriter(path, fps, AUDIO_RATE, synthetic=True, preset="ultrafast")
+        self._writer = MediaWriter(path, fps, AUDIO_RATE, synthetic=True, preset="ultrafast", live=True)
         self._clock, self._interval_ms = clock, 1000.0 / fps
         self.size = size
         self.dropped = 0

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Final
 
+from realtime.ending import end_in_time
+
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -35,4 +37,6 @@ class StopRequest:
     def _note(self, _signal: int, _frame: FrameType | None) -> None:
         if not self.asked:
             self.asked = True
+            # A step or an evaluation that takes too long is given up; the checkpoint before it stands.
+            end_in_time()
             self._report("stopping after this step; a checkpoint is written")

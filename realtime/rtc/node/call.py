@@ -21,6 +21,7 @@ from realtime.rtc.node.connection import Connection
 from realtime.rtc.node.negotiate import NegotiationError, answer
 from realtime.rtc.node.path import CallPath, TimelineEntry
 from realtime.rtc.receive.sourceclock import SourceClock
+from realtime.threads import in_thread
 
 _LOG = logging.getLogger(__name__)
 YOU_MS = 1_000.0
@@ -167,7 +168,7 @@ class Call:
             if self._connection is not None:
                 await self._connection.close()
             if self.worker is not None:
-                await asyncio.to_thread(self.worker.close)
+                await in_thread(self.worker.close)
 
     # --- the parts that last -----------------------------------------------------------------------------------------
 

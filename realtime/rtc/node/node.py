@@ -21,6 +21,7 @@ from realtime.rtc.node.call import Call, CallSetup
 from realtime.rtc.node.negotiate import NegotiationError, add_candidate
 from realtime.rtc.node.path import TimelineEntry
 from realtime.rtc.node.view import SendCounters, View
+from realtime.threads import in_thread, opened_in_thread
 
 __all__ = ["LiplineNode", "NegotiationError", "NodeConfig"]
 
@@ -134,10 +135,12 @@ class LiplineNode:
 
     async def _synth_for(self, name: str) -> tuple[SynthWorker | None, MelWindow]:
         """Return the renderer of the publisher called `name`, in its thread, and the mel window that it needs."""
-        own = await asyncio.to_thread(self._personal, name) if self._personal else None
+        own = await in_thread(self._personal, name) if self._personal else None
         if own is not None:
             return SynthWorker(own[0]), own[1]
-        return SynthWorker(await asyncio.to_thread(self._renderer)) if self._renderer else None, self._window
+        if self._renderer is None:
+            return None, self._window
+        return SynthWorker(await opened_in_thread(self._renderer, lambda renderer: renderer.close())), self._window
 
     async def accept_viewer(self, offer_sdp: str, peer_id: str = "viewer", of: str = "") -> str:
         """Answer the offer of who wants to see `of` ("": the main speaker); frames flow as soon as there are any.

@@ -30,6 +30,7 @@ from realtime.rtc.receive.assemble import EncodedFrame
 from realtime.rtc.receive.repair import VideoRepair
 from realtime.rtc.receive.rtpclock import RtpClock, StreamPair
 from realtime.rtc.receive.videodecode import VideoDecoder
+from realtime.threads import in_thread
 
 AudioPacketCallback = Callable[[int, int, bytes, float], None]
 VideoFrameCallback = Callable[[VideoFrame, float], None]
@@ -100,7 +101,7 @@ class ReceivedStreams:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._decoder is not None:
-            await asyncio.to_thread(self._decoder.close)
+            await in_thread(self._decoder.close)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         receiver = next((t.receiver for t in self._pc.getTransceivers() if t.receiver.track is track), None)
