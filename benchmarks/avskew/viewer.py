@@ -18,6 +18,7 @@ from realtime.rtc.aiortc import MediaPacket, OnPacket, SenderReport, VideoFeedba
 from realtime.rtc.receive.assemble import FrameAssembler
 from realtime.rtc.receive.videodecode import VideoDecoder
 from realtime.rtc.send.opus import OpusDecoder
+from realtime.threads import in_thread
 
 
 @dataclass
@@ -58,7 +59,7 @@ class SkewViewer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(self._decoder.close)
+        await in_thread(self._decoder.close)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         receiver = next(t.receiver for t in self._pc.getTransceivers() if t.receiver.track is track)

@@ -27,6 +27,7 @@ from realtime.face.worker import SynthWorker
 from realtime.media_file import read_video
 from realtime.photo.portrait import load_portrait, make_ready
 from realtime.speech.voice import VoiceGate
+from realtime.threads import in_thread
 
 CALLER: Final = Path(__file__).resolve().parents[2] / "client" / "assets" / "caller.mp4"
 Call = TypeVar("Call", bound=LocalCall)
@@ -123,7 +124,7 @@ async def running(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         for part in (microphone, other, relay, synth):
-            await asyncio.to_thread(part.close)
+            await in_thread(part.close)
 
 
 def _photo(folder: Path) -> Path:

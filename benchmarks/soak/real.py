@@ -25,6 +25,7 @@ from realtime.rtc.badlink.transport import ImpairedSend
 from realtime.rtc.node.node import LiplineNode, NegotiationError
 from realtime.rtc.receive.streams import ReceivedStreams
 from realtime.rtc.send.caller import CallerPeer
+from realtime.threads import in_thread
 
 FILM_S = 24.0
 BEHIND_BLOCKS = 10
@@ -131,8 +132,8 @@ async def run_call(minutes: float, *, renderer: str, seed: int, tell: Callable[[
     """Call for `minutes`, hang up, and return what was seen and what was left."""
     before = set(asyncio.all_tasks())
     clock, seen = MonotonicClock(), SoakRecord()
-    film = await asyncio.to_thread(make_film, FILM_S, size=(320, 240), seed=seed)
-    window = (await asyncio.to_thread(make_renderer, renderer))[1]
+    film = await in_thread(make_film, FILM_S, size=(320, 240), seed=seed)
+    window = (await in_thread(make_renderer, renderer))[1]
 
     def make() -> FaceRenderer:
         return make_renderer(renderer)[0]
