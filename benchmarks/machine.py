@@ -16,7 +16,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class CpuTimes:
-    """Hold what all cores together did since the start of the machine, in ticks."""
+    """Hold what all cores together did since the start of the machine.
+
+    Attributes:
+        idle: ticks in which they did nothing.
+        total: all ticks.
+    """
 
     idle: int
     total: int

@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 
 from benchmarks.scenes.occluders import OCCLUDERS, add_beard, add_glasses, coarse, covered, occlude
+from client.doctor.checks import CALLER
 from models.alignment import SILENCE
 from models.catalog import open_generator
 from models.generator import Image
@@ -35,7 +36,6 @@ from realtime.face.synth import FaceSynth
 from realtime.face.tracker import MediaPipeTracker, TrackedFace
 from realtime.media_file import read_audio, read_video
 
-CALLER = Path(__file__).resolve().parents[1] / "client" / "assets" / "caller.mp4"
 FRAME_MS = 40.0
 FRAMES = 64
 COMES, STAYS, LEAVES = 24, 32, 48
@@ -46,7 +46,15 @@ FIRSTS = tuple(kind + FIRST for kind in OCCLUDERS)
 
 @dataclass(slots=True)
 class Count:
-    """Count what was said of the frames of one kind of scene."""
+    """Hold what was judged of the frames of one kind of scene.
+
+    Attributes:
+        covered: count of frames with a covered mouth.
+        missed: count of those that were taken for free.
+        free: count of frames with a free mouth.
+        alarms: count of those that were taken for covered.
+        late_frames: for each scene the frames until a covered mouth was noticed; 99 for never.
+    """
 
     covered: int = 0
     missed: int = 0
@@ -138,7 +146,7 @@ def cuts(clips: list[tuple[list[Image], list[TrackedFace | None]]]) -> tuple[int
 
 
 class _Blind(OcclusionGuard):
-    """Never see anything, as before there was a rule."""
+    """A guard that never sees anything, as before there was a rule."""
 
     def observe(self, image: Image, face: TrackedFace, t_ms: float) -> bool:
         return False

@@ -39,7 +39,14 @@ FRAMES = 100
 
 @dataclass(frozen=True, slots=True)
 class PartRow:
-    """Hold one part's times in ms: the first call, and median and 95th percentile of the rest."""
+    """Hold one part's times in ms.
+
+    Attributes:
+        part: what was timed.
+        cold_ms: time of the first call.
+        median_ms: median of the others.
+        p95_ms: 95th percentile of the others.
+    """
 
     part: str
     cold_ms: float

@@ -38,7 +38,20 @@ Shown = list[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Hold what one run showed; times in ms, `in_time` is the share at most 200 ms later than the fastest picture."""
+    """Hold what one run showed; times in ms.
+
+    Attributes:
+        receiver: "lipline" or "stock aiortc".
+        loss: share of datagrams lost each way, 0 to 1.
+        delay_ms: delay each way.
+        sent: count of pictures that were encoded.
+        shown: share of them that were given to the viewer.
+        in_time: share of them that came at most 200 ms later than the fastest one.
+        late_p95_ms: 95th percentile of how much later than the fastest one they came.
+        worst_gap_ms: longest time between two pictures.
+        gap_p99_ms: 99th percentile of the time between two pictures.
+        repair: counters of the receiver's repair, by name.
+    """
 
     receiver: str
     loss: float

@@ -25,7 +25,17 @@ WATCH_MS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """Say how bad the uplink is: outages in which only `narrow_kbps` pass, and what is wrong all the time."""
+    """Hold how bad the uplink is.
+
+    Attributes:
+        name: name of the run.
+        jitter_ms: largest jitter, all the time.
+        loss: share of datagrams that are lost, 0 to 1, all the time.
+        delay_ms: delay, all the time.
+        narrow_kbps: capacity in the bad stretches.
+        good_s: length of a good stretch.
+        bad_s: length of a bad stretch.
+    """
 
     name: str
     jitter_ms: float = 0.0
@@ -47,10 +57,15 @@ class Weather:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """Hold what a call gave: the viewer's notes, the node's counters, how often the caller paused its video.
+    """Hold what a call gave.
 
-    `missing_ms` says for each synthetic frame how much of its mel window was not here yet, `stall_ms` how late the
-    event loop was at most: caller, node and viewer share it, so that this is what the machine did to the call.
+    Attributes:
+        notes: what the viewer received.
+        counters: last counters of the node.
+        pauses: how often the caller paused its video.
+        missing_ms: for each synthetic frame how much of its mel window had not arrived yet.
+        stall_ms: how late the event loop was at most. Caller, node and viewer share it: this is what the machine did to
+            the call.
     """
 
     notes: Notes

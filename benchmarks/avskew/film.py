@@ -68,7 +68,12 @@ def brightness(image: Image, patch: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """Hold faces (h, w, 3) BGR to be shown to and fro, and the whole sound, int16 48 kHz mono."""
+    """Hold a film.
+
+    Attributes:
+        faces: pictures (h, w, 3) uint8 BGR, shown to and fro.
+        samples: the whole sound, int16 48 kHz mono.
+    """
 
     faces: tuple[Image, ...]
     samples: NDArray[np.int16]
@@ -124,7 +129,7 @@ def beeps(seconds: float) -> NDArray[np.float32]:
 
 
 def _notched(sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Take out what lies near the tones, so that nothing else is taken for a beep; and what no voice has."""
+    """Remove what lies near the tones, so that nothing else is taken for a beep, and what no voice has."""
     spectrum = np.fft.rfft(sound)
     hz = np.fft.rfftfreq(len(sound), 1.0 / AUDIO_RATE)
     for tone in TONES_HZ:

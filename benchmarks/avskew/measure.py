@@ -33,7 +33,7 @@ class Event:
 
     Attributes:
         at_ms: arrival of the flash on the viewer's monotonic clock.
-        state: where the pictures of the flash came from; of several states that with most of its light.
+        state: state that the pictures of the flash came from; of several the one with most of its light.
         aligned_ms: skew when sound and picture are put together by RTP timestamps and sender reports.
         arrived_ms: skew when both are played as they arrive.
         mixed: whether pictures of more than one state make up the flash.
@@ -48,7 +48,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Skews:
-    """Hold the pairs, and how many beeps nobody saw a flash for and flashes nobody heard a beep for."""
+    """Hold the pairs of beep and flash.
+
+    Attributes:
+        events: the pairs.
+        beeps_alone: count of beeps without a flash.
+        flashes_alone: count of flashes without a beep.
+    """
 
     events: tuple[Event, ...]
     beeps_alone: int

@@ -41,12 +41,24 @@ PLAN: Final = (
     ("away", Mode.AWAY, True, 1.0),
     ("through again", Mode.THROUGH, True, 1.0),
 )
-"""Name, mode, whether the camera gives pictures, and how long in units of `--seconds`."""
+"""Name of a phase, its mode, whether the camera gives pictures, and its length in units of `--seconds`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModeRow:
-    """Hold one phase: rates per second, times in ms, CPU in cores; latency is 0 where nothing real left."""
+    """Hold one phase of the plan.
+
+    Attributes:
+        phase: its name.
+        fps: pictures a second that left.
+        made: share of them that were made, 0 to 1.
+        latency_p50: median latency of real pictures in ms; 0 where none left.
+        latency_p95: 95th percentile of that latency in ms; 0 where none left.
+        skew_p95: 95th percentile of the skew without its sign, in ms.
+        sound_ms: delay of the sound at the end of the phase, in ms.
+        freezes: count of freezes, as webrtc-stats counts them.
+        cpu: cores that the process used.
+    """
 
     phase: str
     fps: float

@@ -6,11 +6,12 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import cv2
 
 from benchmarks.cam.soak import CamWatch, OffClockSound
+from client.doctor.checks import CALLER
 from models.catalog import open_generator
 from models.near.onnx import NearVoice
 from models.vad import VoiceDetector
@@ -29,7 +30,6 @@ from realtime.photo.portrait import load_portrait, make_ready
 from realtime.speech.voice import VoiceGate
 from realtime.threads import in_thread
 
-CALLER: Final = Path(__file__).resolve().parents[2] / "client" / "assets" / "caller.mp4"
 Call = TypeVar("Call", bound=LocalCall)
 
 
@@ -52,7 +52,7 @@ class SlowCamera(FileCamera):
 
 
 class Nowhere:
-    """Take pictures and sound, and forget them."""
+    """A camera and a microphone to send to that forget what they get."""
 
     latency_ms = 0.0
 
@@ -67,7 +67,7 @@ class Nowhere:
 
 
 class MeasuredCall(LocalCall):
-    """Remember when what left: time in ms, kind, latency in ms or None, skew in ms."""
+    """A call that remembers when what left: time in ms, kind, latency in ms or None, skew in ms."""
 
     def _send(self, picture: Picture) -> None:
         super()._send(picture)
@@ -77,7 +77,7 @@ class MeasuredCall(LocalCall):
 
 
 class WatchedCall(LocalCall):
-    """Tell `watch` what leaves, once it is set."""
+    """A call that shows `watch` what leaves, once it is set."""
 
     watch: CamWatch | None = None
 

@@ -37,7 +37,7 @@ MISSED_PERCENT, SKEW_MS, DRIFT_MS = 2.0, 40.0, 10.0
 
 
 class OffClockSound:
-    """Play a file's sound, over and over, by a clock that runs `ppm` fast: a `SoundSource`."""
+    """A `SoundSource` that plays a file's sound, over and over, by a clock that runs `ppm` fast."""
 
     def __init__(self, path: Path, ppm: float, round_ms: float | None = None) -> None:
         self._path, self._round_ms = path, round_ms
@@ -46,7 +46,7 @@ class OffClockSound:
         self._thread: threading.Thread | None = None
 
     def start(self, on_block: OnBlock, on_lost: OnLost | None = None) -> None:
-        """Begin to play."""
+        """Start to play."""
         self._thread = threading.Thread(target=self._run, args=(on_block,), name="off-clock sound", daemon=True)
         self._thread.start()
 
@@ -68,7 +68,15 @@ class OffClockSound:
 
 @dataclass
 class CamSeen:
-    """Hold what was seen of one mode: its seconds, pictures that were due and those that left, skew in ms, CPU in s."""
+    """Hold what was seen of one mode.
+
+    Attributes:
+        seconds: time that it lasted, in s.
+        due: pictures that should have left.
+        new: pictures that left and were no repeats.
+        skew_ms: skew of each without its sign, in ms.
+        cpu_s: CPU time of the process, in s.
+    """
 
     seconds: float = 0.0
     due: float = 0.0
@@ -78,7 +86,7 @@ class CamSeen:
 
     @property
     def missed_percent(self) -> float:
-        """Return how many of the pictures that were due did not leave."""
+        """Share of the pictures that were due and did not leave, in percent."""
         return 100.0 * max(0.0, 1.0 - self.new / max(1.0, self.due))
 
 
@@ -92,7 +100,7 @@ class CamWatch:
         self.lag_ms: defaultdict[Mode, array[float]] = defaultdict(lambda: array("f"))
 
     def see(self, picture: Picture) -> None:
-        """Take a picture that leaves."""
+        """Count a picture that leaves."""
         seen = self.modes[self.mode]
         seen.skew_ms.append(abs(picture.skew_ms))
         seen.new += picture.kind is not FrameKind.REPEATED
@@ -100,7 +108,13 @@ class CamWatch:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Say what happens `at_s`: another mode, or the camera goes (False) or comes (True)."""
+    """Hold one thing that happens in a long run.
+
+    Attributes:
+        at_s: when, in s of the run.
+        mode: mode that is chosen; None when it stays.
+        camera: True when the camera comes, False when it goes, None when neither.
+    """
 
     at_s: float
     mode: Mode | None = None

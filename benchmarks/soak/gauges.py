@@ -18,7 +18,14 @@ MB_PER_HOUR = 10.0
 
 @dataclass(frozen=True, slots=True)
 class MemoryReading:
-    """Hold one reading: hours of the call, resident memory in MiB, threads, open file descriptors."""
+    """Hold one reading.
+
+    Attributes:
+        hours: time of the call, in h.
+        rss_mb: resident memory, in MiB.
+        threads: count of Python threads.
+        fds: count of open file descriptors.
+    """
 
     hours: float
     rss_mb: float
@@ -39,7 +46,15 @@ def open_fds() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Say how memory went after the warm-up: slope by least squares, growth (slope times length), all in MiB and h."""
+    """Hold how memory went after the warm-up, in MiB and h.
+
+    Attributes:
+        slope_mb_h: slope by least squares.
+        growth_mb: slope times length.
+        hours: length of what was measured.
+        first_mb: memory at its beginning.
+        last_mb: memory at its end.
+    """
 
     slope_mb_h: float
     growth_mb: float
@@ -49,7 +64,7 @@ class Memory:
 
     @property
     def limit_mb(self) -> float:
-        """Return the most growth that still counts as flat over that time."""
+        """Most growth that still counts as flat over that time."""
         return SLACK_MB + MB_PER_HOUR * self.hours
 
 
@@ -71,7 +86,7 @@ def memory(readings: Sequence[MemoryReading], warm_share: float = WARM_SHARE) ->
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """Hold what was there before a call, to tell what it leaves."""
+    """Hold the threads and descriptors that were there before a call, to find what it leaves."""
 
     threads: frozenset[threading.Thread] = field(default_factory=lambda: frozenset(threading.enumerate()))
     fds: int = field(default_factory=open_fds)
@@ -90,7 +105,14 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """Hold a figure and the most that it may be; `limit` None is only told."""
+    """Hold a figure and its limit.
+
+    Attributes:
+        name: what was measured.
+        value: what came out.
+        unit: unit of the value; "" for counts.
+        limit: largest value that is good; None when any is.
+    """
 
     name: str
     value: float
@@ -99,7 +121,7 @@ class Gauge:
 
     @property
     def met(self) -> bool:
-        """Return whether the figure is within its limit; what is not a number is not."""
+        """True when the figure is within its limit; what is not a number never is."""
         return self.limit is None or self.value <= self.limit
 
     def line(self) -> str:

@@ -47,7 +47,7 @@ class LockstepSynth:
         return ready[-1] if ready else None
 
     def ready(self, media_ms: float, since_ms: float = float("-inf")) -> bool:
-        """Say whether `take` would return a frame, and one of `since_ms` or later."""
+        """Return whether `take` would return a frame, and one of `since_ms` or later."""
         return any(since_ms <= result.media_ms <= media_ms for result in self._results)
 
     def release(self) -> None:

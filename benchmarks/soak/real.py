@@ -65,7 +65,7 @@ class _Viewer:
 
 
 class _Caller:
-    """Be one person who calls, over one connection after another; media time goes on through all of them."""
+    """One person who calls, over one connection after another; media time goes on through all of them."""
 
     def __init__(self, node: LiplineNode, film: Film, clock: MonotonicClock, seed: int) -> None:
         self._node, self._film, self._clock, self._seed = node, film, clock, seed

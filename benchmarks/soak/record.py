@@ -21,8 +21,8 @@ class SoakRecord:
         tasks: asyncio tasks at each look; real calls only.
         counts: pictures by kind and what happened, by name.
         counters: the node's last counters.
-        wall_s: how long the call took.
-        tasks_left: names of the tasks that the call left.
+        wall_s: time that the call took, in s.
+        tasks_left: names of the tasks that did not end with the call.
     """
 
     readings: list[MemoryReading] = field(default_factory=list)

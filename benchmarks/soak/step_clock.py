@@ -6,7 +6,7 @@ import math
 
 
 class StepClock:
-    """Be a `realtime.clock.Clock` that only `advance` moves. Every sleeper wakes exactly at its time, in order."""
+    """A `realtime.clock.Clock` that only `advance` moves. Every sleeper wakes exactly at its time, in order."""
 
     def __init__(self, now_ms: float = 0.0) -> None:
         self._now_ms = now_ms
@@ -19,7 +19,7 @@ class StepClock:
 
     @property
     def sleepers(self) -> int:
-        """Return how many wait."""
+        """Count of those who wait."""
         return len(self._sleepers)
 
     async def sleep_until(self, when_ms: float) -> None:

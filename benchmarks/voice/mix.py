@@ -20,7 +20,13 @@ SHORTEST: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Hold clean speech: samples (n,) at 16 kHz, where it is speech per look (n // 200,), and its name."""
+    """Hold clean speech.
+
+    Attributes:
+        name: who speaks.
+        samples: (n,) float32 mono at 16 kHz.
+        speech: (n // 200,) whether there is speech, every 12.5 ms.
+    """
 
     name: str
     samples: Sound
@@ -28,7 +34,7 @@ class Talk:
 
     @property
     def free(self) -> NDArray[np.bool_]:
-        """Return the looks in stretches without speech, edges left out."""
+        """Mask of the looks in stretches without speech, edges left out."""
         out = np.zeros_like(self.speech)
         for begin, end in runs(~self.speech):
             if end - begin >= SHORTEST:
@@ -37,7 +43,7 @@ class Talk:
 
     @property
     def ends(self) -> list[int]:
-        """Return the looks at which speech ends before a stretch without."""
+        """Looks at which speech ends before a stretch without."""
         return [begin for begin, end in runs(~self.speech) if begin and end - begin >= SHORTEST]
 
 

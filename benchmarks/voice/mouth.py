@@ -35,7 +35,7 @@ _SETTLE = 12  # frames without speech that show where this mouth rests
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """Hold the head still (a `ReferenceSource`): what moves is the mouth alone."""
+    """A head that is held still (a `ReferenceSource`): what moves is the mouth alone."""
 
     frames: Sequence[PastFrame]  # the most closed first
 
@@ -53,7 +53,7 @@ class MixedMouth:
     """Let one face speak mixes."""
 
     def __init__(self, film: Path) -> None:
-        """Take the face from the first seconds of `film`."""
+        """Read the face from the first seconds of `film`."""
         self._generator, self._tracker = open_generator("lite", threads=1), MediaPipeTracker()
         found = []
         for frame in islice(read_video(film, 25.0), _LOOKED_AT):

@@ -13,7 +13,7 @@ SETTLE_MS = 1500.0
 
 @dataclass(frozen=True, slots=True)
 class CellSetting:
-    """Say what is the same in every call of a matrix.
+    """Hold what is the same in every call of a matrix.
 
     Attributes:
         seed: seed of the link's losses and jitter.

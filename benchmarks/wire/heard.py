@@ -35,9 +35,9 @@ class Heard:
     """Hold how late the sound was; times in ms of the call.
 
     Attributes:
-        said_ms: (n,) time in the clip of stretches that were recognised, rising.
-        offset_ms: (n,) how much later they lie in the sound as laid out by RTP timestamp.
-        delay_ms: (n,) how much later they arrived: what a listener without a buffer of their own has to bear.
+        said_ms: (n,) times in the clip of the stretches that were recognised, rising.
+        offset_ms: (n,) how much later than in the clip each lies in the sound as laid out by RTP timestamp.
+        delay_ms: (n,) how much later than in the clip each arrived: what a listener without a buffer has to bear.
     """
 
     said_ms: Floats
@@ -46,7 +46,7 @@ class Heard:
 
     @property
     def heard_ms(self) -> Floats:
-        """Return when they arrived."""
+        """Times at which they arrived."""
         return self.said_ms + self.delay_ms
 
     def at(self, times_ms: Floats, within_ms: float) -> Floats:

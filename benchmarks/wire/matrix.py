@@ -76,7 +76,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def time_left(pending: Sequence[float], overhead_s: float) -> str:
-    """Say how long the calls of `pending` cells, given by their seconds, will take."""
+    """Return in words how long the calls of `pending` cells, given by their seconds, will take."""
     minutes = sum(2.0 * (seconds + overhead_s) for seconds in pending) / 60.0
     return f"about {minutes:.0f} min left" if minutes >= 1.0 else "less than a minute left" if pending else "done"
 

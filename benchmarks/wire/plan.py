@@ -29,13 +29,13 @@ _LONG_OUTAGE_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Name one kind of link.
+    """One kind of link.
 
     Attributes:
-        loss: lost datagrams, percent.
-        jitter: ms, uniform, added to 20 ms of delay; order is kept.
-        rate: kbit/s with IP and UDP headers; 0: nothing passes.
-        outage: s in which nothing passes, repeated; 0: none.
+        loss: share of datagrams that are lost, in percent.
+        jitter: largest jitter in ms, uniform, added to 20 ms of delay; order is kept.
+        rate: capacity in kbit/s with IP and UDP headers; 0 when nothing passes.
+        outage: length of the outages, in s; 0 when there are none.
     """
 
     loss: int = 0
@@ -45,27 +45,27 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Return a name that is also the key in cells.json."""
+        """Name, which is also the key in cells.json."""
         outage = f"-outage{self.outage:g}" if self.outage else ""
         return f"loss{self.loss}-jitter{self.jitter}-rate{self.rate}{outage}"
 
     @property
     def speech(self) -> str:
-        """Say when speech arrives: "yes", "between" outages, or "no" (in the middle of the cell)."""
+        """When speech arrives in the middle of the cell: "yes", "between" outages, or "no"."""
         return "no" if self.rate == 0 else "between" if self.outage else "yes"
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Say what the link of a cell does when; times in ms of the call.
+    """Hold what the link of a cell does when; times in ms of the call.
 
     Attributes:
-        trace: the uplink's script.
-        bad_ms: when the middle begins.
-        restored_ms: when the tail begins.
-        back_ms: each time at which the link can carry again what it could not: ends of outages, of low or no rate.
+        trace: script of the uplink.
+        bad_ms: time at which the middle begins.
+        restored_ms: time at which the tail begins.
+        back_ms: times at which the link can carry again what it could not: ends of outages, of low or no rate.
         shut: spans in which nothing passes.
-        seconds: length of the call.
+        seconds: length of the call, in s.
     """
 
     trace: LinkTrace

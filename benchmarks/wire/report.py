@@ -84,7 +84,7 @@ def _facts(store: Store, records: Sequence[Record]) -> str:
 
 
 def _load(records: Sequence[Record]) -> list[str]:
-    """Say how much of the machine the calls took, and which cells something else disturbed."""
+    """Return in words how much of the machine the calls took, and which cells something else disturbed."""
     calls = [(record, record[name]) for record in records if "error" not in record for name in ("lipline", "plain")]
     own = [call["ownCores"] for _, call in calls if call["ownCores"] is not None]
     if not own:

@@ -11,7 +11,7 @@ VERSION = 1
 
 
 class StoreError(ValueError):
-    """Say in one line why a file of cells cannot be gone on with and what to do about it."""
+    """A file of cells cannot be gone on with; the message says in one line why and what to do."""
 
 
 class Store:

@@ -47,7 +47,7 @@ class Media(Protocol):
 
     @property
     def pc(self) -> RTCPeerConnection:
-        """Return the connection; its tracks or transceivers are in place."""
+        """Connection, whose tracks or transceivers are in place."""
 
     def begin(self) -> None:
         """Start what needs a connection; called once it is connected."""
@@ -57,9 +57,10 @@ class Media(Protocol):
 
 
 class KeptMedia:
-    """Keep one connection: `make` gives its media, `of` says (and may wait for) whom it shows.
+    """One connection to the node that is made anew whenever it is lost.
 
-    One event loop; `await close()` in a `finally`.
+    `make` returns the media of a new connection; `of` waits for whom it is to show and returns their peer id, "" for
+    nobody in particular. One event loop; `await close()` in a `finally`.
     """
 
     def __init__(self, meeting: Meeting, make: Callable[[], Media], of: Callable[[], Awaitable[str]], say: Say) -> None:

@@ -20,9 +20,10 @@ Say = Callable[[str], None]
 
 
 class Meeting:
-    """Be in a room for as long as the `async with` block lasts; `run` beside it keeps the seat.
+    """A seat in a room for as long as the `async with` block lasts.
 
-    `say` is told in plain words when the connection broke and when it is back. One event loop.
+    A connection to the server that breaks is made anew, on the same seat where the server still keeps it. `say` is
+    called with a sentence when it broke and when it is back. One event loop.
     """
 
     def __init__(self, url: str, room: str, token: str, role: Role, name: str, say: Say) -> None:
@@ -81,7 +82,7 @@ class Meeting:
                 del self._answers[of]
 
     async def somebody_else(self) -> str:
-        """Wait until somebody else is here who may publish, and return the peer id of who came first."""
+        """Wait until somebody else who may publish is in the room; return the peer id of who joined first."""
         while True:
             self._changed.clear()
             for peer in self.client.peers.values():

@@ -22,7 +22,13 @@ BIN_MS = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """Name a row of pictures: `shots` are (caption, picture)."""
+    """Hold a row of pictures with its heading.
+
+    Attributes:
+        title: heading of the row.
+        text: what it shows.
+        shots: caption and picture, from left to right.
+    """
 
     title: str
     text: str

@@ -28,7 +28,14 @@ Points = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Truth:
-    """Hold what is true of the clip: `times_ms`, `points` (n, 468, 2) NaN without a face, `opening`, small luma."""
+    """Hold what is true of the clip.
+
+    Attributes:
+        times_ms: (n,) time of each frame.
+        points: (n, 468, 2) landmarks of each frame in px, NaN without a face.
+        opening: (n,) mouth opening in each frame, NaN without a face.
+        small: (n, 36, 48) uint8 brightness of each frame.
+    """
 
     times_ms: Floats
     points: Points
@@ -43,10 +50,10 @@ class Evidence:
     Attributes:
         result: what the processes found.
         states: spans of the node's states.
-        kinds: (n,) for each picture "real", "synth" or "repeated" as the node sent it; "" when that is not known.
-        points: (n, 468, 2) landmarks, NaN without a face.
-        opening: (n,) mouth opening, NaN without a face.
-        differs: (n,) whether the picture differs from the one before it.
+        kinds: (n,) kind of each picture as the node sent it, "real", "synth" or "repeated"; "" when that is not known.
+        points: (n, 468, 2) landmarks in each picture in px, NaN without a face.
+        opening: (n,) mouth opening in each picture, NaN without a face.
+        differs: (n,) whether each picture differs from the one before it.
         delay: how late the sound was.
         skew_ms: (n,) how much later than the sound heard with it each recognised picture was; NaN for others and while
             nobody speaks.
@@ -65,7 +72,7 @@ class Evidence:
 
     @property
     def frame_ms(self) -> Floats:
-        """Return the arrival of each picture."""
+        """Arrival of each picture."""
         return self.result.seen.frame_ms
 
     def picture(self, row: int) -> Image:

@@ -22,13 +22,13 @@ class Figure:
     """Hold one figure.
 
     Attributes:
-        name: as in webrtc-stats where it has one.
-        value: NaN when it could not be measured.
-        unit: "" for counts and ratios.
-        target: in words; "" when there is none.
+        name: name as in webrtc-stats, where it has one there.
+        value: what was measured; NaN when that was not possible.
+        unit: unit of the value; "" for counts and ratios.
+        target: target in words; "" when there is none.
         passed: whether the target was met; None without one. What could not be measured is missed.
         note: what exactly was measured.
-        plain: the same for the plain call, NaN where it makes no sense.
+        plain: value of the plain call, NaN where it makes no sense.
     """
 
     name: str
@@ -47,7 +47,13 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Say what a figure should be: in words, and as bounds that both belong to it."""
+    """Hold what a figure should be.
+
+    Attributes:
+        words: the target for people.
+        low: least value that meets it.
+        high: largest value that meets it.
+    """
 
     words: str
     low: float

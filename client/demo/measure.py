@@ -51,9 +51,9 @@ class Jump:
 
     Attributes:
         head: largest step of the points that speech hardly moves.
-        head_limit: 99th percentile of the same in the clip.
+        head_limit: 99th percentile of the steps of those points in the clip.
         lips: largest step of the lip points.
-        lips_limit: 99th percentile of the same in the clip.
+        lips_limit: 99th percentile of the steps of those points in the clip.
     """
 
     head: float
@@ -63,7 +63,7 @@ class Jump:
 
     @property
     def ratio(self) -> float:
-        """Return head step over its limit; at most 1 is no visible jump."""
+        """Head step over its limit; at most 1 is no visible jump."""
         return self.head / self.head_limit if self.head_limit > 0 else float("nan")
 
 
@@ -90,14 +90,14 @@ def jump(
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """Say how well the seen mouth follows the true one.
+    """Hold how well the seen mouth follows the true one.
 
     Attributes:
         r: Pearson correlation as seen.
-        lag_ms: how late the seen mouth is by its best fit.
-        best_r: correlation if it were shifted by that.
+        lag_ms: delay of the seen mouth at the best fit, in ms; positive when it is late.
+        best_r: correlation after a shift by `lag_ms`.
         spread: standard deviation of the seen opening over that of the true one.
-        pictures: how many entered.
+        pictures: count of the pictures that were compared.
     """
 
     r: float

@@ -20,7 +20,7 @@ class CallProgress:
         """Pictures that the viewer has received."""
 
     def on_event(self, event: dict[str, Any]) -> None:
-        """Take note of an event."""
+        """Note the node's state or the count of pictures, when the event tells one."""
         if event["event"] == "state":
             self._state = str(event["state"])
         elif event["event"] == "pictures":

@@ -30,10 +30,10 @@ _TICK_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class CallPlan:
-    """Say what a call shall be.
+    """Hold what a call is to be.
 
     Attributes:
-        name: of the call, for its files.
+        name: name of the call, in its files' names too.
         filtered: whether it goes through lipline's filter, from lipline's own caller.
         clip: what the caller plays, as `client.rig.clip.prepare` wrote it.
         trace: script of the uplink.

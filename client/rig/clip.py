@@ -29,11 +29,11 @@ class PlayedClip:
     """Hold the caller's clip.
 
     Attributes:
-        path: the prepared file that the caller's process plays.
-        images: (n, H, W, 3) BGR frames, 25 a second.
-        samples: int16 48 kHz mono.
-        cuts: frames before which another piece ends, so that the step into them is nobody's motion.
-        warnings: what the person should know about the clip.
+        path: prepared file that the caller's process plays.
+        images: (n, H, W, 3) uint8 BGR frames, 25 a second.
+        samples: int16 48 kHz mono sound.
+        cuts: indices of the frames before which another piece ends: the step into them is nobody's motion.
+        warnings: sentences that the person should read about the clip.
     """
 
     path: Path

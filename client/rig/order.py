@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Keep = Literal["pictures", "measured"]
-"""What a viewer keeps of each picture: all of it, or what is measured of it."""
+"""What a viewer keeps of each picture: all of it, or what is measured on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Tell a process what to do.
+    """What a process is to do.
 
     Attributes:
         role: "node", "caller" or "viewer".
@@ -50,7 +50,10 @@ class Order:
 
 
 class Wire:
-    """Speak with who started the process: `say` writes an event, `until` waits for an order."""
+    """The process's end of the line to who started it: `say` writes an event, `until` waits for an order.
+
+    One event loop.
+    """
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader

@@ -44,7 +44,7 @@ class Peer:
 
     @property
     def ended(self) -> bool:
-        """Whether the process is gone."""
+        """True once the process is gone."""
         return self._process.returncode is not None
 
     async def tell(self, **order: object) -> None:

@@ -11,7 +11,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Name a stretch of the call: `start_ms` to `end_ms` in the state `name`."""
+    """Hold a stretch of the call.
+
+    Attributes:
+        name: state that the call was in.
+        start_ms: first moment of the stretch.
+        end_ms: first moment after it.
+    """
 
     name: str
     start_ms: float
