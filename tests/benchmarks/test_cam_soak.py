@@ -65,7 +65,7 @@ def test_the_microphone_runs_by_its_own_clock(caller_clip: Path) -> None:
             enough.set()
 
     source.start(take)
-    assert enough.wait(10.0)
+    assert enough.wait(90.0)
     source.close()
     assert [b - a for a, b in pairwise(taken)] == pytest.approx([20.0 / 1.005] * (len(taken) - 1))
 
@@ -80,7 +80,7 @@ async def test_the_plan_is_followed_and_counted() -> None:
 
     camera = type("Camera", (), {"gone": False, "given": 0, "fps": 25.0})()
     seen = CamWatch()
-    async with asyncio.timeout(30.0):
+    async with asyncio.timeout(90.0):
         await watch(Call(), camera, 4.0, seen)
     assert Call.chosen[:3] == [Mode.PHOTO, Mode.DUB, Mode.AWAY] and camera.gone is False
     assert seen.readings and sum(row.due for row in seen.modes.values()) == pytest.approx(100.0, rel=0.25)

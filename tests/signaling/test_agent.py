@@ -46,7 +46,7 @@ async def running(server: SignalingServer, node: Node) -> AsyncIterator[None]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(90.0):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 

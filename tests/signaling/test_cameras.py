@@ -120,7 +120,7 @@ def test_who_comes_back_to_its_seat_hears_the_cameras(rooms: Rooms, cam: str) ->
 
 async def test_over_a_real_server_a_wish_reaches_the_camera_and_its_state_the_room() -> None:
     async with (
-        asyncio.timeout(20.0),
+        asyncio.timeout(90.0),
         SignalingServer(Rooms(), port=0) as server,
         SignalingClient(server.url, "r", "t", role=Role.CAMERA, name="desk") as camera,
         SignalingClient(server.url, "r", "t", name="Ann") as page,
@@ -139,7 +139,7 @@ async def test_over_a_real_server_a_wish_reaches_the_camera_and_its_state_the_ro
 async def test_a_flood_of_wishes_ends_the_connection_of_who_sends_it() -> None:
     limits = ServerLimits(messages_per_s=1.0, burst=5)
     async with (
-        asyncio.timeout(20.0),
+        asyncio.timeout(90.0),
         SignalingServer(Rooms(), port=0, limits=limits) as server,
         SignalingClient(server.url, "r", "t", role=Role.CAMERA) as camera,
     ):

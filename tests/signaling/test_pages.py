@@ -27,7 +27,7 @@ def get(url: str, **more: object) -> tuple[int, dict[str, str], bytes]:
     method, tls = str(more.get("method", "GET")), more.get("tls")
     assert tls is None or isinstance(tls, ssl.SSLContext)
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10, context=tls) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=90, context=tls) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -26,7 +26,7 @@ async def lose(client: SignalingClient) -> None:
 
 
 async def away(rooms: Rooms) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90.0):
         while rooms.next_expiry_s is None:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
@@ -67,7 +67,7 @@ async def test_a_seat_that_nobody_takes_up_ends_by_itself() -> None:
         assert isinstance(await node.receive(), PeerJoined)
         before = ann.peer_id
         await lose(ann)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90.0):
             assert await node.receive() == PeerLeft(before)
         assert not await ann.reconnect(), "the old seat is gone: this is a new one"
         assert ann.peer_id != before
@@ -78,7 +78,7 @@ async def test_leaving_and_being_thrown_out_keep_no_seat() -> None:
     async with SignalingServer(rooms, port=0, limits=ServerLimits(messages_per_s=0.001, burst=4)) as server:
         async with SignalingClient(server.url, "r", "t", session=SESSION):
             assert rooms.peer_count == 1
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90.0):
             while rooms.peer_count:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         async with connect(server.url) as socket:
@@ -87,7 +87,7 @@ async def test_leaving_and_being_thrown_out_keep_no_seat() -> None:
                 while True:
                     await socket.send("nonsense")
                     await socket.recv()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90.0):
             while rooms.peer_count:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         assert rooms.next_expiry_s is None

@@ -48,7 +48,7 @@ class Desk:
 
 
 async def until(true: Callable[[], object]) -> None:
-    """Wait until something is true, for at most 20 s."""
-    async with asyncio.timeout(20.0):
+    """Wait until something is true, for at most 90 s."""
+    async with asyncio.timeout(90.0):
         while not true():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)

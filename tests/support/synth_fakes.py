@@ -103,7 +103,7 @@ class FakeRenderer:
 
     def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Image:
         self.rendering.set()
-        assert self.gate.wait(10)
+        assert self.gate.wait(90.0)
         self._note("render", media_ms)
         return picture(SYNTH_LEVEL)
 

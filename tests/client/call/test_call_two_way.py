@@ -89,7 +89,7 @@ class Relay:
                 to.write(data)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)

@@ -211,7 +211,7 @@ def test_ctrl_c_finishes_the_film(clip: Path, tmp_path: Path) -> None:
         if "| real" in line:
             break
     running.send_signal(signal.SIGINT)
-    said, complained = running.communicate(timeout=60)
+    said, complained = running.communicate(timeout=180)
     assert running.returncode == 130 and f"wrote {film}" in said
     assert "Traceback" not in complained
     assert probe(film).has_video and not list(tmp_path.glob("*.part"))

@@ -52,7 +52,7 @@ async def act(*command: str) -> str:
 
 async def appeared(send: Callable[[], None]) -> str:
     """Send pictures until the window is there; return its number."""
-    async with asyncio.timeout(20.0):
+    async with asyncio.timeout(90.0):
         while not (window := (await act("search", "--onlyvisible", "--name", TITLE)).strip()):
             send()
             await asyncio.sleep(0.05)
@@ -107,7 +107,7 @@ async def test_a_click_on_a_real_face_follows_it(screen: str, caller_clip: Path)
         at_right = followed() > 900
         # The picture is 400 px wide: a click on who is not followed.
         await act("mousemove", "--window", window, "73" if at_right else "313", "71", "click", "1")
-        async with asyncio.timeout(20.0):
+        async with asyncio.timeout(90.0):
             while (followed() > 900) is at_right:
                 send()
                 await asyncio.sleep(0.02)

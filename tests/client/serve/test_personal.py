@@ -69,7 +69,7 @@ async def test_each_caller_of_a_room_gets_their_own_model(tmp_path: Path, monkey
             peer = CallerPeer(MonotonicClock(), zero_ms=0.0, configuration=RTCConfiguration(iceServers=[]))
             async with Meeting(here.url, "r", "t", Role.CALLER, name, print) as meeting:
                 try:
-                    async with asyncio.timeout(15):
+                    async with asyncio.timeout(90.0):
                         await meeting.offer(peer.pc)
                 finally:
                     await peer.close()

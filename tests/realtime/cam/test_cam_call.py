@@ -99,7 +99,7 @@ class Running:
         await asyncio.to_thread(self.synth.close)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20.0):
+        async with asyncio.timeout(90.0):
             while not condition():  # noqa: ASYNC110 - threads change it
                 await asyncio.sleep(0.02)
 

@@ -101,7 +101,7 @@ def test_rehearses_once_in_good_times_for_nobody(worker: SynthWorker, renderer: 
 def test_a_slow_renderer_skips_and_never_queues(worker: SynthWorker, renderer: FakeRenderer) -> None:
     renderer.gate.clear()
     worker.request(SynthJob(0.0))
-    assert renderer.rendering.wait(10)
+    assert renderer.rendering.wait(90.0)
     for i in range(1, 50):
         worker.request(SynthJob(i * 40.0))
         worker.observe(VideoFrame(picture(1), i * 40.0))
@@ -133,7 +133,7 @@ def test_take_gives_the_newest_that_is_due_and_keeps_the_future(worker: SynthWor
 def test_what_was_in_work_at_the_release_is_thrown_away(worker: SynthWorker, renderer: FakeRenderer) -> None:
     renderer.gate.clear()
     worker.request(SynthJob(0.0))
-    assert renderer.rendering.wait(10)
+    assert renderer.rendering.wait(90.0)
     worker.release()
     renderer.gate.set()
     until(lambda: "stop" in names(renderer))

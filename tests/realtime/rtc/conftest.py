@@ -18,7 +18,7 @@ async def negotiate() -> AsyncIterator[Callable[[RTCPeerConnection, RTCPeerConne
         await answerer.setRemoteDescription(offerer.localDescription)
         await answerer.setLocalDescription(await answerer.createAnswer())
         await offerer.setRemoteDescription(answerer.localDescription)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90.0):
             while not all(pc.connectionState == "connected" for pc in (offerer, answerer)):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
@@ -35,7 +35,7 @@ def make_pc() -> Callable[[], RTCPeerConnection]:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
-    async def wait(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def wait(condition: Callable[[], bool], seconds: float = 90.0) -> None:
         async with asyncio.timeout(seconds):
             while not condition():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

@@ -295,7 +295,7 @@ async def test_leaving_while_a_model_loads_leaves_nothing_behind(stage: Stage) -
 
     def slow() -> ShadeRenderer:
         loading.set()
-        assert go.wait(20)
+        assert go.wait(90.0)
         return renderer
 
     node = LiplineNode(slow, WINDOW)
