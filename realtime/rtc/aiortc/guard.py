@@ -1,4 +1,4 @@
-"""What every piece of private access to aiortc rests on: one known release, one instance at a time.
+"""The ground of all private access to aiortc: one known release, one instance at a time.
 
 Import it through `realtime.rtc.aiortc` only.
 """
@@ -15,7 +15,7 @@ Undo = Callable[[], None]
 
 
 class AiortcVersionError(RuntimeError):
-    """Tell that the installed aiortc is not the release whose internals this file knows."""
+    """The installed aiortc is not the release whose internals are known here."""
 
 
 @cache
@@ -23,7 +23,7 @@ def require_tested_aiortc() -> None:
     """Check the installed release.
 
     Raises:
-        AiortcVersionError: aiortc is not 1.16.x; the text names the command that mends it.
+        AiortcVersionError: aiortc is not 1.16.x; the text names the command that installs it.
     """
     installed = version("aiortc")
     if not re.match(rf"{re.escape(TESTED)}(\.|$)", installed):
@@ -49,7 +49,7 @@ def set_private(owner: object, cls: type[object], name: str, value: object) -> N
 
 
 def wrap(owner: object, name: str, wrapper: Callable[..., Awaitable[Any]]) -> Undo:
-    """Shadow coroutine method `name` of one instance by `wrapper(original, ...)`; return what takes it off again."""
+    """Shadow coroutine method `name` of one instance by `wrapper(original, ...)`; return a function that removes it."""
     require_tested_aiortc()
     original = getattr(owner, name)
 

@@ -58,7 +58,7 @@ def tap_sender_reports(receiver: RTCRtpReceiver, callback: Callable[[SenderRepor
 #   last two.
 # Evidence: in RTCRtpReceiver `_handle_rtcp_packet` (BYE) and `_handle_disconnect` (both others) call the same
 #   `__stop_decoder`; RTCDtlsTransport calls the receiver's `_handle_rtcp_packet` by attribute.
-# Removal: aiortc tells why a track ended.
+# Removal: aiortc says why a track ended.
 
 
 def tap_bye(receiver: RTCRtpReceiver, callback: Callable[[], None]) -> Undo:
@@ -74,7 +74,7 @@ def tap_bye(receiver: RTCRtpReceiver, callback: Callable[[], None]) -> Undo:
 
 # --- Received packets instead of decoded frames ----------------------------------------------------------------------
 # Cause: the audio jitter buffer turns one lost packet into 100 ms of missing sound and 200 ms of lasting delay; the
-#   video jitter buffer waits for one lost packet until 512 more came, and gives a frame only when the next one begins.
+#   video jitter buffer waits for one lost packet until 512 more arrived, and gives a frame only when the next begins.
 # Evidence: jitterbuffer.py (JitterBuffer.add, _remove_frame); RTCRtpReceiver._handle_rtp_packet calls
 #   `self.__jitter_buffer.add(packet)` last, after statistics, RTX unwrapping, NACK and depayloading.
 # Removal: aiortc lets an application supply the jitter buffer, or bounds its waiting.
@@ -143,7 +143,7 @@ def take_packets(receiver: RTCRtpReceiver, on_packet: OnPacket, clock: Clock) ->
     set_private(receiver, RTCRtpReceiver, "__jitter_buffer", sink)
 
     def undo() -> None:
-        # The old one would wait for all the packets that it did not see.
+        # The buffer of before would wait for all the packets that it did not get.
         fresh = JitterBuffer(original.capacity, prefetch=original._prefetch, is_video=original._is_video)
         set_private(receiver, RTCRtpReceiver, "__jitter_buffer", fresh)
 
@@ -160,7 +160,7 @@ def take_packets(receiver: RTCRtpReceiver, on_packet: OnPacket, clock: Clock) ->
 
 
 class VideoFeedback:
-    """Ask a video stream's sender for packets and keyframes in aiortc's place; `close` gives it back."""
+    """Ask a video stream's sender for packets and keyframes in aiortc's place, until `close`."""
 
     def __init__(self, receiver: RTCRtpReceiver) -> None:
         self._receiver = receiver
@@ -175,20 +175,20 @@ class VideoFeedback:
         await self._receiver._send_rtcp_pli(ssrc)
 
     def close(self) -> None:
-        """Let aiortc ask again, once a packet, for what is lost from now on."""
+        """Give the requests back to aiortc, which asks once for each packet lost from now on."""
         set_private(self._receiver, RTCRtpReceiver, "__nack_generator", NackGenerator())
 
 
-# --- What a browser is told it may send ------------------------------------------------------------------------------
-# Cause: the estimate behind REMB falls to 30 kbit/s when our own loop is late once, and climbs by 8 % a second: a page
-#   whose link is good again shows a picture a second for half a minute. Loss still slows it down, by its own control.
+# --- The least rate that REMB allows a browser -----------------------------------------------------------------------
+# Cause: the estimate that REMB carries falls to 30 kbit/s when our own loop is late once, and climbs by 8 % a second: a
+#   page whose link is good again sends a picture a second for half a minute. Loss still slows it down by itself.
 # Evidence: rate.py, AimdRateControl; RTCRtpReceiver._handle_rtp_packet sends what `__remote_bitrate_estimator.add`
 #   returns, None for nothing.
 # Removal: aiortc answers transport-wide congestion control (PR #1411), so that the browser estimates.
 
 
 def lift_remb(receiver: RTCRtpReceiver, least: Callable[[], int]) -> Undo:
-    """Let no REMB of `receiver` fall below `least()` bit/s; 0 leaves it as it is."""
+    """Keep every REMB of `receiver` at `least()` bit/s or above; 0 leaves it as it is."""
     estimator = private(receiver, RTCRtpReceiver, "__remote_bitrate_estimator")
     original = estimator.add
 

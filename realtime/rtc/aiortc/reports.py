@@ -24,9 +24,10 @@ _UNIX_EPOCH_S = 2_208_988_800
 
 
 def report_media_time(sender: RTCRtpSender, unix_ms: Callable[[int], float | None]) -> Undo:
-    """Let sender reports pair RTP timestamps with the time that their media is of (RFC 3550, 6.4.1).
+    """Make sender reports pair RTP timestamps with the time of sampling of their media (RFC 3550, 6.4.1).
 
-    `unix_ms(timestamp)` says that of a timestamp as the track gave it, in ms since 1970; None leaves a report as it is.
+    `unix_ms(timestamp)` returns that time for a timestamp as the track gave it, in ms since 1970; None leaves a report
+    as it is.
     """
     stamps = _Stamps(sender, unix_ms)
     taps = ExitStack()
@@ -65,7 +66,7 @@ class _Stamps:
     def _correct(self, report: RtcpSrPacket) -> None:
         if self._origin is None or self._timestamp is None:
             return
-        # The report may be of the frame before the newest: nearest to that, without the wrap.
+        # The report may be of the frame before the newest: take the distance to that one, without the wrap.
         newest = self._timestamp + self._origin
         reported = unwrap(report.sender_info.rtp_timestamp, newest, 32)
         unix_ms = self._unix_ms(self._timestamp + reported - newest)
@@ -76,18 +77,18 @@ class _Stamps:
         set_private(self._sender, RTCRtpSender, "__lsr", ntp >> 16 & 0xFFFFFFFF)
 
 
-# --- Reports about a stream that rests -------------------------------------------------------------------------------
+# --- Reports about a stream that is paused ---------------------------------------------------------------------------
 # Cause: a sender that is paused goes on to send a report every 0.5 to 1.5 s, 1 kbit/s with its headers, which says
-#   the same each time: on a link that carries speech alone it is in the way.
+#   the same each time: on a link that has room for speech alone they are in the way.
 # Evidence: RTCRtpSender._run_rtcp sleeps, builds SR and SDES and calls `self._send_rtcp(packets)`, whatever `_enabled`
 #   says; the BYE at its end goes the same way.
 # Removal: aiortc has RTCRtpSender.setParameters with active, and sends no reports about what is not.
 
 
 def quiet_reports(sender: RTCRtpSender, resting: Callable[[], bool]) -> Undo:
-    """Send no report about this sender's stream while `resting()`; its goodbye is sent all the same.
+    """Send no report about this sender's stream while `resting()`; its goodbye (RTCP BYE) is sent all the same.
 
-    Who receives keeps what earlier reports said (RFC 3550, 6.4.1); the next one after the rest comes within 1.5 s.
+    Receivers keep to the earlier reports; the next one after the pause is sent within 1.5 s.
     """
 
     async def wrapper(original: Callable[..., Awaitable[None]], packets: list[Any]) -> None:

@@ -17,16 +17,16 @@ from realtime.rtc.aiortc.guard import Undo, private, set_private, wrap
 
 # Aim a keyframe at no more than this much of a mean frame: an unlimited one fills a narrow link's queue at once.
 MAX_INTRA_PERCENT = 400
-# More than this a second for each pixel shows nobody anything: 0.46 Mbit/s at 320x240, 1.8 at 640x480.
+# A higher rate per pixel is not seen: 0.46 Mbit/s at 320x240, 1.8 at 640x480.
 MAX_BPS_PER_PIXEL = 6
 MAX_RTT_MS = 10_000.0
 EARLY_MS = 60.0
 
 # --- What the far end reports ----------------------------------------------------------------------------------------
-# Cause: REMB and receiver reports end in the sender; an application cannot hear of them but by polling statistics.
+# Cause: REMB and receiver reports end in the sender; an application gets them by polling statistics only.
 # Evidence: `_handle_rtcp_data` of RTCDtlsTransport calls `_handle_rtcp_packet` of the recipient by attribute; the
 #   sender keeps `__lsr` and `__lsr_time` of its last report, the time by which it was sent.
-# Removal: aiortc tells an application of feedback.
+# Removal: aiortc hands feedback to an application.
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +87,13 @@ class RateController(Protocol):
     """
 
     def remb(self, bitrate: float) -> None:
-        """Take the far end's estimate of what it can receive."""
+        """Note the far end's estimate of what it can receive."""
 
     def loss(self, fraction: float, now_ms: float) -> None:
-        """Take the loss (0..1) since the report before this one."""
+        """Note the loss (0..1) since the report before this one."""
 
     def rtt(self, rtt_ms: float, now_ms: float) -> None:
-        """Take a round trip."""
+        """Note a round trip."""
 
     def encoder_rate(self, now_ms: float) -> int:
         """Return the rate that the encoder is to aim at."""

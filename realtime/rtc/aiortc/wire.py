@@ -107,9 +107,9 @@ _DATAGRAM_BYTES = 65_536
 
 
 def read_at_once(pc: RTCPeerConnection) -> Undo:
-    """Let a turn of the loop take all datagrams that wait for `pc`, at most 64 a socket. Call it after the description.
+    """Read up to 64 datagrams of each socket of `pc` in a turn of the loop. Call it once both descriptions are set.
 
-    Returns a function that takes it off; the end of a socket does so too.
+    Returns a function that removes it; the end of a socket does so too.
     """
     protocols = {id(p): p for transport in _ice_transports(pc) for p in transport._connection._protocols}.values()
     taps = ExitStack()
@@ -121,8 +121,8 @@ def read_at_once(pc: RTCPeerConnection) -> Undo:
 def _read_more(protocol: Any) -> Undo:
     own = protocol.transport.get_extra_info("socket")
     if own is None:
-        return lambda: None  # a relay's: it comes over a socket of another kind
-    reader: socket.socket = own.dup()  # of the same socket: reading is closed to users of asyncio's own object
+        return lambda: None  # a relay's (TURN): it has no socket of its own
+    reader: socket.socket = own.dup()  # asyncio's own object does not allow recvfrom
     received, lost = protocol.datagram_received, protocol.connection_lost
 
     def datagram_received(data: bytes, address: Any) -> None:
@@ -130,7 +130,7 @@ def _read_more(protocol: Any) -> Undo:
         for _ in range(READ_AT_ONCE - 1):
             try:
                 more = reader.recvfrom(_DATAGRAM_BYTES)
-            except OSError:  # nothing waits, or it was closed; what asyncio has to know of it meets next itself
+            except OSError:  # nothing waits, or the socket was closed, which asyncio's own next read will notice
                 return
             received(*more)
 
@@ -156,7 +156,7 @@ def _read_more(protocol: Any) -> Undo:
 
 
 def survive_dead_path(channel: RTCDataChannel) -> Undo:
-    """Let what waits on the connection of `channel` be lost in silence once its path is gone."""
+    """Drop what waits on the connection of `channel` without an error once its path is gone."""
 
     async def wrapper(original: Callable[[], Awaitable[None]]) -> None:
         with contextlib.suppress(ConnectionError):

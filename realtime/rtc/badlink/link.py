@@ -1,4 +1,4 @@
-"""A made-bad link as arithmetic: rate, drop-tail queue, delay, jitter and loss over a scripted trace, without a clock.
+"""A bad link as arithmetic: rate, drop-tail queue, delay, jitter and loss over a scripted trace, without a clock. Pure.
 
 The trace is known in advance, so the time at which a datagram leaves the queue is exact when it enters: its bits are
 served in order at the rate of each step. Nothing has to be planned again when the rate changes.
@@ -17,9 +17,14 @@ IP_UDP_BYTES = 28
 
 @dataclass(frozen=True, slots=True)
 class LinkStep:
-    """Set the link from `t_ms` on: rate in kbit/s (inf: unlimited, 0: outage), delay and jitter in ms, loss 0..1.
+    """The link from `t_ms` on.
 
-    `rate_kbps` counts IP and UDP headers. Jitter is uniform in 0..`jitter_ms`, added to the delay.
+    Attributes:
+        t_ms: time in ms from the trace's zero.
+        rate_kbps: rate in kbit/s, IP and UDP headers included; inf without limit, 0 for an outage.
+        delay_ms: delay in ms.
+        jitter_ms: greatest addition to the delay in ms, uniform from 0.
+        loss: share (0..1) of the datagrams that is lost.
     """
 
     t_ms: float
@@ -38,7 +43,7 @@ class LinkStep:
 
 @dataclass(frozen=True, slots=True)
 class LinkTrace:
-    """Script a link: steps in order of time, the first at 0; each holds until the next."""
+    """The script of a link: steps in order of time, the first at 0; each holds until the next."""
 
     steps: tuple[LinkStep, ...]
 
@@ -116,7 +121,7 @@ class ImpairedLink:
 
     @property
     def trace(self) -> LinkTrace:
-        """Return the script."""
+        """The script."""
         return self._trace
 
     def send(self, now_ms: float, size_bytes: int) -> float | None:

@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 
 
 def datagram_kind(datagram: bytes) -> str:
-    """Name a datagram (RFC 7983): "rtp-<payload type>" (SRTP leaves the header in clear), "rtcp", "dtls" or "other"."""
+    """Return the kind of a datagram (RFC 7983): "rtp-<payload type>", "rtcp", "dtls" or "other"."""
     if len(datagram) < 2:
         return "other"
     if 20 <= datagram[0] <= 63:
         return "dtls"
     if 128 <= datagram[0] <= 191:
-        # RFC 5761: payload types 64 to 95 are RTCP's.
+        # SRTP leaves the header in clear. RFC 5761: payload types 64 to 95 are RTCP's.
         payload_type = datagram[1] & 0x7F
         return "rtcp" if 64 <= payload_type <= 95 else f"rtp-{payload_type}"
     return "other"
@@ -113,7 +113,7 @@ class _Carriage:
                 continue
             wait_ms = self._heap[0][0] - self._clock.now_ms()
             if wait_ms > 0.0:
-                # Woken early when an earlier datagram (reordering) came in.
+                # Woken early by a datagram that is to arrive before this one (reordering).
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_ms / 1000.0):
                         await self._wake.wait()
@@ -165,7 +165,7 @@ class ImpairedReceive:
         self._undo: Callable[[], None] = intercept_receive(pc, self._hook)
 
     def set_rate(self, kbps: float | None) -> None:
-        """Let `kbps` kbit/s (IP and UDP headers included) pass from now on: 0 nothing, None without limit.
+        """Limit the link to `kbps` kbit/s (IP and UDP headers included): 0 lets nothing pass, None sets no limit.
 
         What waits goes on at the new rate, or is dropped where it does not fit.
 
@@ -180,9 +180,9 @@ class ImpairedReceive:
             self._carriage = _Carriage(link, self._clock, self._clock.now_ms(), SRTP_BYTES, None)
 
     def carry(self, size_bytes: int, arrived: Callable[[], None]) -> None:
-        """Let what came another way (a message of `size_bytes` on a data channel) pass the same link.
+        """Send a message of `size_bytes` that arrived on a data channel over the same link.
 
-        `arrived()` is called when it would have come, at once without a limit, never when it is lost.
+        `arrived()` is called when the message would have arrived: at once without a limit, never when it is lost.
         """
         if self._carriage is None or (self._free and self._carriage.empty):
             arrived()

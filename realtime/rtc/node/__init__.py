@@ -1,1 +1,1 @@
-"""The node: calls that outlive their connections, and the views of those who watch them."""
+"""The node: calls that outlive their connections, and the connections to their viewers."""

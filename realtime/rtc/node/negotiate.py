@@ -1,4 +1,4 @@
-"""SDP of the node: read an offer, answer it, ask for speech in the answer; and remote candidates."""
+"""SDP of the node: read an offer and answer it, with Opus for speech; and remote candidates."""
 
 import logging
 import re
@@ -11,14 +11,14 @@ from aiortc.sdp import candidate_from_sdp
 _LOG = logging.getLogger(__name__)
 
 SPEECH_FMTP = {"minptime": "10", "useinbandfec": "1", "usedtx": "0", "stereo": "0", "maxaveragebitrate": "24000"}
-"""What we want to receive by Opus (RFC 7587, 6.1): mono speech at 24 kbit/s with forward error correction."""
+"""Opus as we want to receive it (RFC 7587, 6.1): mono speech at 24 kbit/s with forward error correction."""
 
 _OPUS = re.compile(r"a=rtpmap:(\d+) opus/48000(?:/\d+)?\s*$", re.IGNORECASE)
 _FMTP = re.compile(r"a=fmtp:(\d+) (.*)$", re.IGNORECASE)
 
 
 class NegotiationError(ValueError):
-    """Tell that an offer could not be answered, and why."""
+    """An offer could not be answered; the text says why."""
 
 
 async def answer(pc: RTCPeerConnection, offer_sdp: str, prepare: Callable[[], None] | None = None) -> str:

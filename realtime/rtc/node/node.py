@@ -96,11 +96,12 @@ class LiplineNode:
     ) -> str:
         """Answer the offer of a publisher called `name` (it sends audio and video) and begin its call.
 
-        Who publishes already, under the same name, goes on: only the connection is replaced. `main` makes it the one
-        that viewers of nobody in particular see; without such a one they see who published first.
+        The call of a publisher that already has one, under the same name, goes on: only the connection is replaced.
+        `main` makes it the main speaker, seen by viewers of nobody in particular; without one that is the first
+        publisher.
 
         Raises:
-            NegotiationError: the offer is not usable, or too many publish already.
+            NegotiationError: the offer is not usable, or there are too many publishers already.
         """
         call = self._calls.get(peer_id)
         if call is not None and call.name != name:
@@ -130,7 +131,7 @@ class LiplineNode:
         return call
 
     def _now_ms(self) -> float:
-        # Media time never goes back for the viewers, whoever calls.
+        # One zero for all calls: media time never goes back for viewers of the main speaker, whoever that is.
         return ceil((self._clock.now_ms() - self._zero_ms) / BLOCK_MS + 3) * BLOCK_MS
 
     async def _synth_for(self, name: str) -> tuple[SynthWorker | None, MelWindow]:
@@ -143,12 +144,12 @@ class LiplineNode:
         return SynthWorker(await opened_in_thread(self._renderer, lambda renderer: renderer.close())), self._window
 
     async def accept_viewer(self, offer_sdp: str, peer_id: str = "viewer", of: str = "") -> str:
-        """Answer the offer of who wants to see `of` ("": the main speaker); frames flow as soon as there are any.
+        """Answer the offer of a viewer of `of` ("": the main speaker); frames flow as soon as there are any.
 
         A viewer sees each publisher over a connection of its own; a new offer for the same one replaces it.
 
         Raises:
-            NegotiationError: the offer is not usable, too many watch already, or the viewer left meanwhile.
+            NegotiationError: the offer is not usable, there are too many views already, or the viewer left meanwhile.
         """
         key = peer_id, of
         await self._drop_view(key)

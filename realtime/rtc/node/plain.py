@@ -1,4 +1,4 @@
-"""The node without the filter: stock aiortc receives, relays and sends. What lipline is compared with."""
+"""The node without the filter, to compare with: stock aiortc receives, relays and sends."""
 
 import asyncio
 from collections.abc import Callable
@@ -42,7 +42,7 @@ class PlainNode:
         return sdp
 
     async def accept_viewer(self, offer_sdp: str, peer_id: str = "viewer", of: str = "") -> str:
-        """Answer a viewer's offer; raises NegotiationError when it is not usable or nobody comes who could be seen."""
+        """Answer a viewer's offer; raises NegotiationError when it is not usable or nobody publishes in time."""
         key = peer_id, of
         mark = self._waiting[key] = object()
         try:
@@ -66,7 +66,7 @@ class PlainNode:
             await add_candidate(pc, candidate, mid)
 
     async def drop(self, peer_id: str) -> None:
-        """End the connections of `peer_id`, and those of who watches it."""
+        """End the connections of `peer_id`, and those of its viewers."""
         for key in [key for key in self._waiting if key[0] == peer_id]:
             del self._waiting[key]
         async with self._changed:
@@ -84,7 +84,7 @@ class PlainNode:
             await self._close(key)
 
     def _seen(self, of: str) -> str:
-        """Return whose tracks a viewer of `of` gets now; "" for nobody's."""
+        """Return the publisher that a viewer of `of` gets now; "" for none."""
         if of:
             return of if of in self._tracks else ""
         return self._main if self._main in self._tracks else next(iter(self._tracks), "")

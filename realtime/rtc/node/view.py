@@ -1,4 +1,4 @@
-"""One person's view of another: the filtered sound and picture, sent over a peer connection of its own."""
+"""One viewer of one publisher: the filtered sound and picture, sent over a peer connection of their own."""
 
 import time
 from collections.abc import Callable
@@ -45,7 +45,7 @@ class SendCounters:
 class View:
     """Send what one publisher shows to one viewer. One event loop; `await close()` in a `finally`.
 
-    `of` is the publisher's peer id, "" for whoever is the room's main speaker. `gone()` is called when the connection
+    `of` is the publisher's peer id, "" for the room's main speaker. `gone()` is called when the connection
     failed or the viewer closed it.
     """
 

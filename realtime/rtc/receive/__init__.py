@@ -1,1 +1,1 @@
-"""What arrives over RTP: packets repaired and put in order, decoded, and set on one media clock."""
+"""Reception over RTP: packets are repaired and put in order, decoded, and put on one media clock."""

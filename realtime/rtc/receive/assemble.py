@@ -141,7 +141,7 @@ class FrameAssembler:
         if packet.ssrc != self._ssrc:
             self._ssrc = packet.ssrc
             self._reset()
-            self._pli_ms = now_ms  # a stream begins with a keyframe: give it time before asking for one
+            self._pli_ms = now_ms  # a stream begins with a keyframe: give it time to arrive
         sequence = self._unwrap(packet.sequence)
         if sequence < self._next and not self._need_keyframe:
             if not self._restarts(sequence):
@@ -159,7 +159,7 @@ class FrameAssembler:
         """Let time pass; return the frames that are complete now."""
         frames = self._take_complete()
         since_ms = self._hole_since_ms()
-        # Until the keyframe is here the hole may still be mended: what comes first ends the waiting.
+        # The hole may still be filled before the keyframe arrives: whichever comes first ends the waiting.
         self._overdue = since_ms is not None and now_ms - since_ms > self.gap_ms
         if since_ms is not None and now_ms - since_ms > GIVE_UP_MS:
             self._need_keyframe = True
@@ -212,7 +212,7 @@ class FrameAssembler:
         sequence = start
         while (entry := self._packets.get(sequence)) is not None:
             if entry[0].timestamp != timestamp:
-                return sequence - 1  # its sender sets no markers, or padding came after the frame
+                return sequence - 1  # a sender that sets no markers, or padding after the frame
             if entry[0].marker:
                 return sequence
             sequence += 1

@@ -1,7 +1,7 @@
 """Decide which lost video packets to ask for again, and when (generic NACK, RFC 4585, 6.2.1). Pure.
 
 aiortc asks for a lost packet once; where the request or its answer is lost too, the picture stands still until a
-keyframe. Here a request is repeated by time until the packet came or nobody waits for it any more.
+keyframe. Here a request is repeated by time until the packet arrives or is not needed any more.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,18 @@ from realtime.serial import unwrap
 
 @dataclass(frozen=True, slots=True)
 class NackConfig:
-    """Set the requests; times in ms.
+    """Settings of the requests; times in ms.
 
-    A hole is asked for when `reorder_packets` newer packets came after it was seen, or after `reorder_ms`: packets of
-    one path hardly ever overtake each other, and by how much they do they are spread over a frame's burst. It is asked
-    for again every max(`retry_ms`, round trip + `retry_extra_ms`), `requests` times at most, and forgotten after
-    `forget_ms`. Of a hole of more than `capacity` packets nothing is asked for: only a keyframe mends that.
+    Attributes:
+        reorder_packets: number of newer packets after which a missing packet counts as lost and not as reordered.
+        reorder_ms: time after which it does so without them; packets of one path hardly ever overtake each other.
+        retry_ms: least time between two requests for a packet.
+        retry_extra_ms: time that a first request is given beyond the round trip.
+        requests: greatest number of requests for a packet.
+        forget_ms: time after which a missing packet is not asked for any more.
+        capacity: greatest number of missing packets; a larger hole is not asked for, since only a keyframe helps.
+        first_rtt_ms: round trip that is assumed before one is measured.
+        max_rtt_ms: bound of a measured round trip.
     """
 
     reorder_packets: int = 2
@@ -40,9 +46,14 @@ class _Hole:
 
 
 class NackTracker:
-    """Follow the sequence numbers of one stream (they may wrap, repeat and come out of order); memory is bounded.
+    """Follow the sequence numbers of one stream, which may wrap, repeat and be reordered; memory is bounded.
 
-    Times are monotonic ms. `rtt_ms` is learned from request to arrival.
+    Times are monotonic ms.
+
+    Attributes:
+        rtt_ms: round trip, measured from a request to the arrival of the packet.
+        requested: number of requests made.
+        recovered: number of requested packets that arrived.
     """
 
     def __init__(self, config: NackConfig | None = None) -> None:
@@ -60,11 +71,11 @@ class NackTracker:
 
     @property
     def missing(self) -> int:
-        """Return how many packets are known to be missing and still wanted."""
+        """Number of packets that are known to be missing and still wanted."""
         return len(self._holes)
 
     def received(self, sequence: int, now_ms: float) -> None:
-        """Take in that a packet arrived, for the first time or again."""
+        """Note that a packet arrived, for the first time or again."""
         if self._highest is None:
             self._highest = sequence
             return
@@ -83,7 +94,7 @@ class NackTracker:
             del self._holes[next(iter(self._holes))]
 
     def due(self, now_ms: float) -> list[int]:
-        """Return the sequence numbers to ask for now, in the order of the stream; they count as asked for."""
+        """Return the sequence numbers to ask for now, in the order of the stream; they count as requested."""
         wanted = []
         for number, hole in list(self._holes.items()):
             if now_ms - hole.noticed_ms > self._config.forget_ms:
@@ -97,12 +108,12 @@ class NackTracker:
         return wanted
 
     def forget_before(self, sequence: int) -> None:
-        """Ask no more for packets before `sequence`: a later keyframe was taken, or nobody waits for them."""
+        """Stop asking for packets before `sequence`, which are not waited for any more."""
         if self._highest is not None:
             self._forget(unwrap(sequence, self._highest, 16))
 
     def give_up(self) -> None:
-        """Ask no more for anything that is missing now."""
+        """Stop asking for everything that is missing now."""
         self._holes.clear()
 
     def _is_due(self, hole: _Hole, now_ms: float) -> bool:

@@ -1,7 +1,7 @@
-"""Map RTP timestamps to our monotonic clock: min-filtered arrival, and sender reports to join sound and picture.
+"""Map RTP timestamps to our monotonic clock, and join sound and picture by sender reports (RFC 3550, 6.4.1). Pure.
 
-Media time is the local monotonic ms at which a sample or frame would have been captured if the fastest packet had taken
-no time: constant network delay is in it, queueing is not. RFC 3550 (6.4.1) for sender reports.
+Media time is the local monotonic time in ms at which a sample or frame would have been captured if the fastest packet
+had taken no time: constant network delay is part of it, queueing is not.
 """
 
 from collections import deque
@@ -16,7 +16,8 @@ BOOTSTRAP_MS = 500.0
 SLEW_MS_PER_S = 10.0
 MAX_REPORTS = 8
 REPORT_STEP_MS = 500.0
-# Reports are compared in pairs of one moment: a step of the sender's clock lies between the two of a pair but once.
+# Reports are compared in pairs of one moment. A step of the sender's clock falls between the two reports of one pair at
+# most, so that the median over the pairs hardly moves.
 PAIRS = 5
 PAIR_NOISE_MS = 50.0
 RESTART_MS = 10_000.0
@@ -48,26 +49,26 @@ class RtpClock:
 
     @property
     def ready(self) -> bool:
-        """Return whether a packet has been seen, so that `media_ms` has an answer."""
+        """Whether a packet has been seen, so that `media_ms` has an answer."""
         return self._highest is not None
 
     @property
     def ntp_offset_ms(self) -> float | None:
-        """Return NTP time minus RTP time (unwrapped, in ms) at the sender, or None before its first report.
+        """NTP time minus RTP time (unwrapped) at the sender, in ms; None before its first report.
 
-        Senders pair a timestamp with the time at which they sent it: the least of the last reports has the least
-        encoding and pacing in it.
+        Most senders pair a timestamp with the time at which they sent it: the least of the last reports contains the
+        least encoding and pacing.
         """
         return min(offset for _, offset in list(self._reports)[-MAX_REPORTS:]) if self._reports else None
 
     @property
     def newest_report(self) -> tuple[float, float] | None:
-        """Return the last of `reports`; None before the first."""
+        """Newest of `reports`; None before the first."""
         return self._reports[-1] if self._reports else None
 
     @property
     def reports(self) -> list[tuple[float, float]]:
-        """Return the last sender reports, oldest first: media time in ms, and NTP minus RTP time in ms."""
+        """Last sender reports, oldest first: media time in ms, and NTP minus RTP time in ms."""
         return list(self._reports)
 
     def unwrap(self, rtp_timestamp: int) -> int:
@@ -81,7 +82,7 @@ class RtpClock:
         return self.unwrap(rtp_timestamp) / self._rate_per_ms
 
     def observe(self, rtp_timestamp: int, arrival_ms: float) -> None:
-        """Take in that a packet with this timestamp arrived at `arrival_ms` (monotonic)."""
+        """Note that a packet with this timestamp arrived at `arrival_ms` (monotonic)."""
         unwrapped = self.unwrap(rtp_timestamp)
         transit_ms = arrival_ms - unwrapped / self._rate_per_ms
         if self._highest is None:
@@ -96,7 +97,7 @@ class RtpClock:
         self._follow(arrival_ms)
 
     def sender_report(self, ntp_ms: float, rtp_timestamp: int) -> None:
-        """Take in a sender report; one that contradicts the others by half a second (a clock step) replaces them."""
+        """Add a sender report; one that differs from the last by half a second (a clock step) replaces them all."""
         offset_ms = ntp_ms - self.rtp_ms(rtp_timestamp)
         if self._reports and abs(offset_ms - self._reports[-1][1]) > REPORT_STEP_MS:
             self._reports.clear()
@@ -139,10 +140,11 @@ class RtpClock:
 
 
 class StreamPair:
-    """Put a peer's audio and video (one CNAME, so one sender clock) on one media clock, audio leading.
+    """Put a peer's audio and video (one CNAME, so one sender clock) on one media clock, that of the audio.
 
-    While both have sender reports, their relative place comes from these; else video goes by its own arrival. The
-    change from one to the other is slewed at `SLEW_MS_PER_S`, never stepped, once video has been shown.
+    While both have sender reports, these say where video lies against audio; otherwise video goes by its own arrival,
+    which is later by what its encoding takes. Once video has been shown, the change from one to the other is slewed at
+    `SLEW_MS_PER_S` and never stepped.
     """
 
     def __init__(self) -> None:
@@ -171,7 +173,7 @@ class StreamPair:
 
     @property
     def synchronized(self) -> bool:
-        """Return whether both streams have sender reports, so that lip sync does not rest on arrival alone."""
+        """Whether both streams have sender reports, so that lip sync does not depend on arrival alone."""
         return self.audio.ntp_offset_ms is not None and self.video.ntp_offset_ms is not None
 
     def _wanted_correction_ms(self) -> float:
@@ -191,7 +193,7 @@ class StreamPair:
         differences = []
         for at_ms, audio_offset in self.audio.reports[-PAIRS:]:
             near = sorted(video, key=lambda report: abs(report[0] - at_ms))[:2]
-            # Of two that agree the lesser has less encoding and pacing in it.
+            # Of two that agree the smaller one contains less encoding and pacing.
             offsets = [offset for _, offset in near if abs(offset - near[0][1]) <= PAIR_NOISE_MS]
             differences.append((abs(near[0][0] - at_ms), min(offsets) - audio_offset))
         together = [difference for apart_ms, difference in differences if apart_ms <= REPORT_STEP_MS * 3]

@@ -1,7 +1,4 @@
-"""The caller's time over one connection after another: each has its own timestamps, and packets of both may wait.
-
-Pure: timestamps are those on the wire.
-"""
+"""Map audio timestamps to the caller's time, over one connection after another with timestamps of its own. Pure."""
 
 from collections import deque
 from collections.abc import Callable
@@ -11,7 +8,7 @@ from realtime.media import AUDIO_RATE
 from realtime.serial import unwrap
 
 _NEAR = 30 * AUDIO_RATE
-"""No packet waits anywhere near this long: what lies further from a stream's newest packet is another stream's."""
+"""No packet waits for nearly so long: a timestamp further from a stream's newest one belongs to another stream."""
 
 
 @dataclass(slots=True)
@@ -21,10 +18,10 @@ class _SourceStream:
 
 
 class SourceClock:
-    """Map 32-bit audio timestamps at 48 kHz to the caller's time by the connection that they came over.
+    """Map 32-bit audio timestamps at 48 kHz to the caller's time by the connection that they were received over.
 
-    When a connection takes the place of another, packets of the old one still wait to be played: they keep its mapping.
-    The newest two connections are known. Event loop only.
+    When a connection replaces another, packets of the old one still wait to be played and keep its mapping. The newest
+    two connections are known. Event loop only.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What comes in over a peer connection: audio packets for the playout buffer, decoded video frames on the media clock.
+"""Receive over a peer connection: audio packets for the playout buffer, decoded video frames on the media clock.
 
 aiortc's own jitter buffers and decoders are left out (see `realtime.rtc.aiortc`): audio payloads are passed on as they
 are, video is assembled and decoded here. The remote tracks are read only to keep their queues empty.
@@ -81,7 +81,7 @@ class ReceivedStreams:
         self._on_video_frame = on_video_frame
         self._loop = asyncio.get_running_loop()
         self._repair = VideoRepair()
-        self._damaged = asyncio.Event()
+        self._incomplete = asyncio.Event()
         self._feedback: VideoFeedback | None = None
         self._decoder: VideoDecoder | None = None
         self._ssrc: dict[str, int] = {}
@@ -116,7 +116,7 @@ class ReceivedStreams:
             self._taps.callback(self._feedback.close)
             self._taps.callback(lift_remb(receiver, lambda: self.least_remb()))
             self._attach(receiver, self.pair.video, self._video_packet)
-            self._hold(self._mend())
+            self._hold(self._repair_by_time())
         self._hold(_drain(track))
 
     def _hold(self, work: Coroutine[None, None, None]) -> None:
@@ -147,7 +147,7 @@ class ReceivedStreams:
         self.counters.videoBytes += len(packet.payload)
         self._decode(self._repair.add_packet(packet, arrival_ms))
         if self._repair.pending(arrival_ms):
-            self._damaged.set()
+            self._incomplete.set()
 
     def _decode(self, frames: list[EncodedFrame]) -> None:
         assert self._decoder is not None
@@ -156,10 +156,10 @@ class ReceivedStreams:
             if not self._decoder.put_frame(frame):
                 self._repair.lost_reference()
 
-    async def _mend(self) -> None:
-        """Ask for what is missing, and end waiting for it, whether or not packets come."""
-        while await self._damaged.wait():
-            self._damaged.clear()
+    async def _repair_by_time(self) -> None:
+        """Ask for missing packets, and end the waiting for them, whether or not other packets arrive."""
+        while await self._incomplete.wait():
+            self._incomplete.clear()
             while self._repair.pending(now_ms := self._clock.now_ms()):
                 self._decode(self._repair.poll(now_ms))
                 await self._ask(now_ms)
@@ -204,7 +204,7 @@ class ReceivedStreams:
     def _decode_error(self) -> None:
         self.counters.decodeErrors += 1
         self._repair.lost_reference()
-        self._damaged.set()
+        self._incomplete.set()
 
 
 async def _drain(track: MediaStreamTrack) -> None:

@@ -1,4 +1,4 @@
-"""Decode video on a thread of its own: every frame is decoded, only those still in time are turned into pixels."""
+"""Decode video on a thread of its own; only frames that are still in time are converted to pixels."""
 
 import threading
 from collections import deque
@@ -30,9 +30,12 @@ def _media_ms(first: EncodedFrame, last: EncodedFrame) -> float:
 class VideoDecoder:
     """Decode frames in order; `on_image(image, rtp_timestamp)` and `on_error()` are called on the decoder's thread.
 
-    `image` is (H, W, 3) uint8 BGR. A frame more than 200 ms of media older than the newest that waits is decoded but
-    not shown; what waits when a keyframe comes is thrown away. More than `max_backlog_ms` of media (or `QUEUE_FRAMES`)
-    never wait.
+    `image` is (H, W, 3) uint8 BGR. A frame more than 200 ms of media older than the newest in the queue is decoded but
+    not shown; a keyframe empties the queue before it. The queue holds at most `max_backlog_ms` of media and
+    `QUEUE_FRAMES` frames.
+
+    Attributes:
+        frames_skipped: number of frames that were never decoded.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class VideoDecoder:
         self._thread.start()
 
     def put_frame(self, frame: EncodedFrame) -> bool:
-        """Queue a frame without blocking; return False if too much waits (then go on with a keyframe)."""
+        """Queue a frame without blocking; return whether there was room. If not, go on with a keyframe."""
         with self._filled:
             if frame.keyframe:
                 self.frames_skipped += len(self._frames)

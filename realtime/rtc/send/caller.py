@@ -1,4 +1,4 @@
-"""Our caller: sends video and speech, and gives up the video when the uplink cannot carry both."""
+"""Our caller: sends video and speech, and pauses the video while the uplink cannot carry both."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ REPEAT_PAUSED_MS = 300.0
 VIDEO_BPS = 30_000, 600_000, 900_000
 """Least, first and greatest bit rate of the video, in bit/s."""
 SPEECH = SpeechMode(24_000)
-# While video rests: 20 kbit/s in packets of 40 ms are 31 on the wire, with in-band FEC; 24 in packets of 20 ms are 47.
+# While video is paused: 20 kbit/s in packets of 40 ms, with in-band FEC, are 31 on the wire; 24 in 20 ms are 47.
 LOW_SPEECH = SpeechMode(20_000, expected_loss=25, frames=2)
 
 
@@ -61,7 +61,8 @@ class CallerPeer:
     ) -> None:
         """Make the connection and its tracks.
 
-        `zero_ms` is the media time that both tracks count from; `on_video(flows, reason)` hears of pauses and returns.
+        `zero_ms` is the media time that both tracks count from; `on_video(flows, reason)` is called when the video
+        pauses and returns.
         """
         self._clock = clock
         self._watch = watch or UplinkWatch()
@@ -101,7 +102,7 @@ class CallerPeer:
         self.audio.put_block(block)
 
     def start(self) -> None:
-        """Begin to watch the uplink; the watch sleeps until the data channel opens."""
+        """Begin to watch the uplink; the watch waits until the data channel opens."""
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 
@@ -143,7 +144,7 @@ class CallerPeer:
                     self.audio.set_mode(LOW_SPEECH)
                     self._changed(now_ms, action.reason)
                 case ResumeVideo():
-                    # REMB still remembers another time: it must neither lift the trial's rate nor lower it.
+                    # REMB is still about the time before the pause: it must neither raise nor lower the trial's rate.
                     self._rate.begin_trial(action.bitrate, now_ms)
                     self._encoder.resume()
                     self.audio.set_mode(SPEECH)
@@ -161,7 +162,7 @@ class CallerPeer:
     def _tell(self, now_ms: float) -> None:
         kind = ControlType.VIDEO_PAUSED if self._encoder.paused else ControlType.VIDEO_RESUMED
         send(self.channel, Control(kind, self._change))
-        # On a narrow link repeats compete with speech.
+        # On a narrow link repetitions compete with speech.
         self._repeat_ms = now_ms + (REPEAT_PAUSED_MS if self._encoder.paused else REPEAT_MS)
 
     def _on_message(self, message: object) -> None:

@@ -1,7 +1,7 @@
-"""Say at which wall-clock time a sender's media time is: one mapping for all its streams, for its sender reports. Pure.
+"""Map a sender's media time to the wall clock, one mapping for all its streams, for its sender reports. Pure.
 
-RFC 3550 (6.4.1): the two timestamps of a report are of one instant, that of sampling. What encoding and pacing take
-later is no part of it: a receiver that puts sound and picture together by reports would show pictures as much too late.
+The two timestamps of a report are of one instant, that of sampling (RFC 3550, 6.4.1). With the time of sending in its
+place, a receiver that aligns sound and picture by reports would show pictures late by what encoding and pacing took.
 """
 
 from typing import Final
@@ -18,7 +18,7 @@ class MediaNtp:
         self._noted_ms = 0.0
 
     def note(self, media_ms: float, now_ms: float) -> None:
-        """Take in that media of `media_ms` was at hand at `now_ms` on the monotonic clock."""
+        """Note that media of `media_ms` was available at `now_ms` on the monotonic clock."""
         offset_ms = now_ms - media_ms
         if self._offset_ms is not None:
             risen_ms = self._offset_ms + RISE_PER_MS * max(0.0, now_ms - self._noted_ms)

@@ -18,7 +18,7 @@ class OpusEncoder:
     """Encode speech with in-band FEC; not thread-safe, about 0.2 ms a block."""
 
     def __init__(self, bitrate: int = 24_000, *, expected_loss: int = 10) -> None:
-        """Aim at `bitrate` bit/s; `expected_loss` in percent says how much of it goes into repeating what matters."""
+        """Aim at `bitrate` bit/s, with a share of in-band FEC for `expected_loss` in percent."""
         if not 6_000 <= bitrate <= 510_000:
             raise ValueError("an Opus bit rate is within 6000..510000 bit/s")
         codec = av.CodecContext.create("libopus", "w")
@@ -28,7 +28,7 @@ class OpusEncoder:
         codec.layout = av.AudioLayout("mono")
         codec.sample_rate = AUDIO_RATE
         codec.time_base = TIME_BASE
-        # Constrained VBR keeps a narrow link's arithmetic true: no packet is much larger than the mean.
+        # Constrained VBR: no packet is much larger than the mean, so that a narrow link carries them all.
         codec.options = {"application": "voip", "frame_duration": "20", "vbr": "constrained",
                          "fec": "1", "packet_loss": str(expected_loss)}  # fmt: skip
         self._codec = codec
@@ -60,7 +60,7 @@ class OpusDecoder:
 
     @property
     def has_fec(self) -> bool:
-        """Return whether `recover` and `conceal` work here."""
+        """Whether `recover` and `conceal` work on this machine."""
         return self._libopus is not None
 
     def __call__(self, payload: bytes) -> NDArray[np.int16] | None:
@@ -129,10 +129,10 @@ def split_frames(payload: bytes) -> list[bytes]:
 
 
 def has_lbrr(payload: bytes) -> bool:
-    """Tell whether a packet carries the frame before it again, at a low bit rate (RFC 6716, 3.1 and 4.2.4).
+    """Return whether a packet repeats the frame before it at a low bit rate (LBRR; RFC 6716, 3.1 and 4.2.4).
 
-    The LBRR flag is the bit after the voice activity flags, one for each 20 ms of SILK; only packets of one frame are
-    looked at, as calls send them.
+    The LBRR flag is the bit after the voice activity flags, of which there is one for each 20 ms of SILK. Only
+    packets of one frame are looked at: longer ones are split (`split_frames`) before they are decoded.
     """
     if len(payload) < 2 or payload[0] & 0x03:
         return False

@@ -1,4 +1,4 @@
-"""Speech on its way into packets: at a bit rate that may change, one or two frames of 20 ms to a packet."""
+"""Pack speech: Opus at a bit rate that may change, one or two frames of 20 ms to a packet."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,12 +17,12 @@ PENDING_BLOCKS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class SpeechMode:
-    """Say how speech is sent.
+    """How speech is sent.
 
     Attributes:
-        bitrate: of Opus, 6000..510000 bit/s.
-        expected_loss: in percent; says how much of the rate repeats what may be lost (in-band FEC).
-        frames: 20 ms frames in a packet, 1 or 2. RTP, SRTP, UDP and IP add 62 bytes to every packet: 25 kbit/s at 1.
+        bitrate: bit rate of Opus, 6000..510000 bit/s.
+        expected_loss: expected loss in percent, which decides the share of in-band FEC.
+        frames: frames of 20 ms in a packet, 1 or 2. RTP, SRTP, UDP and IP add 62 bytes to each packet: 25 kbit/s at 1.
     """
 
     bitrate: int = 24_000
@@ -30,7 +30,6 @@ class SpeechMode:
     frames: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be sent."""
         if self.frames not in (1, 2) or not 6_000 <= self.bitrate <= 510_000:
             raise ValueError("frames must be 1 or 2 and a bit rate is within 6000..510000 bit/s")
 
@@ -38,8 +37,8 @@ class SpeechMode:
 class SpeechPacker:
     """Encode blocks of 20 ms into payloads. Not thread-safe.
 
-    Another bit rate waits for a pause for breath, a second at most: PyAV cannot change an open encoder, and a new one
-    in the middle of a vowel can be heard.
+    A change of bit rate waits for a pause in the speech, a second at most: PyAV cannot change an open encoder, and a
+    new one in the middle of a vowel can be heard.
     """
 
     def __init__(self, mode: SpeechMode) -> None:
@@ -50,7 +49,7 @@ class SpeechPacker:
         self._held: tuple[int, bytes] | None = None
 
     def push(self, samples: NDArray[np.int16], timestamp: int) -> list[tuple[int, bytes]]:
-        """Take the block (960,) int16 at `timestamp` (48 kHz); return (timestamp, payload) of the packets due now."""
+        """Encode `samples` (960,) int16 of `timestamp` (48 kHz); return (timestamp, payload) of the packets due now."""
         self._follow(samples)
         frame = self._encoder.encode(samples)
         held, self._held = self._held, None

@@ -1,4 +1,4 @@
-"""Outgoing tracks: the engine's frames and the played-out speech, both counted from the same media zero."""
+"""Outgoing tracks: pictures, and speech in blocks of 20 ms, both with timestamps that count from one media zero."""
 
 import asyncio
 from collections import deque
@@ -18,14 +18,19 @@ from realtime.rtc.send.packer import SpeechMode, SpeechPacker
 
 VIDEO_TIME_BASE = Fraction(1, 90_000)
 LATE_RUN = 5
+"""So many late blocks in a row, at the pace of sound, mean that the source's clock stood still."""
 STALL_MS = 10.0
-"""Our loop was this late itself: then nobody could put a block, and it says nothing about the source."""
+"""Delay of our own event loop, in ms, from which on a missing block says nothing about the source."""
 
 
 class EngineVideoTrack(MediaStreamTrack):
-    """Send the newest frame that was put: a one-slot mailbox, so that a slow encoder skips and never queues.
+    """Send the newest frame that was put: a mailbox of one slot, so that a slow encoder skips and never queues.
 
-    The engine's tick is the pace. Timestamps are `media_ms - zero_ms` at 90 kHz and always rise. Event loop only.
+    Timestamps are `media_ms - zero_ms` at 90 kHz and always rise. Event loop only.
+
+    Attributes:
+        frames_put: number of frames offered.
+        frames_skipped: number of frames replaced by a newer one before they were sent.
     """
 
     kind = "video"
@@ -73,9 +78,14 @@ class EngineVideoTrack(MediaStreamTrack):
 class BlockAudioTrack(MediaStreamTrack):
     """Send 20 ms blocks as mono Opus packets, so that the bit rate is ours and not aiortc's 96 kbit/s stereo.
 
-    The queue is bounded and drops its oldest block. When no block comes for `patience_ms` after its time, silence goes
-    out until one does; not when the event loop itself stood still: what was put meanwhile, or is put next, is late
-    sound and no pause. Timestamps are the blocks' output time minus `zero_ms` at 48 kHz and rise. Event loop only.
+    The queue is bounded and drops its oldest block. When a block is `patience_ms` late, silence is sent until one
+    arrives; not so when the event loop itself stood still: blocks are late then, but the source has not paused.
+    Timestamps are the blocks' output time minus `zero_ms` at 48 kHz and rise. Event loop only.
+
+    Attributes:
+        blocks_dropped: number of blocks dropped because the queue was full.
+        blocks_late: number of blocks that came after silence had been sent in their place.
+        blocks_silent: number of blocks of silence sent because none came in time.
     """
 
     kind = "audio"
@@ -102,7 +112,7 @@ class BlockAudioTrack(MediaStreamTrack):
         self.blocks_silent = 0
 
     def put_block(self, block: AudioBlock) -> None:
-        """Queue a block; the oldest one goes if the queue is full. Never blocks."""
+        """Queue a block; the oldest one is dropped if the queue is full. Never blocks."""
         if len(self._blocks) >= self._queue_blocks:
             self._blocks.popleft()
             self.blocks_dropped += 1
@@ -110,7 +120,7 @@ class BlockAudioTrack(MediaStreamTrack):
         self._filled.set()
 
     def media_ms(self, pts: int) -> float:
-        """Return the output time of timestamp `pts` (48 kHz), as blocks that leave now have it."""
+        """Return the output time in ms of timestamp `pts` (48 kHz), as blocks sent now have it."""
         return self._zero_ms + (pts - self._shift) * 1000.0 / AUDIO_RATE
 
     async def recv(self) -> "av.Packet[Any]":
@@ -141,11 +151,11 @@ class BlockAudioTrack(MediaStreamTrack):
 
     @property
     def mode(self) -> SpeechMode:
-        """Return how speech is sent."""
+        """How speech is sent."""
         return self._packer.mode
 
     def set_mode(self, mode: SpeechMode) -> None:
-        """Send speech as `mode` says, from the next packet or pause for breath on."""
+        """Send speech as `mode` says, from the next packet or pause in the speech on."""
         self._packer.mode = mode
 
     def stop(self) -> None:
@@ -161,7 +171,7 @@ class BlockAudioTrack(MediaStreamTrack):
                     return block
             self._filled.clear()
             if self._next_pts is None:
-                await self._filled.wait()  # nothing to be silent about before the first block
+                await self._filled.wait()  # no silence before the first block
                 continue
             # asyncio.wait_for of Python 3.11 loses a cancellation that meets the event: the sender would never stop.
             try:
@@ -173,7 +183,7 @@ class BlockAudioTrack(MediaStreamTrack):
         return None
 
     def _loop_stood_still(self) -> bool:
-        """Tell whether we come too late to judge the source, and give it its time again."""
+        """Return whether our own loop was too late to judge the source; if so, give the source more time."""
         now_ms = self._clock.now_ms()
         if now_ms - self._due_ms <= STALL_MS:
             return False
@@ -181,10 +191,10 @@ class BlockAudioTrack(MediaStreamTrack):
         return True
 
     def _in_time(self, block: AudioBlock) -> bool:
-        """Tell whether silence has not gone out in the place of `block`; many late ones get a new place.
+        """Return whether `block` can still be sent: no silence was sent in its place, or it gets a new place.
 
-        They do when they come at the pace of sound, so that the next ones will be as late: what a device holds back and
-        then gives all at once is soon in time again.
+        Late blocks get a new place when several arrive at the pace of sound, since the next ones will be as late.
+        Blocks that a device held back and then gives all at once are soon in time again.
         """
         if self._next_pts is not None and self._pts(block) <= self._next_pts - BLOCK_SAMPLES:
             self.blocks_late += 1
@@ -194,7 +204,7 @@ class BlockAudioTrack(MediaStreamTrack):
             self._late_run += 1
             if self._late_run < LATE_RUN or now_ms - self._late_since_ms < (LATE_RUN - 1) * BLOCK_MS / 2:
                 return False
-            # The source paused and its stamps did not: what it gives now belongs to now.
+            # The source stood still, and its stamps with it: from here on they are that much later on the wire.
             self._shift += self._next_pts - self._pts(block)
         self._late_run = 0
         return True
