@@ -41,9 +41,6 @@ class BeaconRenderer:
         self._face = image
         return True
 
-    def hear(self, media_ms: float, level_db: float) -> None:
-        """Take no note: what counts comes with the window."""
-
     def start(self, media_ms: float) -> None:
         """Begin an outage; RuntimeError before any picture."""
         if self._face is None:

@@ -28,10 +28,6 @@ class LockstepSynth:
         if self._seen % self._every == 0:
             self._guard(lambda: self._renderer.observe(frame.image, frame.media_ms))
 
-    def hear(self, media_ms: float, level_db: float) -> None:
-        """Pass the level on."""
-        self._renderer.hear(media_ms, level_db)
-
     def begin(self, media_ms: float) -> None:
         """Start the outage now."""
         self._guard(lambda: self._start(media_ms))

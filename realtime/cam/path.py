@@ -154,7 +154,7 @@ class CamPath:
     def _heard(self, media_ms: float, source_ms: float | None) -> None:
         if self._stage is not None:
             self._stage.level_db = self.speech.level_db
-        self.engine.on_heard(media_ms, source_ms, self.speech.level_db)
+        self.engine.on_heard(media_ms, source_ms)
 
     # --- out ---------------------------------------------------------------------------------------------------------
 

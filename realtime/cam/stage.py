@@ -125,10 +125,6 @@ class Stage:
         self._tell(self._face.reason)
         return found
 
-    def hear(self, media_ms: float, level_db: float) -> None:
-        """Note how loud the real speech is."""
-        self._face.hear(media_ms, level_db)
-
     def start(self, media_ms: float) -> None:
         """Begin to draw; RuntimeError where there is nothing to draw from."""
         self._enter(self.mode, media_ms)

@@ -50,7 +50,6 @@ class History:
         self._max_ms, self._max_bytes = max_ms, max_bytes
         self._frames: deque[PastFrame] = deque()
         self._gallery: list[list[PastFrame]] = [[] for _ in range(len(_BIN_EDGES) + 1)]
-        self._levels: deque[tuple[float, float]] = deque(maxlen=512)
         self._section = 0
         self._sequence: int | None = None
 
@@ -71,10 +70,6 @@ class History:
     def frames(self) -> tuple[PastFrame, ...]:
         """The recent frames, oldest first."""
         return tuple(self._frames)
-
-    def hear(self, media_ms: float, level_db: float) -> None:
-        """Note how loud the speech is at `media_ms` (dB relative to full scale); frames near it carry it."""
-        self._levels.append((media_ms, level_db))
 
     def interrupt(self) -> None:
         """Say that the face was not seen: no path leads across this moment."""
@@ -103,7 +98,7 @@ class History:
             self._frames.clear()
             self._gallery = [[] for _ in self._gallery]
         self._sequence = sequence
-        frame.section, frame.level = self._section, self._level_at(frame.media_ms)
+        frame.section = self._section
         self._frames.append(frame)
         self._consider(frame)
         self._trim()
@@ -188,10 +183,6 @@ class History:
         seen: dict[int, PastFrame] = {id(frame): frame for frame in self._frames}
         seen.update((id(frame), frame) for bin_ in self._gallery for frame in bin_)
         return list(seen.values())
-
-    def _level_at(self, media_ms: float) -> float | None:
-        around = [level for at, level in self._levels if abs(at - media_ms) <= 40.0]
-        return max(around) if around else None
 
     def _median(self, values: Iterable[float]) -> float:
         return float(np.median(list(values)))

@@ -22,7 +22,6 @@ class PastFrame:
         yaw: degrees.
         eyes: eye opening; near 0 in a blink.
         section: frames with equal numbers follow each other without a gap.
-        level: loudness of the speech at `media_ms`, dB relative to full scale, or None when it was not heard.
         moved: head motion since the frame before it, px, as found (not smoothed); None when there is none before it.
         features: what a generator computed for this frame, None until it is asked to.
     """
@@ -35,7 +34,6 @@ class PastFrame:
     yaw: float = 0.0
     eyes: float = 0.3
     section: int = 0
-    level: float | None = None
     moved: float | None = None
     features: Any = None
     _counted: tuple[Any, int] = field(default=(None, 0), init=False, repr=False)

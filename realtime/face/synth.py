@@ -95,10 +95,6 @@ class FaceSynth:
             self._outage.draw_near(face.smoothed, media_ms)
         return face is not None
 
-    def hear(self, media_ms: float, level_db: float) -> None:
-        """Note the loudness of the real speech at `media_ms`, dB relative to full scale."""
-        self.history.hear(media_ms, level_db)
-
     def start(self, media_ms: float, pose: PoseSource | None = None) -> None:
         """Begin an outage whose first frame is for `media_ms`; with `pose` its frames speak in place of past ones.
 

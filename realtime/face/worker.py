@@ -33,7 +33,6 @@ class SynthWorker:
         self._begin_ms: float | None = None
         self._rendered = False
         self._rehearsed = False
-        self._levels: deque[tuple[float, float]] = deque(maxlen=64)
         self._results: deque[SynthResult] = deque(maxlen=self.RESULTS_KEPT)
         self._outage = 0
         """Number of the outage that jobs now belong to; `release` moves on to the next."""
@@ -55,11 +54,6 @@ class SynthWorker:
             self.frames_skipped += self._frame is not None
             self._frame = frame
             self._changed.notify()
-
-    def hear(self, media_ms: float, level_db: float) -> None:
-        """Tell how loud the speech at `media_ms` is; it reaches the renderer before the next frame does."""
-        with self._changed:
-            self._levels.append((media_ms, level_db))
 
     def begin(self, media_ms: float) -> None:
         """Get ready for an outage whose first frame is for about `media_ms`, after the real frame that still waits."""
@@ -145,11 +139,6 @@ class SynthWorker:
             self._running, self._rendered = outage, False
 
     def _observe(self, frame: VideoFrame) -> None:
-        with self._changed:
-            levels = list(self._levels)
-            self._levels.clear()
-        for media_ms, level_db in levels:
-            self._renderer.hear(media_ms, level_db)
         if self._running is not None and not self._rendered:
             # One more real frame: the outage will begin after this one.
             self._running = None

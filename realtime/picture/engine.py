@@ -101,7 +101,7 @@ class Engine:
         """Take the caller's word about its video."""
         self.link.on_signal(signal, at_ms)
 
-    def on_heard(self, media_ms: float, source_ms: float | None, level_db: float) -> None:
+    def on_heard(self, media_ms: float, source_ms: float | None) -> None:
         """Learn of a block that enters the hold line at `media_ms`; the caller's time of it is None while concealed.
 
         Real frames are offered to the synthesizer now, when their own sound is known.
@@ -110,7 +110,7 @@ class Engine:
         if source_ms is not None:
             self._axis.anchor(media_ms, source_ms)
         # In the hand-back the renderer is given the frames that are due; earlier ones would confuse its tracker.
-        self._requests.hear(media_ms, level_db, observe=self.output is not Output.RETURNING)
+        self._requests.heard_until(media_ms, observe=self.output is not Output.RETURNING)
 
     def on_playout(self, block: AudioBlock, at_ms: float) -> None:
         """Learn that `block` leaves at `at_ms`: this is what T is counted from."""

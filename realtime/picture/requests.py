@@ -39,11 +39,10 @@ class SynthRequests:
         """Take a real frame that has come; it is passed on when its own sound is heard."""
         self._unseen.append(frame)
 
-    def hear(self, media_ms: float, level_db: float, *, observe: bool) -> None:
-        """Tell how loud the speech at `media_ms` is; with `observe`, pass on the frames up to then."""
+    def heard_until(self, media_ms: float, *, observe: bool) -> None:
+        """Pass on the frames up to `media_ms`, whose sound has been decoded; without `observe` drop them."""
         if self._synth is None:
             return
-        self._synth.hear(media_ms, level_db)
         while self._unseen and self._unseen[0].media_ms <= media_ms:
             frame = self._unseen.popleft()
             if observe and frame.media_ms > self._seen_ms:

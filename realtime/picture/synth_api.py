@@ -67,9 +67,6 @@ class Synthesizer(Protocol):
     def observe(self, frame: VideoFrame) -> None:
         """Offer a real frame to tracker and history; an older one still waiting is dropped."""
 
-    def hear(self, media_ms: float, level_db: float) -> None:
-        """Tell how loud the speech at `media_ms` is, dB relative to full scale; before the frames of that time."""
-
     def begin(self, media_ms: float) -> None:
         """Get ready for an outage whose first frame is for about `media_ms`; `release` takes it back."""
 
@@ -91,9 +88,6 @@ class FaceRenderer(Protocol):
 
     def observe(self, image: Image, media_ms: float) -> bool:
         """Track `image` and keep it when it is worth keeping; return whether a face was found."""
-
-    def hear(self, media_ms: float, level_db: float) -> None:
-        """Note how loud the real speech at `media_ms` is, dB relative to full scale."""
 
     def start(self, media_ms: float) -> None:
         """Begin an outage whose first frame is for `media_ms`.

@@ -26,7 +26,6 @@ class FakeSynthesizer:
         self.paused = False
         self.settled = True
         self.observed: list[float] = []
-        self.levels: list[tuple[float, float]] = []
         self.begun: list[tuple[float, float]] = []
         self.jobs: list[SynthJob] = []
         self.outages = 0
@@ -36,9 +35,6 @@ class FakeSynthesizer:
 
     def observe(self, frame: VideoFrame) -> None:
         self.observed.append(frame.media_ms)
-
-    def hear(self, media_ms: float, level_db: float) -> None:
-        self.levels.append((media_ms, level_db))
 
     def begin(self, media_ms: float) -> None:
         self.begun.append((self.clock.now_ms(), media_ms))
@@ -76,7 +72,6 @@ class FakeRenderer:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, float]] = []
-        self.levels: list[tuple[float, float]] = []
         self.threads: set[int] = set()
         self.fail: set[str] = set()
         self.gate = threading.Event()
@@ -94,9 +89,6 @@ class FakeRenderer:
     def observe(self, image: Image, media_ms: float) -> bool:
         self._note("observe", media_ms)
         return True
-
-    def hear(self, media_ms: float, level_db: float) -> None:
-        self.levels.append((media_ms, level_db))
 
     def start(self, media_ms: float) -> None:
         self._note("start", media_ms)

@@ -126,7 +126,7 @@ class CallPath:
             self._on_block(block)
 
     def _heard(self, media_ms: float, source_ms: float | None) -> None:
-        self.engine.on_heard(media_ms, source_ms, self.speech.level_db)
+        self.engine.on_heard(media_ms, source_ms)
 
     async def _run_video(self) -> None:
         interval = _ENGINE.interval_ms

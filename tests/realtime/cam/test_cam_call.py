@@ -28,9 +28,6 @@ class Face:
     def observe(self, image, media_ms):
         return True
 
-    def hear(self, media_ms, level_db):
-        pass
-
     def start(self, media_ms, pose=None):
         pass
 

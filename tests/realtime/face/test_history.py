@@ -189,15 +189,6 @@ def test_neutral_is_the_closed_mouth_in_aligned_coordinates():
     assert np.abs(neutral[[13, 14]] - expected[[13, 14]]).max() < 0.01
 
 
-def test_heard_speech_is_kept_with_the_frames_around_it():
-    history = History()
-    history.hear(90.0, -20.0)
-    history.add(past(40.0))
-    history.add(past(80.0))
-    history.add(past(180.0))
-    assert [frame.level for frame in history.frames] == [None, -20.0, None]
-
-
 def test_cuts_do_not_count_as_natural_motion():
     track = [(160 + (50 if i >= 60 else 0) + 0.5 * np.sin(i), 90.0) for i in range(120)]
     assert natural_motion(filled(track).frames) < 1.0

@@ -51,10 +51,8 @@ def take(worker: SynthWorker, media_ms: float) -> SynthResult:
 
 
 def test_an_outage_from_start_to_stop(worker: SynthWorker, renderer: FakeRenderer) -> None:
-    worker.hear(-20.0, -30.0)
     worker.observe(VideoFrame(picture(1), 0.0))
     until(lambda: names(renderer) == ["observe"])
-    assert renderer.levels == [(-20.0, -30.0)]
     worker.request(SynthJob(40.0))
     assert take(worker, 60.0).media_ms == 40.0
     worker.request(SynthJob(80.0, returning_to=VideoFrame(picture(2), 80.0), progress=0.5))

@@ -135,7 +135,6 @@ async def test_an_outage_is_bridged_and_handed_back(stage: tuple[Caller, Viewer]
     assert counters["synthErrors"] == 0
     names = [name for name, _ in renderer.calls]
     assert "start" in names and "hand_back" in names and names[-1] == "close"
-    assert renderer.levels, "the renderer hears how loud the speech is"
     stamps = [timestamp for timestamp, _ in viewer.packets]
     assert all(b > a and (b - a) % 960 == 0 for a, b in zip(stamps, stamps[1:], strict=False))
     decoder = OpusDecoder()
