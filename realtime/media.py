@@ -12,7 +12,7 @@ BLOCK_SAMPLES = 960
 
 
 class FrameKind(Enum):
-    """Say where the pixels of an output frame come from."""
+    """Where the pixels of an output frame come from."""
 
     REAL = "real"
     SYNTH = "synth"
@@ -21,7 +21,7 @@ class FrameKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class VideoFrame:
-    """Hold a decoded real frame: `image` (H, W, 3) uint8 BGR and the media time in ms at which it was captured."""
+    """A decoded real frame: `image` (H, W, 3) uint8 BGR and the media time in ms at which it was captured."""
 
     image: NDArray[np.uint8]
     media_ms: float
@@ -29,7 +29,7 @@ class VideoFrame:
 
 @dataclass(frozen=True, slots=True)
 class AudioBlock:
-    """Hold 20 ms of 48 kHz mono speech.
+    """20 ms of 48 kHz mono speech.
 
     Attributes:
         samples: (960,) int16.
@@ -47,13 +47,13 @@ class AudioBlock:
 
     @property
     def leaves_ms(self) -> float:
-        """Return the output time in ms: `out_ms`, or `media_ms` where both are the same."""
+        """Output time in ms: `out_ms`, or `media_ms` where both are the same."""
         return self.media_ms if self.out_ms is None else self.out_ms
 
 
 @dataclass(frozen=True, slots=True)
 class OutputFrame:
-    """Hold what the viewer gets at one tick.
+    """What the viewer gets at one tick.
 
     Attributes:
         image: (H, W, 3) uint8 BGR.
@@ -71,5 +71,5 @@ class OutputFrame:
 
     @property
     def leaves_ms(self) -> float:
-        """Return the output time in ms: `out_ms`, or `media_ms` where both are the same."""
+        """Output time in ms: `out_ms`, or `media_ms` where both are the same."""
         return self.media_ms if self.out_ms is None else self.out_ms

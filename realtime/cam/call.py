@@ -68,7 +68,7 @@ class CameraRelay:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """Hold what a local call is joined to; None where there is none.
+    """What a local call is joined to; None where there is none.
 
     Attributes:
         camera: started already.

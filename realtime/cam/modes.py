@@ -6,7 +6,7 @@ from typing import Final
 
 
 class Mode(Enum):
-    """Say what is shown; chosen by the person, at any moment."""
+    """What is shown; chosen by the person, at any moment."""
 
     THROUGH = "through"
     """The camera as it is; made frames only while it gives none."""
@@ -19,7 +19,7 @@ class Mode(Enum):
 
 
 class Voice(Enum):
-    """Say which sound is heard, and moves the lips."""
+    """Which sound is heard, and moves the lips."""
 
     MICROPHONE = "microphone"
     DUB = "dub"
@@ -28,7 +28,12 @@ class Voice(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ModeRule:
-    """Say what a mode is made of: its voice, and whether frames are made even while the camera gives some."""
+    """What a mode is made of.
+
+    Attributes:
+        voice: sound that is heard.
+        made: whether frames are made even while the camera gives some.
+    """
 
     voice: Voice
     made: bool

@@ -1,4 +1,4 @@
-"""What leaves a local call, and what is told of it. Pure."""
+"""What leaves a local call, and the status that its person sees. Pure."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from realtime.picture.stats import ShownState
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """Hold a picture that leaves.
+    """A picture that leaves.
 
     Attributes:
         image: (H, W, 3) uint8 BGR.
@@ -32,7 +32,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class CamStatus:
-    """Say what is shown at this moment.
+    """What is shown at this moment; times in ms.
 
     Attributes:
         mode: as chosen.

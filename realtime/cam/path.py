@@ -39,7 +39,7 @@ _SINK_FOLLOW = 0.02
 
 
 class Staged(Protocol):
-    """Be told what to draw; `realtime.cam.stage.Stage` is one."""
+    """What draws made frames, as far as it is told what to draw; `realtime.cam.stage.Stage` is one."""
 
     mode: Mode
     camera: NDArray[np.uint8] | None
@@ -173,7 +173,7 @@ class CamPath:
         self._beat.bring_forward(due_ms)
 
     def skip(self, ms: float) -> None:
-        """Learn that `play` was not called for `ms`: the machine slept."""
+        """Let `ms` pass in which `play` was not called: the machine slept."""
         self.speech.skip(ms)
 
     def tick(self, now_ms: float) -> None:

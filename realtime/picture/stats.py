@@ -77,7 +77,7 @@ class OutputStatus:
 
 @dataclass(frozen=True, slots=True)
 class Freezes:
-    """Say how often and how long a picture stood still; names, definition and seconds as in W3C webrtc-stats."""
+    """How often and how long a picture stood still; names, definition and seconds as in W3C webrtc-stats."""
 
     freezeCount: int = 0
     totalFreezesDuration: float = 0.0
@@ -136,14 +136,14 @@ def freezes(frame_times_ms: Iterable[float], end_ms: float | None = None) -> Fre
 
 
 class Quantiles:
-    """Keep the newest `size` values of a figure and tell their quantiles; memory is bounded."""
+    """Keep the newest `size` values of a figure for their quantiles; memory is bounded."""
 
     def __init__(self, size: int = 2048) -> None:
         self._values: deque[float] = deque(maxlen=size)
         self.count = 0
 
     def add(self, value: float) -> None:
-        """Take a value; NaN and infinity are left out."""
+        """Add a value; NaN and infinity are left out."""
         if math.isfinite(value):
             self._values.append(value)
             self.count += 1

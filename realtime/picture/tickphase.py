@@ -25,7 +25,7 @@ _JUMP_MS: Final = 1000.0
 
 
 class TickPhase:
-    """Say by how much the next tick is moved. Times in ms; not thread-safe.
+    """Measure by how much the next tick is to be moved. Times in ms; not thread-safe.
 
     Sources of another rate than the ticks', and the first second of any, have no effect.
     """
@@ -40,7 +40,7 @@ class TickPhase:
         self._error: float | None = None
 
     def arrived(self, source_ms: float) -> None:
-        """Take in that a picture of the caller's time `source_ms` came; in any order."""
+        """Note a picture of the caller's time `source_ms`; in any order."""
         step = source_ms - self._newest
         if 0.0 < step < _JUMP_MS:
             self._steps.append(step)
@@ -49,18 +49,18 @@ class TickPhase:
 
     @property
     def same_rate(self) -> bool:
-        """Return whether pictures come as often as ticks, as far as is known."""
+        """Whether pictures come as often as ticks, as far as is known."""
         single = [step for step in self._steps if _ONE[0] * self._interval < step < _ONE[1] * self._interval]
         if len(single) < _ENOUGH:
             return False
         return abs(sum(single) / len(single) - self._interval) <= TOLERANCE * self._interval
 
     def lost(self) -> None:
-        """Learn that the picture is synthetic and no real one is due: the next real one says anew how far off it is."""
+        """Forget the phase: the picture is synthetic and no real one is due, so the next one is measured anew."""
         self._error = None
 
     def shown(self, skew_ms: float) -> float:
-        """Take in that a new real picture was due and met this tick `skew_ms` before its moment (negative: after it).
+        """Follow a new real picture that met this tick `skew_ms` before its moment (negative: after it).
 
         In an outage pictures that come again need not be shown for that: ticks are with them when the hand-back begins.
 

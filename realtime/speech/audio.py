@@ -56,6 +56,7 @@ class SpeechPath:
     Attributes:
         level_db: RMS level of the newest block, dB relative to full scale.
         line: what is decoded and not yet played; its length is the delay.
+        history: the newest mel columns of what was pushed.
     """
 
     MARKS = 200
@@ -86,7 +87,7 @@ class SpeechPath:
         self._concealer = Concealer()
         self._decimator = Decimator()
         self._mel = StreamingMel()
-        self._history = MelHistory(start_ms)
+        self.history = MelHistory(start_ms)
         self._marks: deque[_SpeechMark] = deque(maxlen=self.MARKS)
         self._source_end: float | None = None
         self._quiet_ms = float("inf")
@@ -117,7 +118,7 @@ class SpeechPath:
         self._mark(block, source_ms, concealed=concealed)
         heard = self._decimator.push(block)
         columns = self._mel.push(heard)
-        self._history.extend(columns)
+        self.history.extend(columns)
         if self._gate is not None:
             self._gate.push(heard, columns)
         self.line.append(block)
@@ -152,13 +153,13 @@ class SpeechPath:
         While the delay still grows to what the model needs, the last column heard stands for those to come; None while
         that one lies too far back. Where a gate opens the mouth only in part, the window is that far from silence.
         """
-        window = self._history.window_so_far(self._window, media_ms)
+        window = self.history.window_so_far(self._window, media_ms)
         opening = 1.0 if self._gate is None else self._gate.opening(media_ms - self._start_ms)
         return window if window is None or opening >= 1.0 else _towards_silence(window, opening)
 
     def complete(self, media_ms: float) -> bool:
         """Return whether all the sound of the window for `media_ms` is here."""
-        return self._history.ready(self._window, media_ms)
+        return self.history.ready(self._window, media_ms)
 
     def speech(self, media_ms: float) -> bool:
         """Return whether lips may move at `media_ms`: someone speaks and it is not invented.

@@ -115,6 +115,11 @@ class JitterBuffer:
         self._late_run = 0
         self._dtx = False
 
+    @property
+    def waiting(self) -> int:
+        """Number of packets that are here and have not left."""
+        return len(self._packets)
+
     def push_packet(
         self, sequence: int, timestamp: int, payload: bytes, arrival_ms: float, *,
         wait_ms: float = 40.0, packet_frames: int = 1,

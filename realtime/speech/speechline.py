@@ -30,28 +30,28 @@ class SpeechLine:
     def __init__(self, start_ms: float = 0.0) -> None:
         """Begin at media time `start_ms`, empty."""
         self.head_ms = start_ms
-        """Media time of the end of what was appended."""
+        """Media time of the end of what was appended, in ms."""
         self._samples: NDArray[np.float32] = np.zeros(REACH, np.float32)
         self._at = float(REACH)
         self._changed = 0.0
-        """Samples at the exit that are no longer as they were appended,"""
+        """Number of samples at the exit that are no longer as they were appended: a period was left out or repeated."""
         self._changed_from = 0.0
-        """and how many they were."""
+        """Number of samples that these were when they were appended: media time runs through them as through those."""
 
     @property
     def fill_ms(self) -> float:
-        """Return how long what is here will play, in ms."""
+        """Duration of what is here, in ms."""
         return (self._samples.size - self._at) / _PER_MS
 
     @property
     def media_ms(self) -> float:
-        """Return the media time of the sample that leaves next."""
+        """Media time of the sample that leaves next, in ms."""
         left = self._samples.size - self._at - self._changed + self._changed_from
         return self.head_ms - left / _PER_MS
 
     @property
     def ready(self) -> bool:
-        """Say whether a block can be taken."""
+        """Whether a block can be taken."""
         return self._samples.size - self._at >= BLOCK_SAMPLES * (1.0 + _MOST_RATE) + REACH
 
     def append(self, samples: NDArray[np.int16]) -> None:

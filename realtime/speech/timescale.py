@@ -30,7 +30,7 @@ _AT_EDGE: Final = 0.99
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Say by how much sound may be moved onto itself: samples, and how alike the two are (-1..1; 1 in silence)."""
+    """Distance by which sound may be moved onto itself: samples, and how alike the two are (-1..1; 1 in silence)."""
 
     samples: int
     likeness: float

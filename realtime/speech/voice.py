@@ -30,21 +30,21 @@ Index = TypeVar("Index", int, NDArray[np.int64])
 
 
 class Detector(Protocol):
-    """Give a probability of speech per 512 samples; `models.vad.VoiceDetector` is one."""
+    """Detector of speech, with a probability for every 512 samples; `models.vad.VoiceDetector` is one."""
 
     def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take samples (n,) at 16 kHz; return the probabilities 0..1 of the chunks now complete."""
 
 
 class NearVoice(Protocol):
-    """Tell the caller's voice from others in the room; `models.near.onnx.NearVoice` is one."""
+    """Network that knows the caller's voice from others in the room; `models.near.onnx.NearVoice` is one."""
 
     def push(self, column: NDArray[np.float32], voice: float) -> float:
         """Take a mel column (80,) and the newest probability; return that of the caller's voice `AHEAD` columns ago."""
 
 
 class MouthGate(Protocol):
-    """Say how far the mouth may open; given to `SpeechPath`."""
+    """Judge of how far the mouth may open; given to `SpeechPath`."""
 
     def push(self, samples: NDArray[np.float32], mel: Mel) -> None:
         """Take the next samples (n,) at 16 kHz and the mel columns (80, k) that they complete."""
@@ -122,7 +122,7 @@ class VoiceGate:
         return self._probabilities[-1 - min(max(back, 0), len(self._probabilities) - 1)]
 
     def _remember(self, probability: float) -> None:
-        """Take how much a row of columns sounds like a voice, and set the limits for such a room."""
+        """Remember how much a row of columns sounds like a voice, and set the limits for such a room."""
         self._voices.append(probability if self._rows >= _STARTUP else 1.0)
         self._rows += 1
         quietest = sorted(self._voices)[int(_QUIETEST * len(self._voices))]

@@ -36,7 +36,7 @@ _ENGINE: Final = EngineConfig(lead_ms=-OPUS_DELAY_MS, heard_late_ms=OPUS_DELAY_M
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """Say what one tick did: its time on the clock in ms, link, output, kind of frame, skew in ms."""
+    """What one tick did: its time on the clock in ms, link, output, kind of frame, skew in ms."""
 
     at_ms: float
     link: VideoState

@@ -5,34 +5,35 @@ is estimated from delay, is a ceiling. Round trips add what REMB says late: our 
 """
 
 import math
-from dataclasses import dataclass
+from typing import Final
 
 from realtime.windowed import WindowedMin
 
+_HIGH_LOSS: Final = 0.10
+"""Loss (0..1) of a report above which the rate is lowered, by half that loss."""
+_LOW_LOSS: Final = 0.02
+"""Loss (0..1) of a report below which the rate is raised."""
+_RAISE_PER_S: Final = 0.08
+"""Rise of the rate for each second since the report before, as a share of it."""
+_QUEUE_RISE_MS: Final = 150.0
+"""Round trip in ms above the least one that lowers the rate; half of it holds the rate."""
+_QUEUE_FACTOR: Final = 0.85
+"""Share of the rate that is left when a round trip lowers it."""
+_FLOOR_WINDOW_MS: Final = 10_000.0
+"""Time in ms in which the least round trip is looked for."""
+_REAL_DROP: Final = 0.15
+"""Share by which the encoder's rate must be too high to be lowered, which is then done at once.
 
-@dataclass(frozen=True, slots=True)
-class BitrateConfig:
-    """Set the control; rates in bit/s, times in ms, loss 0..1.
-
-    A report of more than `high_loss` lowers the rate by half that loss, one under `low_loss` raises it by
-    `raise_per_s` for each second since the one before. A round trip `queue_rise_ms` above the least of `floor_ms`
-    lowers it to `queue_factor`, half that rise holds it.
-
-    The encoder's rate goes down at once when it is `real_drop` too high, yet once a `down_ms`; and up once an `up_ms`
-    by `least_rise` to `greatest_rise`: each change of VP8's costs a keyframe, whose size follows the rate.
-    """
-
-    high_loss: float = 0.10
-    low_loss: float = 0.02
-    raise_per_s: float = 0.08
-    queue_rise_ms: float = 150.0
-    queue_factor: float = 0.85
-    floor_ms: float = 10_000.0
-    real_drop: float = 0.15
-    down_ms: float = 1_000.0
-    up_ms: float = 2_000.0
-    least_rise: float = 0.15
-    greatest_rise: float = 0.60
+Each change of VP8's rate costs a keyframe, whose size follows the rate: hence these steps and times.
+"""
+_DOWN_MS: Final = 1_000.0
+"""Least time in ms between two falls of the rate."""
+_UP_MS: Final = 2_000.0
+"""Least time in ms between two rises of the encoder's rate."""
+_LEAST_RISE: Final = 0.15
+"""Smallest rise of the encoder's rate, as a share of it."""
+_GREATEST_RISE: Final = 0.60
+"""Largest rise of the encoder's rate at once, as a share of it."""
 
 
 class BitrateController:
@@ -41,11 +42,10 @@ class BitrateController:
     Times are monotonic ms and do not go back. `target` is what the path should bear, `encoder_rate` what to aim at.
     """
 
-    def __init__(self, floor: int, initial: int, ceiling: int, config: BitrateConfig | None = None) -> None:
+    def __init__(self, floor: int, initial: int, ceiling: int) -> None:
         if not 10_000 <= floor <= initial <= ceiling:
             raise ValueError("bit rates must be 10000 <= floor <= initial <= ceiling bit/s")
         self._floor, self._initial, self._ceiling = floor, initial, ceiling
-        self._config = config or BitrateConfig()
         self._estimate = float(initial)
         self._remb: float | None = None
         self._limit: float | None = None
@@ -54,39 +54,39 @@ class BitrateController:
         self._reported_ms: float | None = None
         self._lowered_ms = -math.inf
         self._queue_ms = 0.0
-        self._floor_rtt = WindowedMin(self._config.floor_ms)
+        self._floor_rtt = WindowedMin(_FLOOR_WINDOW_MS)
 
     @property
     def target(self) -> int:
-        """Return the rate that the path should bear, in bit/s."""
+        """Rate that the path should bear, in bit/s."""
         if self._limit is not None:
             return self._bounded(self._limit)
         return self._bounded(self._estimate if self._remb is None else min(self._estimate, self._remb))
 
     def remb(self, bitrate: float) -> None:
-        """Take in the far end's estimate; it bounds the rate from above, but not that of a trial."""
+        """Set the far end's estimate in bit/s; it bounds the rate from above, but not that of a trial."""
         if self._limit is None and bitrate >= 0.0:
             self._remb = bitrate
 
     def loss(self, fraction: float, now_ms: float) -> None:
-        """Take in the loss (0..1) since the report before this one."""
+        """Follow the loss (0..1) since the report before this one."""
         before_ms, self._reported_ms = self._reported_ms, now_ms
         if self._limit is not None:
             return
-        if fraction > self._config.high_loss:
+        if fraction > _HIGH_LOSS:
             self._lower(1.0 - 0.5 * min(1.0, fraction), now_ms)
-        elif fraction < self._config.low_loss and self._queue_ms < self._config.queue_rise_ms / 2.0:
+        elif fraction < _LOW_LOSS and self._queue_ms < _QUEUE_RISE_MS / 2.0:
             # Silence gives no right to a big step: reports come every second or so.
             seconds = min(max(0.0, now_ms - (now_ms if before_ms is None else before_ms)), 1_500.0) / 1000.0
-            grown = self._estimate * (1.0 + self._config.raise_per_s) ** seconds
+            grown = self._estimate * (1.0 + _RAISE_PER_S) ** seconds
             # Far above what REMB allows nothing has been tried.
             self._estimate = min(grown, self._ceiling, 1.5 * (self._remb or math.inf))
 
     def rtt(self, rtt_ms: float, now_ms: float) -> None:
-        """Take in a round trip; what it is above the least of the last seconds waits in a queue, most likely ours."""
+        """Follow a round trip in ms; what it is above the least of the last 10 s waits in a queue, most likely ours."""
         self._queue_ms = rtt_ms - self._floor_rtt.add(rtt_ms, now_ms)
-        if self._queue_ms > self._config.queue_rise_ms and now_ms - self._lowered_ms >= self._config.down_ms:
-            self._lower(self._config.queue_factor, now_ms)
+        if self._queue_ms > _QUEUE_RISE_MS and now_ms - self._lowered_ms >= _DOWN_MS:
+            self._lower(_QUEUE_FACTOR, now_ms)
 
     def begin_trial(self, bitrate: int, now_ms: float) -> None:
         """Aim at `bitrate` at once, whatever was reported before or is reported until `end_trial`."""
@@ -104,12 +104,12 @@ class BitrateController:
 
     def encoder_rate(self, now_ms: float) -> int:
         """Return the rate in bit/s for the encoder; it changes seldom."""
-        wanted, config = float(self.target), self._config
+        wanted = float(self.target)
         waited_ms = now_ms - self._changed_ms
-        if wanted <= (1.0 - config.real_drop) * self._given and waited_ms >= config.down_ms:
+        if wanted <= (1.0 - _REAL_DROP) * self._given and waited_ms >= _DOWN_MS:
             self._given, self._changed_ms = wanted, now_ms
-        elif wanted >= (1.0 + config.least_rise) * self._given and waited_ms >= config.up_ms:
-            self._given, self._changed_ms = min(wanted, (1.0 + config.greatest_rise) * self._given), now_ms
+        elif wanted >= (1.0 + _LEAST_RISE) * self._given and waited_ms >= _UP_MS:
+            self._given, self._changed_ms = min(wanted, (1.0 + _GREATEST_RISE) * self._given), now_ms
         return int(self._given)
 
     def frame_interval_ms(self, bitrate: int) -> float:

@@ -13,7 +13,7 @@ from realtime.windowed import WindowedMin
 
 
 class UplinkState(Enum):
-    """Say what the caller's video does: flow, rest, wait for a measurement, or come back at a low rate."""
+    """What the caller's video does: flow, rest, wait for a measurement, or come back at a low rate."""
 
     SENDING = "sending"
     PAUSED = "paused"
@@ -117,7 +117,7 @@ class UplinkWatch:
 
     @property
     def floor_ms(self) -> float | None:
-        """Return the least round trip of the last seconds, or None before the first pong."""
+        """Least round trip of the last 10 s in ms; None before the first pong."""
         return self._floor_rtt.least
 
     def tick(self, now_ms: float) -> list[Action]:
@@ -140,7 +140,7 @@ class UplinkWatch:
         return actions + self._pings(now_ms)
 
     def pong(self, number: int, now_ms: float) -> list[Action]:
-        """Take in the answer to ping `number` (unknown and repeated ones are ignored)."""
+        """Judge the answer to ping `number` (unknown and repeated ones are ignored); return what to do now."""
         self._advance(now_ms)
         if number not in self._open:
             return []
@@ -161,7 +161,7 @@ class UplinkWatch:
         return []
 
     def loss(self, fraction: float, now_ms: float) -> list[Action]:
-        """Take in the loss (0..1) that a receiver report gives for a stream of ours."""
+        """Judge the loss (0..1) that a receiver report gives for a stream of ours; return what to do now."""
         self._advance(now_ms)
         if self.state is not UplinkState.SENDING or fraction <= self._config.max_loss:
             return []

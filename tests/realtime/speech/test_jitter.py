@@ -181,7 +181,7 @@ def test_memory_is_bounded() -> None:
     buffer = JitterBuffer()
     for i in range(100_000):
         buffer.push_packet(i & 0xFFFF, i * 7 & 0xFFFFFFFF, b"x", i * 0.1)
-    assert len(buffer._packets) <= 64
+    assert buffer.waiting <= 64
 
 
 @settings(max_examples=60, deadline=None)
@@ -200,4 +200,4 @@ def test_any_weather(seed: int, loss: float, late: float, jitter: float, first: 
     assert numbers == sorted(set(numbers))
     stamps = [unit.timestamp for _, unit in out if unit.timestamp is not None]
     assert stamps == sorted(set(stamps))
-    assert len(numbers) + buffer.packets_discarded + len(buffer._packets) == len(arrivals)
+    assert len(numbers) + buffer.packets_discarded + buffer.waiting == len(arrivals)

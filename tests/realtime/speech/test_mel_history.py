@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from models.alignment import WAV2LIP_WINDOW, MelWindow
+from models.mel import Mel
 from realtime.speech.mel_history import MelHistory
 
 
-def numbered(begin: int, end: int) -> np.ndarray:
+def numbered(begin: int, end: int) -> Mel:
     return np.repeat(np.arange(begin, end, dtype=np.float32)[None], 80, axis=0)
 
 
@@ -77,7 +79,7 @@ def test_windows_are_copies() -> None:
 
 
 @pytest.mark.parametrize("columns", [np.zeros((79, 3)), np.zeros(80)])
-def test_refuses_columns_of_another_shape(columns: np.ndarray) -> None:
+def test_refuses_columns_of_another_shape(columns: NDArray[np.float64]) -> None:
     with pytest.raises(ValueError, match="columns"):
         MelHistory().extend(columns.astype(np.float32))
 

@@ -38,7 +38,7 @@ class Codec:
 
     def __call__(self, payload: bytes) -> Block | None:
         n = int.from_bytes(payload[:4], "big") % 50
-        return VOICE[n * 960 : (n + 1) * 960]
+        return np.asarray(VOICE[n * 960 : (n + 1) * 960])
 
     def recover(self, following: bytes) -> Block | None:
         n = int.from_bytes(following[:4], "big") - 1

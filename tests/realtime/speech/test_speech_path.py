@@ -18,7 +18,7 @@ WINDOW = MelWindow.for_lookahead(80.0)
 
 def tone(ms: float, hz: float = 200.0, level: float = 8000.0) -> NDArray[np.int16]:
     t = np.arange(int(RATE * ms / 1000)) / RATE
-    return (level * np.sin(2 * np.pi * hz * t)).astype(np.int16)
+    return np.asarray(level * np.sin(2 * np.pi * hz * t), np.int16)
 
 
 def blocks(samples: NDArray[np.int16]) -> list[NDArray[np.int16]]:
@@ -54,7 +54,7 @@ def test_a_click_lands_in_the_column_of_its_time(at_ms: float) -> None:
         path.push(block)
     times = np.arange(0.0, 940.0, COLUMN_MS)
     energy = [float(window.mean()) for t in times if (window := path.window(float(t))) is not None]
-    energy = energy[: path._history.end]
+    energy = energy[: path.history.end]
     loud = times[np.asarray(energy) > max(energy) - 0.1]
     assert abs(float(loud.mean()) - at_ms) <= COLUMN_MS
 
@@ -77,7 +77,7 @@ def test_the_hold_is_long_enough_to_ask_one_frame_ahead(window: MelWindow, inter
         left = through(path, hold, block)
         if left is not None:
             # 19.9 ms later the next block is about to leave.
-            ready += [path._history.ready(window, left.media_ms + late + interval) for late in (0.0, 10.0, 19.9)]
+            ready += [path.history.ready(window, left.media_ms + late + interval) for late in (0.0, 10.0, 19.9)]
     assert len(ready) > 100 and all(ready)
     assert hold_for(window, interval) - window.lookahead_ms - interval <= 40.0
 
@@ -99,7 +99,7 @@ def test_while_the_delay_grows_the_last_column_stands_for_those_to_come() -> Non
         path.push(block)
     whole, part = path.window(path.head_ms - 120.0), path.window(path.head_ms - 20.0)
     assert whole is not None and part is not None
-    newest = path._history.window(MelWindow(1, 0.0), (path._history.end - 1) * COLUMN_MS)
+    newest = path.history.window(MelWindow(1, 0.0), (path.history.end - 1) * COLUMN_MS)
     np.testing.assert_array_equal(part[:, -1], newest[:, 0])
     assert (part > SILENCE).any(axis=0).all(), "columns to come were taken for silence"
     assert path.window(path.head_ms + 100.0) is None

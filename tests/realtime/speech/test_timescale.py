@@ -20,7 +20,7 @@ def voice(hz: float, samples: int, level: float = 6000.0) -> NDArray[np.float32]
     return np.asarray(level * wave, np.float32)
 
 
-def pitch(samples: NDArray[np.floating]) -> float:
+def pitch(samples: NDArray[np.float32] | NDArray[np.float64]) -> float:
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(samples.size), 1 << 18))
     return float(spectrum.argmax() * RATE / (1 << 18))
 

@@ -48,7 +48,7 @@ class Caller:
 def openings(seconds: float, voices: Told, caller: Told | Caller) -> Floats:
     """Return the opening every 12.5 ms, asked for 100 ms behind the newest sound as a call does."""
     near = caller if isinstance(caller, Caller) else Caller(caller)
-    gate, mel, out = VoiceGate(Voices(voices), near), StreamingMel(), []
+    gate, mel, out = VoiceGate(Voices(voices), near), StreamingMel(), list[float]()
     for end in range(320, round(seconds * RATE) + 1, 320):
         block = np.zeros(320, np.float32)
         gate.push(block, mel.push(block))
@@ -63,7 +63,7 @@ def between(begin_ms: float, end_ms: float, inside: float = 0.97, outside: float
 
 def vowel(seconds: float, level: float = 0.1) -> Floats:
     t = np.arange(round(seconds * RATE)) / RATE
-    return level * sum(np.sin(2 * np.pi * 140.0 * k * t) / k**0.5 for k in range(1, 40))
+    return np.asarray(level * sum(np.sin(2 * np.pi * 140.0 * k * t) / k**0.5 for k in range(1, 40)))
 
 
 def test_speech_opens_without_delay_and_its_end_shuts_within_a_column() -> None:

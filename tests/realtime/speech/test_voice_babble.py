@@ -19,7 +19,8 @@ Sound = NDArray[np.float64]
 
 
 def unit(sound: Sound) -> Sound:
-    return sound / np.sqrt(np.mean(np.square(sound)))
+    level: float = np.sqrt(np.mean(np.square(sound)))
+    return np.asarray(sound / level)
 
 
 def other_person(speech: Sound, factor: float) -> Sound:
@@ -33,7 +34,7 @@ def speech(caller_clip: Path) -> Sound:
     """Return the bundled caller's speech without its pauses."""
     sound = read_audio(caller_clip, RATE).astype(np.float64)
     blocks = sound[: len(sound) // 800 * 800].reshape(-1, 800)
-    return blocks[np.abs(blocks).max(axis=1) > 0.02].ravel()
+    return np.asarray(blocks[np.abs(blocks).max(axis=1) > 0.02].ravel())
 
 
 def babble(speech: Sound, count: int, talkers: int) -> Sound:
@@ -58,7 +59,7 @@ def call(speech: Sound) -> tuple[Sound, NDArray[np.bool_]]:
 
 
 def openings(samples: Sound) -> NDArray[np.float64]:
-    gate, mel, out = VoiceGate(VoiceDetector(), NearVoice()), StreamingMel(), []
+    gate, mel, out = VoiceGate(VoiceDetector(), NearVoice()), StreamingMel(), list[float]()
     for index in range(0, len(samples) - 319, 320):
         block = samples[index : index + 320].astype(np.float32)
         gate.push(block, mel.push(block))
