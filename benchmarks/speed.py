@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import machine
+from client.doctor.checks import CALLER
 from models.alignment import SILENCE
 from models.catalog import open_generator
 from models.facemesh import FaceMesh
@@ -33,7 +34,6 @@ from realtime.face.tracker import MediaPipeTracker
 from realtime.media_file import read_audio, read_video
 from realtime.speech.mel import StreamingMel
 
-CALLER = Path(__file__).resolve().parents[1] / "client" / "assets" / "caller.mp4"
 FRAMES = 100
 
 

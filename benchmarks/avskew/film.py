@@ -6,13 +6,13 @@ exposes for a whole interval; so the patch is as bright as the beep's share of t
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from client.doctor.checks import CALLER
 from models.generator import Image
 from realtime.media import AUDIO_RATE
 from realtime.media_file import read_audio, read_video
@@ -28,8 +28,6 @@ NOISE_RMS: Final = 0.007
 """-43 dBFS: speech with pauses would close the speech gate, and with it the mouth, between two beeps."""
 NOTCH_HZ: Final = 200.0
 DARK, LIT = 20, 230
-
-CALLER: Final = Path(__file__).resolve().parents[2] / "client" / "assets" / "caller.mp4"
 
 
 def beep_start_ms(number: int) -> float:

@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from benchmarks.voice import sounds
 from benchmarks.voice.mix import Talk, joined, lead, mixed
 from benchmarks.voice.mouth import MixedMouth, energies
+from client.doctor.checks import CALLER
 from models.near.onnx import NearVoice
 from models.vad import CHUNK, VoiceDetector
 from realtime.media_file import read_audio
 from realtime.speech.mel import StreamingMel
 from realtime.speech.voice import VoiceGate
 
-_ASSETS = Path(__file__).resolve().parents[2] / "client" / "assets"
 _LEAD_S = 3.0
 _SHUT = 0.3  # an opening below this is taken for shut: 9 % of the energy
 _HOLD_MS = 100.0  # sound that is here after the frame that is asked for
@@ -39,9 +39,9 @@ SNRS = (0.0, 5.0, 10.0, 20.0)
 
 def caller() -> Talk:
     """Return the bundled caller, speech where its phonemes are."""
-    samples = lead(read_audio(_ASSETS / "caller.mp4", sounds.RATE), _LEAD_S)
+    samples = lead(read_audio(CALLER, sounds.RATE), _LEAD_S)
     speech = np.zeros(len(samples) // 200, bool)
-    for symbol, start, end in json.loads((_ASSETS / "caller.json").read_text())["phonemes"]:
+    for symbol, start, end in json.loads(CALLER.with_suffix(".json").read_text())["phonemes"]:
         if symbol:
             speech[round((start / 1000 + _LEAD_S) * 80) : round((end / 1000 + _LEAD_S) * 80)] = True
     return Talk("caller", samples, joined(speech))
@@ -183,7 +183,7 @@ def main() -> None:
     rows: list[dict[str, str | float]] = []
     if args.mouth:
         print("speech   under it              dB  pauses  of clean  speech of clean")
-        mouth = MixedMouth(_ASSETS / "caller.mp4")
+        mouth = MixedMouth(CALLER)
         for talk in talks:
             rows += lips(talk, mouth, args.data)
         mouth.close()
