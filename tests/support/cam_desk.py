@@ -8,11 +8,12 @@ from client.cam.switch import Switch
 from realtime.cam.modes import Mode
 from realtime.cam.output import CamStatus
 from realtime.face.people import FaceMark
+from realtime.picture.stats import ShownState
 
 
 class Call:
     def __init__(self) -> None:
-        self.mode, self.state, self.since_ms, self.fps = Mode.THROUGH, "real", 1234.0, 25.0
+        self.mode, self.state, self.since_ms, self.fps = Mode.THROUGH, ShownState.REAL, 1234.0, 25.0
         self.chosen: list[Mode] = []
 
     def refusal(self, mode: Mode) -> str | None:
@@ -29,7 +30,10 @@ class Call:
 
 
 class Faces:
-    marks = (FaceMark(1, (0.0, 0.0, 100.0, 100.0), True), FaceMark(3, (200.0, 50.0, 300.0, 150.0), False))
+    marks: tuple[FaceMark, ...] = (
+        FaceMark(1, (0.0, 0.0, 100.0, 100.0), True),
+        FaceMark(3, (200.0, 50.0, 300.0, 150.0), False),
+    )
 
     def __init__(self) -> None:
         self.asked: list[object] = []
@@ -43,7 +47,8 @@ class Faces:
 
 class Desk:
     def __init__(self, faces: Any = None, size: tuple[int, int] = (640, 480)) -> None:
-        self.call, self.faces, self.said, self.ended = Call(), faces or Faces(), [], asyncio.Event()
+        self.call, self.faces, self.ended = Call(), faces or Faces(), asyncio.Event()
+        self.said: list[str] = []
         self.switch = Switch(self.call, self.faces, size, self.ended, self.said.append)
 
 

@@ -4,14 +4,16 @@ import heapq
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from synth_fakes import FakeSynthesizer
 
 from models.alignment import MelWindow
 from realtime.cam.modes import Mode, Voice
 from realtime.cam.output import Picture
-from realtime.cam.path import CamConfig, CamPath
+from realtime.cam.path import CamConfig, CamPath, Staged
 from realtime.clock import FakeClock
 from realtime.devices.api import CameraFrame
 from realtime.media import FrameKind
@@ -20,20 +22,21 @@ from realtime.picture.synth_api import Synthesizer
 
 WINDOW = MelWindow.for_lookahead(80.0)
 ZERO = 5_000.0
-Wave = Callable[[np.ndarray], np.ndarray]
+Wave = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def voice(t: np.ndarray) -> np.ndarray:
+def voice(t: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return something like speech: float, in int16 steps, at times `t` in s."""
-    return 6000 * np.sin(2 * np.pi * 140 * t) * (1.2 + np.sin(2 * np.pi * 3 * t)) / 2.2
+    wave: NDArray[np.float64] = 6000 * np.sin(2 * np.pi * 140 * t) * (1.2 + np.sin(2 * np.pi * 3 * t)) / 2.2
+    return wave
 
 
 class StageSlots:
     def __init__(self) -> None:
         self.mode = Mode.THROUGH
-        self.camera = None
+        self.camera: NDArray[np.uint8] | None = None
         self.level_db = -120.0
-        self.why = None
+        self.why: str | None = None
 
 
 @dataclass
@@ -54,15 +57,17 @@ class LocalCallInTime:
     wave: Wave = voice
     dub: Wave = voice
     seed: int = 1
-    make: Callable[[FakeClock], tuple[Synthesizer, object]] | None = None
-    paint: Callable[[float], np.ndarray] | None = None
+    make: Callable[[FakeClock], tuple[Synthesizer | None, Staged]] | None = None
+    paint: Callable[[float], NDArray[np.uint8]] | None = None
     shown: list[tuple[float, Picture]] = field(default_factory=list)
-    played: list[tuple[float, np.ndarray]] = field(default_factory=list)
+    played: list[tuple[float, NDArray[np.int16]]] = field(default_factory=list)
     frames: list[CameraFrame] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
 
     def run(self, seconds: float) -> "LocalCallInTime":
         self.clock = FakeClock(ZERO)
+        self.synth: Any
+        self.stage: Any
         if self.make is None:
             self.synth, self.stage = FakeSynthesizer(self.clock, self.render_ms), StageSlots()
         else:
@@ -84,9 +89,9 @@ class LocalCallInTime:
             work(value)
         return self
 
-    def _events(self, end: float) -> list:
+    def _events(self, end: float) -> list[tuple[float, tuple[int, int], Callable[[Any], None], Any]]:
         rng = random.Random(self.seed)
-        events: list = []
+        events: list[tuple[float, int, Callable[[Any], None], Any]] = []
         block_ms = 20.0 * (1.0 - self.mic_ppm * 1e-6)
         for i in range(int(end / block_ms)):
             begun = i * block_ms + 7.0
@@ -99,8 +104,7 @@ class LocalCallInTime:
                 events.append((taken + late, 0, self._camera, taken))
         events += [(i * 20.0 + 3.0, 2, self._play, 0.0) for i in range(int(end / 20))]
         events += [(at, 3, self._mode, mode) for at, mode in self.modes]
-        events = [(at, order, index, work, value) for index, (at, order, work, value) in enumerate(events)]
-        ordered = [(at, (order, index), work, value) for at, order, index, work, value in events]
+        ordered = [(at, (order, index), work, value) for index, (at, order, work, value) in enumerate(events)]
         heapq.heapify(ordered)
         return ordered
 
@@ -131,14 +135,14 @@ class LocalCallInTime:
     def kinds(self, since: float, until: float) -> set[FrameKind]:
         return {picture.kind for at, picture in self.shown if since <= at < until}
 
-    def skews(self, since: float = 1000.0, until: float = 1e9) -> np.ndarray:
+    def skews(self, since: float = 1000.0, until: float = 1e9) -> NDArray[np.float64]:
         return np.array([abs(picture.skew_ms) for at, picture in self.shown if since <= at < until])
 
     def freeze_count(self, since: float = 300.0) -> int:
         changed = [at for at, picture in self.shown if picture.kind is not FrameKind.REPEATED and at >= since]
         return freezes(changed, self.clock.now_ms() - ZERO).freezeCount
 
-    def sound(self) -> np.ndarray:
+    def sound(self) -> NDArray[np.int16]:
         return np.concatenate([block for _, block in self.played])
 
 

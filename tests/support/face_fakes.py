@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.alignment import SILENCE, MelWindow
 from models.generator import FaceImage, Patch
@@ -13,7 +14,7 @@ from realtime.face.morph import move_face
 LOWER_LIP = (146, 91, 181, 84, 17, 314, 405, 321, 375, 95, 88, 178, 87, 14, 317, 402, 318, 324)
 
 
-def canonical() -> np.ndarray:
+def canonical() -> NDArray[np.float64]:
     """Return a plausible face (468, 2) with eye distance 1 around the origin (between the eyes)."""
     rng = np.random.default_rng(7)
     points = rng.uniform((-0.5, -0.4), (0.5, 1.1), (468, 2))
@@ -33,7 +34,7 @@ def canonical() -> np.ndarray:
 FACE = canonical()
 
 
-def face_at(x: float = 160.0, y: float = 90.0, eyes: float = 60.0, opening: float = 0.02) -> np.ndarray:
+def face_at(x: float = 160.0, y: float = 90.0, eyes: float = 60.0, opening: float = 0.02) -> NDArray[np.float32]:
     """Return landmarks (468, 2) float32 px; `opening` is the gap of the inner lips in eye distances."""
     points = FACE.copy()
     points[list(LOWER_LIP), 1] += opening
@@ -42,7 +43,7 @@ def face_at(x: float = 160.0, y: float = 90.0, eyes: float = 60.0, opening: floa
     return (points * eyes + (x, y)).astype(np.float32)
 
 
-def draw(landmarks: np.ndarray, height: int = 240, width: int = 320, seed: int = 0) -> np.ndarray:
+def draw(landmarks: NDArray[np.float32], height: int = 240, width: int = 320, seed: int = 0) -> NDArray[np.uint8]:
     """Return a BGR picture of the face over a textured wall."""
     rng = np.random.default_rng(seed)
     wall = cv2.resize(
@@ -57,7 +58,7 @@ def draw(landmarks: np.ndarray, height: int = 240, width: int = 320, seed: int =
     fill(LIPS_INNER, (30, 20, 60))
     for eye in (33, 133, 362, 263):
         cv2.circle(wall, tuple(np.round(landmarks[eye]).astype(int).tolist()), 3, (40, 40, 40), -1, cv2.LINE_AA)
-    return wall
+    return np.asarray(wall, np.uint8)
 
 
 class LoudnessMouth:
@@ -76,7 +77,7 @@ class LoudnessMouth:
         self.prepared += 1
         return face
 
-    def generate(self, mel: np.ndarray, pose: FaceImage, references: Sequence[FaceImage]) -> Patch:
+    def generate(self, mel: NDArray[np.float32], pose: FaceImage, references: Sequence[FaceImage]) -> Patch:
         assert mel.shape == (80, self.window.columns) and 1 <= len(references) <= self.references_wanted
         self.seen.append((float(mel.mean()), len(references)))
         loud = float(np.clip((mel.mean() - SILENCE) / 8.0, 0.0, 1.0))

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 MEL = ("mel", ["N", 1, 80, 16])
@@ -50,7 +51,9 @@ def write_slicer(
     return path
 
 
-def face_landmarks(width: float = 100.0, height: float = 132.0, left: float = 120.0, top: float = 60.0) -> np.ndarray:
+def face_landmarks(
+    width: float = 100.0, height: float = 132.0, left: float = 120.0, top: float = 60.0
+) -> NDArray[np.float32]:
     """Return 468 points with a frontal face's outline, brows 17 % below the highest, the rest on the nose."""
     from models.landmarks import BROWS, FACE_OVAL
 

@@ -27,7 +27,8 @@ class Talker(nn.Module):
         )
 
     def forward(self, loudness: Tensor) -> Tensor:
-        return self.paint(self.hear(loudness).reshape(-1, 4, 4, 4))
+        painted: Tensor = self.paint(self.hear(loudness).reshape(-1, 4, 4, 4))
+        return painted
 
 
 def judge() -> nn.Module:
