@@ -114,13 +114,12 @@ async def test_a_huge_frame_closes_its_connection_only() -> None:
 
 
 async def test_silence_floods_and_garbage_are_cut_off() -> None:
-    limits = ServerLimits(join_timeout_s=0.05, messages_per_s=0.001, burst=5)
-    async with serving(limits=limits) as server:
-        async with connect(server.url) as socket:
-            answer = decode(await socket.recv())
-            assert isinstance(answer, Error) and answer.code is ErrorCode.TIMEOUT
-            with pytest.raises(ConnectionClosed):
-                await socket.recv()
+    async with serving(limits=ServerLimits(join_timeout_s=0.05)) as server, connect(server.url) as socket:
+        answer = decode(await socket.recv())
+        assert isinstance(answer, Error) and answer.code is ErrorCode.TIMEOUT
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+    async with serving(limits=ServerLimits(messages_per_s=0.001, burst=5)) as server:
         async with connect(server.url) as socket:
             await socket.send(JOIN)
             codes = []
