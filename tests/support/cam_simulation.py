@@ -18,23 +18,26 @@ from realtime.clock import FakeClock
 from realtime.devices.api import CameraFrame
 from realtime.media import FrameKind
 from realtime.picture.stats import freezes
-from realtime.picture.synth_api import Synthesizer
 
 WINDOW = MelWindow.for_lookahead(80.0)
 ZERO = 5_000.0
-Wave = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+Image = NDArray[np.uint8]
+Sound = NDArray[np.int16]
+Floats = NDArray[np.float64]
+Wave = Callable[[Floats], Floats]
+Event = tuple[float, tuple[int, int], Callable[[Any], None], Any]
+"""When, in what order, what is done, with what."""
 
 
-def voice(t: NDArray[np.float64]) -> NDArray[np.float64]:
+def voice(t: Floats) -> Floats:
     """Return something like speech: float, in int16 steps, at times `t` in s."""
-    wave: NDArray[np.float64] = 6000 * np.sin(2 * np.pi * 140 * t) * (1.2 + np.sin(2 * np.pi * 3 * t)) / 2.2
-    return wave
+    return np.asarray(6000 * np.sin(2 * np.pi * 140 * t) * (1.2 + np.sin(2 * np.pi * 3 * t)) / 2.2)
 
 
 class StageSlots:
     def __init__(self) -> None:
         self.mode = Mode.THROUGH
-        self.camera: NDArray[np.uint8] | None = None
+        self.camera: Image | None = None
         self.level_db = -120.0
         self.why: str | None = None
 
@@ -57,26 +60,29 @@ class LocalCallInTime:
     wave: Wave = voice
     dub: Wave = voice
     seed: int = 1
-    make: Callable[[FakeClock], tuple[Synthesizer | None, Staged]] | None = None
-    paint: Callable[[float], NDArray[np.uint8]] | None = None
+    sink_ms: float = 0.0
+    """What the virtual microphone itself takes until sound is heard."""
+    card: Image | None = None
+    """What is shown while no picture has ever come."""
+    make: Callable[[FakeClock], tuple[Any, Staged]] | None = None
+    paint: Callable[[float], Image] | None = None
     shown: list[tuple[float, Picture]] = field(default_factory=list)
-    played: list[tuple[float, NDArray[np.int16]]] = field(default_factory=list)
+    played: list[tuple[float, Sound]] = field(default_factory=list)
     frames: list[CameraFrame] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
 
     def run(self, seconds: float) -> "LocalCallInTime":
         self.clock = FakeClock(ZERO)
-        self.synth: Any
-        self.stage: Any
-        if self.make is None:
-            self.synth, self.stage = FakeSynthesizer(self.clock, self.render_ms), StageSlots()
-        else:
+        self.synth: Any = FakeSynthesizer(self.clock, self.render_ms)
+        self.stage: Staged = StageSlots()
+        if self.make is not None:
             self.synth, self.stage = self.make(self.clock)
         self.path = CamPath(
             WINDOW, self.synth, self.stage, on_picture=self._picture,
             on_block=lambda block: self.played.append((self.clock.now_ms() - ZERO, block)),
             config=CamConfig(fps=self.fps, hears_us=self.hears_us), start_ms=ZERO,
         )  # fmt: skip
+        self.path.card = self.card
         events = self._events(seconds * 1000.0)
         while events:
             at, _, work, value = events[0]
@@ -89,7 +95,7 @@ class LocalCallInTime:
             work(value)
         return self
 
-    def _events(self, end: float) -> list[tuple[float, tuple[int, int], Callable[[Any], None], Any]]:
+    def _events(self, end: float) -> list[Event]:
         rng = random.Random(self.seed)
         events: list[tuple[float, int, Callable[[Any], None], Any]] = []
         block_ms = 20.0 * (1.0 - self.mic_ppm * 1e-6)
@@ -121,7 +127,7 @@ class LocalCallInTime:
         self.path.camera_frame(frame, self.clock.now_ms())
 
     def _play(self, _: float) -> None:
-        self.path.play(self.clock.now_ms())
+        self.path.play(self.clock.now_ms(), self.sink_ms)
         self.lags.append(self.path.sound.lag_ms)
 
     def _mode(self, mode: Mode) -> None:
@@ -135,14 +141,14 @@ class LocalCallInTime:
     def kinds(self, since: float, until: float) -> set[FrameKind]:
         return {picture.kind for at, picture in self.shown if since <= at < until}
 
-    def skews(self, since: float = 1000.0, until: float = 1e9) -> NDArray[np.float64]:
+    def skews(self, since: float = 1000.0, until: float = 1e9) -> Floats:
         return np.array([abs(picture.skew_ms) for at, picture in self.shown if since <= at < until])
 
     def freeze_count(self, since: float = 300.0) -> int:
         changed = [at for at, picture in self.shown if picture.kind is not FrameKind.REPEATED and at >= since]
         return freezes(changed, self.clock.now_ms() - ZERO).freezeCount
 
-    def sound(self) -> NDArray[np.int16]:
+    def sound(self) -> Sound:
         return np.concatenate([block for _, block in self.played])
 
 

@@ -1,10 +1,12 @@
 """Files in place of devices: what left is in the film, when it left; a clip's sound keeps to its pictures."""
 
+import time
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from realtime.cam.filesound import FileSound, blocks_of, video_round_ms
 from realtime.cam.recorder import Recorder
@@ -14,7 +16,7 @@ from realtime.media_file import MediaError, probe, read_audio, read_video, write
 SIZE = (64, 48)
 
 
-def grey(value: int) -> np.ndarray:
+def grey(value: int) -> NDArray[np.uint8]:
     picture = np.full((72, 64), 128, np.uint8)
     picture[:48] = value
     return picture
@@ -81,14 +83,14 @@ def test_a_round_of_sound_is_as_long_as_one_of_pictures(clip: Path) -> None:
 
 
 def test_a_file_plays_in_its_own_time_and_stops_when_told(clip: Path) -> None:
-    source, heard = FileSound(clip), []
+    source, heard = FileSound(clip), list[tuple[tuple[int, ...], float]]()
 
-    def take(block: np.ndarray, captured_ms: float) -> None:
+    def take(block: NDArray[np.int16], captured_ms: float) -> None:
         heard.append((block.shape, captured_ms))
 
     source.start(take)
     while len(heard) < 5:
-        source._closed.wait(0.01)
+        time.sleep(0.01)
     source.close()
     count = len(heard)
     assert all(shape == (960,) for shape, _ in heard)
