@@ -17,7 +17,7 @@ SILENCE = -4.0
 
 @dataclass(frozen=True, slots=True)
 class MelWindow:
-    """Say which mel columns a frame needs.
+    """Which mel columns a frame needs.
 
     Attributes:
         columns: width of the window in mel columns.

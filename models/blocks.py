@@ -16,7 +16,7 @@ Pair = int | tuple[int, int]
 
 
 class BlockStage(NamedTuple):
-    """Say what one stage of a network is: a convolution, then residual ones of the same width.
+    """What one stage of a network is: a convolution, then residual ones of the same width.
 
     Attributes:
         channels: width that the stage puts out.

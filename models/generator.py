@@ -18,7 +18,7 @@ Landmarks = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class FaceImage:
-    """Hold one frame with the face found in it; `image` (H, W, 3) BGR, `landmarks` (468, 2) px."""
+    """One frame with the face found in it; `image` (H, W, 3) BGR, `landmarks` (468, 2) px."""
 
     image: Image
     landmarks: Landmarks
@@ -26,7 +26,7 @@ class FaceImage:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Hold a generated mouth region.
+    """A generated mouth region.
 
     Attributes:
         image: (h, w, 3) uint8 BGR, the region with the new mouth.

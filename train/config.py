@@ -14,7 +14,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 class ConfigError(ValueError):
-    """Say which entry of which file is wrong, and what is expected."""
+    """Which entry of which file is wrong, and what is expected."""
 
 
 class Config(BaseModel):
@@ -28,7 +28,7 @@ class Config(BaseModel):
 
 
 class DataConfig(Config):
-    """Say which clips are used.
+    """Which clips are used.
 
     Attributes:
         by: what the split keeps apart, "speaker" or "clip" (train.data.clips.Split).

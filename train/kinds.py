@@ -28,7 +28,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Hold what the command line says besides the files.
+    """What the command line says besides the files.
 
     Attributes:
         seed: of weights, order of data and dropout.

@@ -23,7 +23,7 @@ Embeddings = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class SyncOffset:
-    """Say how well lips and sound of a clip agree (J. S. Chung and A. Zisserman, "Out of time", 2016).
+    """How well lips and sound of a clip agree (J. S. Chung and A. Zisserman, "Out of time", 2016).
 
     Attributes:
         distance: LSE-D, the smallest over all offsets of the mean distance; 0 agrees, sqrt(2) is the most.

@@ -65,7 +65,7 @@ def encoder_contract(config: LiteConfig) -> OnnxContract:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiteSource:
-    """Hold what is computed once for a past frame.
+    """What is computed once for a past frame.
 
     Attributes:
         landmarks: (468, 2) px of the frame.

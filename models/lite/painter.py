@@ -13,7 +13,7 @@ from models.lite.warp import Warp, channels_last, enlarge, sample
 
 
 class Drawing(NamedTuple):
-    """Say how a picture is made of its sources.
+    """How a picture is made of its sources.
 
     `flow_NK2hw` where to sample each source relative to the pixel (px of the aligned crop); `weights_NKhw` sum to 1
     over K; `residual_N3hw` is added to the mixture. All are smooth and enlarged to the picture's resolution.

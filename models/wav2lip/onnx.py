@@ -22,7 +22,7 @@ _DTYPES: Final = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wav2LipFace:
-    """Hold a prepared face: the network's six channels (1, 6, 96, 96), where the crop lies, and the landmarks."""
+    """A prepared face: the network's six channels (1, 6, 96, 96), where the crop lies, and the landmarks."""
 
     planes: NDArray[np.float32]
     matrix: Matrix

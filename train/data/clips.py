@@ -21,7 +21,7 @@ Role = Literal["train", "judge", "test"]
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Hold one clip of one speaker at 25 fps; what is derived is computed when first asked for.
+    """One clip of one speaker at 25 fps; what is derived is computed when first asked for.
 
     Attributes:
         key: unique in the corpus.
@@ -105,7 +105,7 @@ def spoken(mel: NDArray[np.float32], frames: int) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Say who is kept from training, by a hash of names alone, so that it never changes.
+    """Who is kept from training, by a hash of names alone, so that it never changes.
 
     Attributes:
         by: "speaker" keeps whole speakers apart; "clip" (all that was cut from one video stays together) is for a

@@ -27,7 +27,7 @@ class ClipSource(Protocol):
 
 
 class Pool:
-    """Hold the clips of some roles. Not thread-safe."""
+    """The clips of some roles. Not thread-safe."""
 
     def __init__(
         self,

@@ -29,12 +29,12 @@ _JPEG: Final = (cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 
 
 
 class ShardError(ValueError):
-    """Say which shard cannot be read or written, and what to do."""
+    """Which shard cannot be read or written, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleInfo:
-    """Describe one clip.
+    """Description of one clip.
 
     Attributes:
         speaker: who speaks.
@@ -63,7 +63,7 @@ class SampleInfo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """Hold one clip; frame i shows sample 640 i of the speech.
+    """One clip; frame i shows sample 640 i of the speech.
 
     Attributes:
         key: unique in its corpus, without a dot.

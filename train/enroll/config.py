@@ -8,7 +8,7 @@ from train.loop.trainer import LoopConfig
 
 
 class PartsConfig(Config):
-    """Say how a recording is parted in time (train.enroll.parts).
+    """How a recording is parted in time (train.enroll.parts).
 
     Attributes:
         held: share that the report is measured on, and nothing else.
@@ -30,7 +30,7 @@ class PartsConfig(Config):
 
 
 class StageConfig(Config):
-    """Say how far one of both networks may go from where it starts.
+    """How far one of both networks may go from where it starts.
 
     Attributes:
         stay: weight of the squared distance from the start's weights.
@@ -44,7 +44,7 @@ class StageConfig(Config):
 
 
 class EnrolConfig(Config):
-    """Describe an enrolment.
+    """Description of an enrolment.
 
     Attributes:
         least_s: usable speech below which nothing is learned, s.

@@ -17,7 +17,7 @@ _COLUMNS: Final = ("generator", "r in speech", "loudness", "spread", "lag ms", "
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Hold what held-out stretches say.
+    """What held-out stretches say.
 
     Attributes:
         correlation, loudness, spread, lag_ms: as train.lite.lip_gap.Hearing; loudness is the control.

@@ -26,7 +26,7 @@ _UNLIKE: Final = 0.7  # likeness below which two clips show two people (docs/des
 
 
 class FootageError(ValueError):
-    """Say why a recording cannot be learned from, and what to record."""
+    """Why a recording cannot be learned from, and what to record."""
 
 
 def read_person(

@@ -20,7 +20,7 @@ _SNAP_S: Final = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Stretch(Clip):
-    """Hold some frames of a clip; the closed mouth is that of the whole clip.
+    """Some frames of a clip; the closed mouth is that of the whole clip.
 
     Attributes:
         rest: (55, 2) the clip's neutral shape.
@@ -36,7 +36,7 @@ class Stretch(Clip):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Hold the pieces of a recording; no frame is in two of them.
+    """The pieces of a recording; no frame is in two of them.
 
     Attributes:
         learn: what is trained on.

@@ -20,7 +20,7 @@ _LEAST_S: Final = 1.0  # of time for a stage, so that a spent budget gives a sho
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """Hold a personal generator and what each stage came to."""
+    """A personal generator and what each stage came to."""
 
     lite: Lite
     voice: Tuned

@@ -62,7 +62,7 @@ class NearStart:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """Say what a fine-tune came to.
+    """What a fine-tune came to.
 
     Attributes:
         network: the model with its best weights, in evaluation mode on the CPU.

@@ -20,7 +20,7 @@ _Places = dict[str, tuple[int, int]]
 
 
 class Corpus:
-    """Hold where the clips of one role of some speakers lie. Cheap to send to another process."""
+    """Where the clips of one role of some speakers lie. Cheap to send to another process."""
 
     def __init__(
         self, folders: Sequence[Path], role: Part, split: Split, speakers: Collection[str] | None = None

@@ -16,7 +16,7 @@ _WIDTH: Final = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Describe one column of the overview: figure, ends of the axis, ticks."""
+    """Description of one column of the overview: figure, ends of the axis, ticks."""
 
     key: str
     low: float

@@ -46,7 +46,7 @@ class Judge(Protocol):
 
 @dataclass(slots=True)
 class Row:
-    """Hold what one row of the table is made of, for one pair; NaN or None where it does not apply.
+    """What one row of the table is made of, for one pair; NaN or None where it does not apply.
 
     Attributes:
         opening: (T,) mouth opening, eye distances.
@@ -76,7 +76,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Hold the rows of one pair; `real` is the opening (T,) that the rows were compared with, `speech` where."""
+    """The rows of one pair; `real` is the opening (T,) that the rows were compared with, `speech` where."""
 
     key: str
     pose: str

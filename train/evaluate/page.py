@@ -14,7 +14,7 @@ from train.evaluate.table import MOUTH, PICTURE, Table, Value, cell, column
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """Say what a figure should be."""
+    """What a figure should be."""
 
     key: str
     low: float
@@ -24,7 +24,7 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Hold what is told: `models` are the rows of the generators, the first is the one in question.
+    """What is told: `models` are the rows of the generators, the first is the one in question.
 
     Attributes:
         title: what was measured on what.

@@ -18,7 +18,7 @@ _FORMAT: Final = "lipline pairs 1"
 
 
 class PairsError(ValueError):
-    """Say why a list of pairs does not fit, and what to do."""
+    """Why a list of pairs does not fit, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class PairList:
-    """Hold the pairs for one corpus; `name` says which, `keys_sha256` (`keys_digest`) recognises it."""
+    """The pairs for one corpus; `name` says which, `keys_sha256` (`keys_digest`) recognises it."""
 
     name: str
     seed: int

@@ -24,7 +24,7 @@ _LOUD_COLUMNS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Hold the clips of a pair: the one whose speech is spoken, whose frames are shown, whose sound is wrong."""
+    """The clips of a pair: the one whose speech is spoken, whose frames are shown, whose sound is wrong."""
 
     speech: Clip
     pose: Clip

@@ -28,7 +28,7 @@ _SOUND_RATE: Final = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Hold a pair that is shown: why it was chosen, what was measured and what it looked like."""
+    """A pair that is shown: why it was chosen, what was measured and what it looked like."""
 
     why: str
     measured: Measured

@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """Hold a figure and the 95 % interval of it over clips; NaN where it does not apply."""
+    """A figure and the 95 % interval of it over clips; NaN where it does not apply."""
 
     value: float
     low: float = math.nan
@@ -43,7 +43,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Describe a figure: its key, heading, unit, digits, and what exactly it is."""
+    """Description of a figure: its key, heading, unit, digits, and what exactly it is."""
 
     key: str
     title: str

@@ -26,7 +26,7 @@ _SHARED: Final = 10  # neighbouring rebuilt frames take their references from th
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """Hold a video that stands for a clip's real one, frame by frame.
+    """A video that stands for a clip's real one, frame by frame.
 
     Attributes:
         crops: (T, S, S, 3) uint8 BGR.
@@ -45,7 +45,7 @@ def heard(samples: NDArray[np.int16]) -> NDArray[np.float32]:
 
 
 class Gallery:
-    """Hold one clip's frames as a call would remember them. Not thread-safe."""
+    """One clip's frames as a call would remember them. Not thread-safe."""
 
     def __init__(self, clip: Clip) -> None:
         smooth = LandmarkSmoother()

@@ -23,7 +23,7 @@ from train.evaluate.talker import Shown
 
 @dataclass(frozen=True, slots=True)
 class PairTask:
-    """Say what is measured: generators by their names in the table, the expert's file or None, how, on what."""
+    """What is measured: generators by their names in the table, the expert's file or None, how, on what."""
 
     models: Mapping[str, Path]
     expert: Path | None
@@ -32,7 +32,7 @@ class PairTask:
 
 
 class Bench:
-    """Hold the open models of one process."""
+    """The open models of one process."""
 
     def __init__(self, task: PairTask, judge: Judge | None = None) -> None:
         """Open everything on one thread; `judge` replaces the expert's file."""

@@ -13,7 +13,7 @@ Kind = Literal["hard", "near", "same", "speaker", "other"]
 
 
 class NetworkConfig(Config):
-    """Say what is trained (models.expert.contract.ExpertConfig).
+    """What is trained (models.expert.contract.ExpertConfig).
 
     Attributes:
         frames: 1, 3 or 5 frames of one judgement.
@@ -57,7 +57,7 @@ class Negatives(Config):
 
 
 class PairsConfig(Config):
-    """Say which windows meet in a batch and what they teach.
+    """Which windows meet in a batch and what they teach.
 
     Every mouth of a batch meets every sound of it: one pair is in sync, the others are negatives.
 
@@ -85,7 +85,7 @@ class PairsConfig(Config):
 
 
 class AugmentConfig(Config):
-    """Say how windows are varied; every frame of a window alike.
+    """How windows are varied; every frame of a window alike.
 
     Attributes:
         scale: standard deviation of the crop's scale.
@@ -105,7 +105,7 @@ class AugmentConfig(Config):
 
 
 class ExpertTraining(Config):
-    """Describe a run: data, network, pairs, augmentation and loop; the split's role "judge" is trained on."""
+    """Description of a run: data, network, pairs, augmentation and loop; the split's role "judge" is trained on."""
 
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()

@@ -40,7 +40,7 @@ Embed = Callable[[Clip], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """Hold what an expert thinks of one clip.
+    """What an expert thinks of one clip.
 
     Attributes:
         own: (W, W) cosine of the mouth of window i with the sound of window j.

@@ -26,7 +26,7 @@ CALIBRATION: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Hold the figures of one group of clips.
+    """The figures of one group of clips.
 
     Attributes:
         clips: how many were measured.
@@ -41,7 +41,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class ExpertReport:
-    """Hold what was measured of an expert of `frames` frames, `groups` by name."""
+    """What was measured of an expert of `frames` frames, `groups` by name."""
 
     frames: int
     threshold: float | None

@@ -16,7 +16,7 @@ SEEN, UNSEEN, TRAINING = "seen speakers, held-out clips", "unseen speakers", "tr
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Say what an expert was trained on.
+    """What an expert was trained on.
 
     Attributes:
         split: of its clips.

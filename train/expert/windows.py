@@ -21,7 +21,7 @@ _SPREAD: Final = np.array([0.06, 0.03, 0.04], dtype=np.float32)
 
 @dataclass(frozen=True, slots=True)
 class WindowView:
-    """Hold how one window is seen.
+    """How one window is seen.
 
     Attributes:
         matrix: (2, 3) affine from the crop to the picture of 48x96 px.

@@ -37,7 +37,7 @@ _WALLS: Final[tuple[Colour, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """Hold the looks of one person; hashable, so that what is painted once can be cached.
+    """The looks of one person; hashable, so that what is painted once can be cached.
 
     Attributes:
         seed: drives skin mottling, hair strands and the room behind.

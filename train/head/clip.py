@@ -50,7 +50,7 @@ _LEAD_MS: Final = 240.0
 
 @dataclass(frozen=True)
 class HeadClip:
-    """Hold a clip that is rendered as it is read.
+    """A clip that is rendered as it is read.
 
     Attributes:
         face: who speaks.

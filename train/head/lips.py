@@ -14,7 +14,7 @@ WIDEST_GAP = 0.42
 
 @dataclass(frozen=True, slots=True)
 class Lips:
-    """Hold the curves at the asked x, in face units: edges of the upper lip, then of the lower.
+    """The curves at the asked x, in face units: edges of the upper lip, then of the lower.
 
     `across` is -1..1 between the corners, `gap` the opening at the midline, `jaw` the drop of the chin,
     `half` half the mouth's width, `rest` half the width at rest, `upper`, `lower` thickness at the midline.

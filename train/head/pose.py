@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class MouthShape:
-    """Say the shape of a mouth; all values 0 make a mouth at rest, lips just touching.
+    """Shape of a mouth; all values 0 make a mouth at rest, lips just touching.
 
     Attributes:
         opening: gap between the lips, 0 (closed) .. 1 (as wide as the renderer opens it).
@@ -34,7 +34,7 @@ class MouthShape:
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
-    """Say where the head is and what the eyes do.
+    """Where the head is and what the eyes do.
 
     `x`, `y` are in face units, angles in degrees: `yaw` > 0 turns to the image's right, `pitch` > 0 nods down.
 
@@ -56,7 +56,7 @@ class HeadPose:
 
 @dataclass(frozen=True, slots=True)
 class MouthAndPose:
-    """Hold one frame's mouth and head; `grain` picks the camera noise of the frame."""
+    """One frame's mouth and head; `grain` picks the camera noise of the frame."""
 
     mouth: MouthShape = field(default_factory=MouthShape)
     head: HeadPose = field(default_factory=HeadPose)

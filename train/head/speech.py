@@ -30,7 +30,7 @@ class SpeechUnavailableError(RuntimeError):
 
 
 class Phoneme(NamedTuple):
-    """Hold one phoneme: IPA symbol ("" is a pause), first and last instant in ms of the audio."""
+    """One phoneme: IPA symbol ("" is a pause), first and last instant in ms of the audio."""
 
     symbol: str
     start_ms: float
@@ -39,7 +39,7 @@ class Phoneme(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SpokenText:
-    """Hold spoken text.
+    """Spoken text.
 
     Attributes:
         samples: float32 (n,) mono, -1..1.

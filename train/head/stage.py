@@ -23,7 +23,7 @@ _COARSE = 0.25
 
 @dataclass(frozen=True)
 class Layer:
-    """Hold a painted layer: `pixels` (h, w, 4) BGRA 8 bit, colour multiplied by coverage, over `canvas`."""
+    """A painted layer: `pixels` (h, w, 4) BGRA 8 bit, colour multiplied by coverage, over `canvas`."""
 
     canvas: Canvas
     pixels: NDArray[np.uint8]
@@ -44,7 +44,7 @@ def _over(colour: Array, cover: Array, below: Array, below_cover: Array) -> tupl
 
 
 class HeadStage:
-    """Hold the layers, fields and painters of one face at one size; costs about a second to make."""
+    """The layers, fields and painters of one face at one size; costs about a second to make."""
 
     def __init__(self, face: Appearance, size: tuple[int, int]) -> None:
         """Paint `face` for frames of `size` (width, height) px."""

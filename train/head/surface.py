@@ -82,7 +82,7 @@ def normals(relief: Array, scale: float) -> Array:
 
 @dataclass(frozen=True)
 class Light:
-    """Hold a soft key light, a fill from the other side and ambient light; colours are linear."""
+    """A soft key light, a fill from the other side and ambient light; colours are linear."""
 
     key: Array
     half: Array

@@ -90,7 +90,7 @@ def targets_of(symbol: str) -> list[MouthShape]:
 
 
 class MouthTrack:
-    """Hold the mouth of a whole speech as a function of time."""
+    """The mouth of a whole speech as a function of time."""
 
     def __init__(self, phonemes: Sequence[Phoneme], seed: int = 0, strength: float = 1.25) -> None:
         """Plan the movement for `phonemes`; `seed` varies how far vowels open, `strength` scales it (1 mumbles)."""

@@ -45,7 +45,7 @@ class VoiceLoss(Config):
 
 
 class VoiceTrainingConfig(Config):
-    """Describe the first stage.
+    """Description of the first stage.
 
     Attributes:
         loop: steps and optimiser.
@@ -98,7 +98,7 @@ class PictureLoss(Config):
 
 
 class PictureConfig(Config):
-    """Describe the second stage.
+    """Description of the second stage.
 
     Attributes:
         loop: steps and optimiser.
@@ -118,7 +118,7 @@ class PictureConfig(Config):
 
 
 class LiteTraining(Config):
-    """Describe a run.
+    """Description of a run.
 
     Attributes:
         start: a lite file to go on from instead of random weights; it fixes the model.

@@ -20,7 +20,7 @@ _REACH = 5  # frames that a lag is looked for
 
 @dataclass(frozen=True, slots=True)
 class LipGap:
-    """Hold what was measured inside speech.
+    """What was measured inside speech.
 
     Attributes:
         correlation: of the predicted lip gap with the real one.

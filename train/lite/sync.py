@@ -14,7 +14,7 @@ from train.losses.frozen import SyncLoss
 
 
 class SyncJudge:
-    """Hold the expert of a run, and give it windows as it wants them."""
+    """The expert of a run, with windows as it takes them."""
 
     def __init__(self, expert: SyncNet, lite: LiteConfig) -> None:
         """Take an expert; windows must have as many frames as it judges."""

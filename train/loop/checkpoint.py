@@ -21,7 +21,7 @@ State = dict[str, Any]
 
 
 class RunError(ValueError):
-    """Say why a run cannot go on from its folder, and how it can."""
+    """Why a run cannot go on from its folder, and how it can."""
 
 
 class Checkpoints:

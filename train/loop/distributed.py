@@ -22,12 +22,12 @@ T = TypeVar("T")
 
 
 class PlaceError(ValueError):
-    """Say why the processes of a distributed run do not fit the machine."""
+    """Why the processes of a distributed run do not fit the machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Say which of how many processes this is, and where it computes."""
+    """Which of how many processes this is, and where it computes."""
 
     rank: int
     world: int

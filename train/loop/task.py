@@ -11,7 +11,7 @@ Batch = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Hold what held-out clips say about a network.
+    """What held-out clips say about a network.
 
     Attributes:
         figures: by name, for the log and TensorBoard.

@@ -18,7 +18,7 @@ from train.loop.task import Batch, Task
 
 
 class LoopConfig(Config):
-    """Say how long and how a network is trained.
+    """How long and how a network is trained.
 
     Attributes:
         steps: optimiser steps in all, over every resumed run.
@@ -73,7 +73,7 @@ def seed_step(seed: int, step: int, rank: int) -> None:
 
 
 class Trainer:
-    """Hold the networks of a task, their optimisers and the averaged "model", and train them step by step."""
+    """The networks of a task, their optimisers and the averaged "model", trained step by step."""
 
     def __init__(self, task: Task, config: LoopConfig, place: Place, seed: int) -> None:
         """Move the task's networks to the place's device; in a distributed run they become the first process's."""

@@ -18,7 +18,7 @@ class SyncExpert(Protocol):
 
 
 class Frozen(nn.Module):
-    """Hold a network that never learns: no parameter takes gradients, and it stays in evaluation mode.
+    """A network that never learns: no parameter takes gradients, and it stays in evaluation mode.
 
     The network is kept out of `modules()` and `state_dict()`, so that neither an optimiser nor a checkpoint of what
     uses the loss ever meets it.

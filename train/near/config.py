@@ -8,7 +8,7 @@ from train.loop.trainer import LoopConfig
 
 
 class NearNetworkConfig(Config):
-    """Say what is trained (models.near.network.NearNet).
+    """What is trained (models.near.network.NearNet).
 
     Attributes:
         hidden: numbers that are remembered.
@@ -20,7 +20,7 @@ class NearNetworkConfig(Config):
 
 
 class VoicesConfig(Config):
-    """Say whose speech is mixed besides that of the shards.
+    """Whose speech is mixed besides that of the shards.
 
     Attributes:
         synthetic: voices of espeak-ng; 0 needs none installed.
@@ -34,7 +34,7 @@ class VoicesConfig(Config):
 
 
 class MixesConfig(Config):
-    """Say what is mixed (train.near.mixes).
+    """What is mixed (train.near.mixes).
 
     Attributes:
         count: mixes that batches are drawn from, made once.
@@ -58,7 +58,7 @@ class MixesConfig(Config):
 
 
 class NearTraining(Config):
-    """Describe a run: data, voices, mixes, network, mixes in a batch, and loop."""
+    """Description of a run: data, voices, mixes, network, mixes in a batch, and loop."""
 
     data: DataConfig = DataConfig()
     voices: VoicesConfig = VoicesConfig()

@@ -17,7 +17,7 @@ _LEAST_DB: Final = {1: 10.0, 2: 6.0, 3: 1.0, 4: 0.0}
 
 
 class Mix(NamedTuple):
-    """Hold the caller alone and all the rest, (n,) float32 at 16 kHz each; their sum is what is heard."""
+    """The caller alone and all the rest, (n,) float32 at 16 kHz each; their sum is what is heard."""
 
     caller: Sound
     rest: Sound

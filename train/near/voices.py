@@ -34,7 +34,7 @@ _TONGUES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """Hold what one speaker said: sounds (n,) float32 at 16 kHz without silence around; how likely they are drawn."""
+    """What one speaker said: sounds (n,) float32 at 16 kHz without silence around; how likely they are drawn."""
 
     name: str
     said: tuple[Sound, ...]

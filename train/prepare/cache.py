@@ -28,7 +28,7 @@ _DESCRIPTOR: Final = "descriptor.npy"
 
 @dataclass(frozen=True, slots=True)
 class CandidateClip:
-    """Describe a clip that was cut from a video and may be kept.
+    """Description of a clip that was cut from a video and may be kept.
 
     Attributes:
         key: its name in the cache, unique in the video.
@@ -47,7 +47,7 @@ class CandidateClip:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Say what a video gave: all candidates, how many frames it has, and how many are in none of them, by reason.
+    """What a video gave: all candidates, how many frames it has, and how many are in none of them, by reason.
 
     A reason with 0 frames is a remark on the video. `sound` is the length of its sound in whole frames.
     """
@@ -60,7 +60,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracked:
-    """Hold a candidate with its clip, not yet moved to its sound, and who it looks like (reference.describe)."""
+    """A candidate with its clip, not yet moved to its sound, and who it looks like (reference.describe)."""
 
     candidate: CandidateClip
     sample: Sample

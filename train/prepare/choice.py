@@ -21,7 +21,7 @@ SOMEBODY_ELSE: Final = "somebody else in view is kept"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Hold a clip that is kept.
+    """A clip that is kept.
 
     Attributes:
         candidate: which.

@@ -33,7 +33,7 @@ By = Literal["folder", "file"]
 
 
 class CorpusError(ValueError):
-    """Say which input cannot be used."""
+    """Which input cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ DAMAGED: Final = "damaged or cut off, what decodes is used"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Say what to do with which video.
+    """What to do with which video.
 
     Attributes:
         path: the video.
@@ -43,7 +43,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Say what came of it: how long the video is, and whether it had to be worked on."""
+    """What came of it: how long the video is, and whether it had to be worked on."""
 
     seconds: float
     fresh: bool

@@ -21,7 +21,7 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """Hold how far lips and sound are apart at each offset.
+    """How far lips and sound are apart at each offset.
 
     Attributes:
         sums: (2 * REACH + 1,) distances, summed; entry REACH + k is for a picture k frames after its

@@ -21,7 +21,7 @@ _PAUSE_S = 1.0  # of silence that a clip may begin and end with: closed mouths a
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """Hold the frames `first` to `end` (exclusive, of the part of the video) of a track."""
+    """The frames `first` to `end` (exclusive, of the part of the video) of a track."""
 
     track: Track
     first: int

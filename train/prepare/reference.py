@@ -28,7 +28,7 @@ _PATTERNS: Final = 59  # uniform ones, and one for the rest
 
 
 class ReferenceError(ValueError):
-    """Say why a reference picture cannot be used."""
+    """Why a reference picture cannot be used."""
 
 
 def describe(crops: Sequence[Image] | NDArray[np.uint8]) -> NDArray[np.float16]:

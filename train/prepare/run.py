@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """Say what to prepare and how.
+    """What to prepare and how.
 
     Attributes:
         out: folder of the shards.

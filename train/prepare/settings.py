@@ -11,7 +11,7 @@ VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Say what is tracked and cut; equal settings and equal files give equal clips.
+    """What is tracked and cut; equal settings and equal files give equal clips.
 
     Attributes:
         size: side of the crops, px.
@@ -47,7 +47,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Say which of the tracked clips are kept; a change needs no tracking anew.
+    """Which of the tracked clips are kept; a change needs no tracking anew.
 
     Attributes:
         least_confidence: of the audio-visual offset (median minus least distance over all shifts).

@@ -23,7 +23,7 @@ FAULTS: Final = ("mouth outside the picture", "face too small", "turned away", "
 
 @dataclass
 class Track:
-    """Hold one person from frame `first` on, without a gap. Entries of all lists belong to consecutive frames.
+    """One person from frame `first` on, without a gap. Entries of all lists belong to consecutive frames.
 
     Attributes:
         first: its first frame.

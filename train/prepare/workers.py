@@ -18,7 +18,7 @@ _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Say in one line why a job gave no result."""
+    """One line on why a job gave no result."""
 
     reason: str
 

@@ -10,7 +10,7 @@ from train.loop.trainer import LoopConfig
 
 
 class ExpertFile(Config):
-    """Say who judges lip-sync.
+    """Who judges lip-sync.
 
     Attributes:
         file: the expert's weights: a public SyncNet checkpoint, or the checkpoint of `lipline train expert`.
@@ -44,7 +44,7 @@ class LossConfig(Config):
 
 
 class Wav2LipTraining(Config):
-    """Describe a run.
+    """Description of a run.
 
     Attributes:
         expert: who judges.
