@@ -14,12 +14,12 @@ Key = tuple[str, str]
 class PlainNode:
     """Forward every publisher to any number of viewers with aiortc's own buffers, decoders and encoders.
 
-    Takes the offers that `LiplineNode` takes. Stock aiortc sends only tracks that are there when it answers, so the
-    publisher comes first: a viewer's offer waits `patience_s` for it. One event loop; `await close()` in a `finally`.
+    It uses host candidates only, and takes the offers that `LiplineNode` takes. Stock aiortc sends only tracks that are
+    there when it answers, so the publisher comes first: a viewer's offer waits `patience_s` for it. One event loop;
+    `await close()` in a `finally`.
     """
 
-    def __init__(self, *, rtc: RTCConfiguration | None = None, patience_s: float = 30.0) -> None:
-        self._rtc = rtc or RTCConfiguration(iceServers=[])
+    def __init__(self, *, patience_s: float = 30.0) -> None:
         self._patience_s = patience_s
         self._relay = MediaRelay()
         self._tracks: dict[str, list[MediaStreamTrack]] = {}
@@ -106,7 +106,7 @@ class PlainNode:
         on_track: Callable[[MediaStreamTrack], None] | None = None,
         send: list[MediaStreamTrack] | None = None,
     ) -> str:
-        pc = self._pcs[key] = RTCPeerConnection(self._rtc)
+        pc = self._pcs[key] = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         if on_track is not None:
             pc.on("track", on_track)
 
