@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.scenes.drawn_face import drawn_face
+from client.doctor.checks import CALLER
 from docs.make_pictures.cam import cam
 from docs.make_pictures.tiles import close_up, labelled
 from models.catalog import open_generator
@@ -29,7 +30,6 @@ from realtime.photo.portrait import Portrait, load_portrait
 from realtime.speech.mel import StreamingMel
 from realtime.speech.mel_history import MelHistory
 
-CALLER = Path(__file__).resolve().parents[2] / "client" / "assets" / "caller.mp4"
 INTERVAL_MS = 40.0
 SPEAKING_MS, RESTING_MS = 8000.0, 7000.0
 

@@ -11,8 +11,9 @@ from typing import Final
 import cv2
 import numpy as np
 
-from benchmarks.cam.call import CALLER, running
+from benchmarks.cam.call import running
 from benchmarks.scenes.drawn_face import drawn_face
+from client.doctor.checks import CALLER
 from docs.make_pictures.tiles import close_up, labelled
 from models.facemesh import FaceMesh
 from models.generator import Image
