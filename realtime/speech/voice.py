@@ -7,7 +7,6 @@ noise or music. Decisions look 62 ms ahead, which hides the networks' delay: sou
 """
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 import numpy as np
@@ -25,6 +24,21 @@ _CHUNK: Final = 512  # samples that get one probability
 _CHUNK_MS: Final = 32.0
 _STARTUP: Final = 6  # rows in which the detector warms up
 _QUIETEST: Final = 0.05  # share of the memory that says what the room is like when the caller rests
+
+# The limits are tuned on the bundled caller and GRID's s1 in the mixes of `benchmarks.voice`.
+QUIET_ROOM: Final = (0.25, 0.45)
+"""Probabilities of the caller's own voice between which the mouth opens, where nobody else speaks."""
+FULL_ROOM: Final = (0.55, 0.85)
+"""The same where the background is voices, and while no voice is heard."""
+_VOICE: Final = 0.5
+"""Probability of any voice from which one is heard."""
+_BABBLE: Final = (0.12, 0.3)
+"""Probabilities of any voice in the quietest moments, between which the room goes over from quiet to full.
+
+Babble never lets them fall, music and noise let them fall in every pause.
+"""
+_MEMORY_MS: Final = 12_000.0
+"""Time in ms for which these moments are remembered."""
 
 Index = TypeVar("Index", int, NDArray[np.int64])
 
@@ -53,39 +67,18 @@ class MouthGate(Protocol):
         """Return 0 (shut) to 1 (free) for `ms` after the first sample; past the newest decision: as there."""
 
 
-@dataclass(frozen=True, slots=True)
-class VoiceConfig:
-    """Set the limits, tuned on the bundled caller and GRID's s1 in the mixes of `benchmarks.voice`.
-
-    Attributes:
-        quiet_room: probabilities of the caller's own voice between which the mouth opens, where nobody else speaks.
-        full_room: the same where the background is voices, and while no voice is heard.
-        voice: probability of any voice from which one is heard.
-        babble: probabilities of any voice in the quietest moments, between which the room goes over from one to the
-            other: babble never lets them fall, music and noise let them fall in every pause.
-        memory_ms: how long these moments are remembered.
-    """
-
-    quiet_room: tuple[float, float] = (0.25, 0.45)
-    full_room: tuple[float, float] = (0.55, 0.85)
-    voice: float = 0.5
-    babble: tuple[float, float] = (0.12, 0.3)
-    memory_ms: float = 12_000.0
-
-
 class VoiceGate:
     """Decide per mel column of 12.5 ms how far the mouth may open (a `MouthGate`). Not thread-safe."""
 
     KEPT = 1600
 
-    def __init__(self, detector: Detector, near: NearVoice, config: VoiceConfig | None = None) -> None:
+    def __init__(self, detector: Detector, near: NearVoice) -> None:
         """Ask `detector` and `near`, which become this instance's own."""
-        self.config = config or VoiceConfig()
         self._detector, self._near = detector, near
         self._probabilities: deque[float] = deque(maxlen=self.KEPT)
         self._chunks = self._heard = self._decided = self._rows = 0
-        self._voices: deque[float] = deque(maxlen=round(self.config.memory_ms / (_ROW * COLUMN_MS)))
-        self._limits = self.config.full_room
+        self._voices: deque[float] = deque(maxlen=round(_MEMORY_MS / (_ROW * COLUMN_MS)))
+        self._limits = FULL_ROOM
         self._openings: deque[float] = deque([0.0], maxlen=self.KEPT)
 
     def push(self, samples: NDArray[np.float32], mel: Mel) -> None:
@@ -100,8 +93,8 @@ class VoiceGate:
                 self._remember(self._probability(self._heard - _ROW))
             if self._heard > AHEAD:
                 # Where no voice is heard at all, noise is easily taken for the end of one.
-                voice = self._probability(self._heard - 1 - AHEAD) > self.config.voice
-                self._openings.append(_between(near, self._limits if voice else self.config.full_room))
+                voice = self._probability(self._heard - 1 - AHEAD) > _VOICE
+                self._openings.append(_between(near, self._limits if voice else FULL_ROOM))
                 self._decided += 1
 
     def opening(self, ms: float) -> float:
@@ -126,11 +119,8 @@ class VoiceGate:
         self._voices.append(probability if self._rows >= _STARTUP else 1.0)
         self._rows += 1
         quietest = sorted(self._voices)[int(_QUIETEST * len(self._voices))]
-        full = _between(quietest, self.config.babble)
-        low, high = (
-            quiet + full * (loud - quiet)
-            for quiet, loud in zip(self.config.quiet_room, self.config.full_room, strict=True)
-        )
+        full = _between(quietest, _BABBLE)
+        low, high = (quiet + full * (loud - quiet) for quiet, loud in zip(QUIET_ROOM, FULL_ROOM, strict=True))
         self._limits = low, high
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.alignment import SILENCE, MelWindow
 from realtime.speech.audio import SpeechPath
 from realtime.speech.mel import StreamingMel
-from realtime.speech.voice import AHEAD, VoiceConfig, VoiceGate
+from realtime.speech.voice import AHEAD, FULL_ROOM, VoiceGate
 
 RATE = 16_000
 Floats = NDArray[np.float64]
@@ -86,8 +86,7 @@ def test_in_a_quiet_room_less_is_asked_of_the_caller_than_among_voices() -> None
 
 
 def test_between_its_limits_it_opens_in_part() -> None:
-    config = VoiceConfig()
-    low, high = config.full_room
+    low, high = FULL_ROOM
     opening = openings(3.0, lambda ms: 0.95, lambda ms: low + 0.25 * (high - low))
     np.testing.assert_allclose(opening[20:], 0.25, atol=0.01)
 
