@@ -100,13 +100,13 @@ class _Picture:
         at_ms = media_ms + self._offset_ms
         source = None if self._ended else next(self._frames, None)
         if source is not None:
-            image = self._synth.overlay(source.image, window, at_ms, speech=True)
+            image = self._synth.overlay(source.image, window, at_ms, speech=True).image
             self.spoken = self.spoken or image is not source.image
             return image
         if not self._ended:
             self._ended = True
             self._synth.start(at_ms)
-        return self._synth.render(window, at_ms, speech=True)
+        return self._synth.render(window, at_ms, speech=True).image
 
 
 def _windows(

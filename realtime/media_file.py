@@ -214,7 +214,7 @@ class MediaWriter:
         if live:
             _keep_older(self._partial)
         # FFmpeg writes fragments and turns them into a plain MP4 at the end, without a second pass over the file.
-        options = {"movflags": "+hybrid_fragmented" if live else "+faststart"}
+        options = {"movflags": "+hybrid_fragmented+delay_moov" if live else "+faststart"}
         self._container: Any = av.open(os.fspath(self._partial), "w", format="mp4", options=options)
         if synthetic:
             self._container.metadata["comment"] = _MARK

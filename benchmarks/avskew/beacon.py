@@ -10,6 +10,7 @@ from benchmarks.avskew.film import BEEP_AMPLITUDE, TONES_HZ, paint
 from models.alignment import COLUMN_MS, MelWindow
 from models.generator import Image
 from models.mel import SAMPLE_RATE, melspectrogram
+from realtime.picture.synth_api import Drawn, Seen
 
 MARK_SYNTH, MARK_RETURNING = 0.5, 1.0
 _VALUES_PER_DECADE = 1.6
@@ -33,20 +34,18 @@ class BeaconRenderer:
         self._bands = [_band(hz) for hz in TONES_HZ]
         self._face: Image | None = None
         self.missing_ms: list[float] = []
-        self.paused: str | None = None
-        self.settled = True
 
-    def observe(self, image: Image, media_ms: float) -> bool:
+    def observe(self, image: Image, media_ms: float) -> Seen:
         """Keep the picture."""
         self._face = image
-        return True
+        return Seen(True, None, None)
 
     def start(self, media_ms: float) -> None:
         """Begin an outage; RuntimeError before any picture."""
         if self._face is None:
             raise RuntimeError("no picture was observed")
 
-    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Image:
+    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Drawn:
         """Return the last picture with both patches as bright as their tone is loud at `media_ms`."""
         if self._face is None:
             raise RuntimeError("no picture was observed")
@@ -59,13 +58,13 @@ class BeaconRenderer:
             heard = mel_window is not None and speech
             paint(image, patch, self._loudness(mel_window[row], full) if heard and mel_window is not None else 0.0)
         paint(image, 2, MARK_SYNTH)
-        return image
+        return Drawn(image, image)
 
-    def hand_back(self, real_image: Image, media_ms: float, progress: float) -> Image:
+    def hand_back(self, real_image: Image, media_ms: float, progress: float) -> Drawn:
         """Return the real frame, marked."""
         image = real_image.copy()
         paint(image, 2, MARK_RETURNING)
-        return image
+        return Drawn(image, image)
 
     def stop(self) -> None:
         """End the outage."""

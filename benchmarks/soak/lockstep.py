@@ -65,11 +65,10 @@ class LockstepSynth:
     def _render(self, job: SynthJob) -> None:
         self._start(job.media_ms)
         if job.returning_to is not None:
-            image = self._renderer.hand_back(job.returning_to.image, job.media_ms, job.progress)
+            drawn = self._renderer.hand_back(job.returning_to.image, job.media_ms, job.progress)
         else:
-            image = self._renderer.render(job.mel, job.media_ms, speech=job.speech)
-        paused = self._renderer.paused is not None
-        self._results.append(SynthResult(image, job.media_ms, 0.0, paused, self._renderer.settled))
+            drawn = self._renderer.render(job.mel, job.media_ms, speech=job.speech)
+        self._results.append(SynthResult(drawn.image, job.media_ms, 0.0, drawn.why is not None, drawn.settled))
 
     def _guard(self, work: Callable[[], object]) -> None:
         try:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from benchmarks.voice.mix import STEP, Talk
 from benchmarks.voice.sounds import RATE, Sound
 from models.catalog import open_generator
-from models.generator import Landmarks
 from models.landmarks import mouth_opening
 from models.near.onnx import NearVoice
 from models.vad import VoiceDetector
@@ -25,6 +24,7 @@ from realtime.face.synth import FaceSynth
 from realtime.face.tracker import MediaPipeTracker
 from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES
 from realtime.media_file import read_video
+from realtime.picture.synth_api import Drawn
 from realtime.speech.audio import SpeechPath, hold_for
 from realtime.speech.voice import VoiceGate
 
@@ -66,9 +66,9 @@ class MixedMouth:
         """Return how far the lips are open beyond rest, eye distances, per frame of `samples` (n,) at 16 kHz."""
         synth = FaceSynth(self._generator, self._tracker)
         synth.start(0.0, self._still)
+        rest = 0.0
         for index in range(_SETTLE):
-            synth.render(None, index * FRAME_MS, speech=False)
-        rest = mouth_opening(_points(synth))
+            rest = _opening(synth.render(None, index * FRAME_MS, speech=False))
         path = SpeechPath(self._generator.window, gate=VoiceGate(VoiceDetector(), NearVoice()))
         wide = np.clip(soxr.resample(samples, RATE, AUDIO_RATE) * 32767.0, -32768, 32767).astype(np.int16)
         behind, out = hold_for(self._generator.window, FRAME_MS) - FRAME_MS, list[float]()
@@ -76,8 +76,8 @@ class MixedMouth:
             path.push(wide[index * BLOCK_SAMPLES : (index + 1) * BLOCK_SAMPLES])
             at = len(out) * FRAME_MS
             if at <= (index + 1) * BLOCK_MS - behind:
-                synth.render(path.window(at), at + _SETTLE * FRAME_MS, speech=path.speech(at))
-                out.append(max(mouth_opening(_points(synth)) - rest, 0.0))
+                drawn = synth.render(path.window(at), at + _SETTLE * FRAME_MS, speech=path.speech(at))
+                out.append(max(_opening(drawn) - rest, 0.0))
         return np.array(out)
 
     def close(self) -> None:
@@ -85,9 +85,9 @@ class MixedMouth:
         self._tracker.close()
 
 
-def _points(synth: FaceSynth) -> Landmarks:
-    assert synth.points is not None
-    return synth.points
+def _opening(drawn: Drawn) -> float:
+    assert drawn.points is not None
+    return mouth_opening(drawn.points)
 
 
 def energies(talk: Talk, lips: NDArray[np.float64], lead_s: float) -> tuple[float, float]:

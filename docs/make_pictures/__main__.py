@@ -53,9 +53,9 @@ def spoken(portrait: Portrait, generator: Generator) -> list[Image]:
     frames: list[Image] = []
     for window in windows(generator, SPEAKING_MS):
         portrait.hear(len(frames) * INTERVAL_MS, float(window.mean()) * 5.0 - 20.0)
-        frames.append(synth.render(window, len(frames) * INTERVAL_MS, speech=True))
+        frames.append(synth.render(window, len(frames) * INTERVAL_MS, speech=True).image)
     while len(frames) * INTERVAL_MS < SPEAKING_MS + RESTING_MS:
-        frames.append(synth.render(None, len(frames) * INTERVAL_MS, speech=False))
+        frames.append(synth.render(None, len(frames) * INTERVAL_MS, speech=False).image)
     return frames
 
 

@@ -1,33 +1,24 @@
-"""What is drawn in each mode when it is not the camera's own picture, and how one becomes another."""
+"""What is drawn in each mode when it is not the camera's own picture."""
 
+from dataclasses import replace
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.generator import Image, Landmarks
-from models.landmarks import eye_distance
+from models.generator import Image
+from realtime.cam.crossing import Crossing, Shown
 from realtime.cam.modes import Mode
 from realtime.face.badge import Badge
 from realtime.face.handback import dissolve, smoothstep
-from realtime.face.morph import melt
 from realtime.face.posepath import PoseSource
-from realtime.picture.synth_api import FaceRenderer
+from realtime.picture.synth_api import Drawn, FaceRenderer, Seen
 
-_FADE: Final = 10
-"""Frames in which one thing becomes another."""
 _WORDS: Final = 5
 """Frames in which the lips of the camera become those of the dub."""
-_FAR: Final = 2.5
-"""Eye distances: heads further apart dissolve, as a melt would tear the wall between them along."""
-_LARGER: Final = 2.0
-"""Times: of heads more unlike in size the same is true."""
-
 _TELL_AFTER: Final = 5
 """Frames that a reason must hold before it is told: one that the tracker misses is nobody's concern."""
-
-_Shown = tuple[Image, Landmarks | None]
-"""A frame without badge, which must not move with a head, and where its face is."""
+_UNSEEN: Final = Seen(False, None, None)
 
 
 class Photo(PoseSource, Protocol):
@@ -38,31 +29,18 @@ class Photo(PoseSource, Protocol):
 
 
 class StageFace(FaceRenderer, Protocol):
-    """Draw a person from past frames, from a pose of their own, or over real frames; `FaceSynth` is one."""
+    """Draw a person from past frames, from a pose of their own, or over real frames; `FaceSynth` is one.
 
-    @property
-    def reason(self) -> str | None:
-        """Why no mouth may be painted on the real frame observed last; None when it may."""
-
-    @property
-    def points(self) -> Landmarks | None:
-        """Where the face is in the frame returned last, (468, 2) px; None when it shows none."""
-
-    @property
-    def plain(self) -> Image | None:
-        """The frame returned last, without its badge."""
-
-    @property
-    def real_points(self) -> Landmarks | None:
-        """Where the face is in the real frame observed last, (468, 2) px; None when it has none."""
+    Calls come in the order of `FaceRenderer`; `overlay` outside `start` and `stop` only.
+    """
 
     def start(self, media_ms: float, pose: PoseSource | None = None) -> None:
         """Begin an outage, of past frames or of those of `pose`."""
 
     def overlay(
         self, real_image: Image, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool
-    ) -> Image:
-        """Return a real frame with other words on its lips; untouched where no face is to be painted."""
+    ) -> Drawn:
+        """Return a real frame with other words on its lips; untouched where no face is to be painted, `why` then."""
 
 
 class Stage:
@@ -74,7 +52,7 @@ class Stage:
     Attributes:
         mode: what to show.
         camera: the newest picture of the camera; None while it gives none.
-        level_db: how loud the newest speech is, dB relative to full scale.
+        level_db: loudness of the newest speech, dB relative to full scale.
         photo: the person in the photo; None where there is none.
         why: why the picture stands, or no lips are made or could be; None while all is well.
     """
@@ -88,85 +66,76 @@ class Stage:
         self._why: tuple[str | None, int] = None, 0
         self._face = face
         self._badge = Badge()
-        self._shown: _Shown | None = None
+        self._shown: Shown | None = None
         """The frame made last."""
-        self._seen: _Shown | None = None
-        """The real frame seen last."""
+        self._real: Shown | None = None
+        """The real frame shown or looked at last."""
+        self._found = _UNSEEN
+        """What the face said of the real frame that it looked at last."""
         self._active: Mode | None = None
         """The mode that is drawn; None while none is."""
         self._past = False
         """Whether past frames are drawn in DUB, because the camera gives none."""
-        self._left = False
+        self._left_photo = False
         """Whether a hand-back leads away from the photo."""
-        self._from: _Shown | None = None
-        self._step = 0
+        self._crossing = Crossing()
         self._observed_ms = float("-inf")
 
-    @property
-    def settled(self) -> bool:
-        """Whether a hand-back may end."""
-        return self._face.settled if self._draws_past else True
-
-    @property
-    def paused(self) -> str | None:
-        """Why a still is shown in place of a face; None while a face is shown."""
-        return self._face.paused if self._draws_past else None
-
-    def observe(self, image: Image, media_ms: float) -> bool:
-        """Learn from a real frame, unless the person is not to be looked at now; return whether a face was found."""
+    def observe(self, image: Image, media_ms: float) -> Seen:
+        """Learn from a real frame, unless the person is not to be looked at now; return what was found."""
         if self.mode is not Mode.THROUGH:
-            if self._seen is not None:
+            if self._real is not None:
                 # Its face has hardly moved since it was looked at last. Who began with the photo was never to be seen.
-                self._seen = image, self._seen[1]
-            return False
+                self._real = image, self._real[1]
+            return _UNSEEN
         self._observed_ms = max(self._observed_ms, media_ms)
-        found = self._face.observe(image, media_ms)
-        self._seen = image, self._face.real_points
-        self._tell(self._face.reason)
-        return found
+        self._found = self._face.observe(image, media_ms)
+        self._real = image, self._found.points
+        self._tell(self._found.reason)
+        return self._found
 
     def start(self, media_ms: float) -> None:
         """Begin to draw; RuntimeError where there is nothing to draw from."""
         self._enter(self.mode, media_ms)
         # Past frames and lips begin with the camera's own picture.
-        self._leave(self._seen if self.mode is Mode.PHOTO else None)
+        self._crossing.begin(self._real if self.mode is Mode.PHOTO else None)
 
-    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Image:
+    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Drawn:
         """Return the frame for `media_ms` of the present mode; a change of modes melts one head into the other."""
-        if self._active is not self.mode or self._left:
+        if self._active is not self.mode or self._left_photo:
             self._change(media_ms)
         if self._active is Mode.DUB:
-            made = self._dub(mel_window, media_ms, speech)
+            drawn = self._dub(mel_window, media_ms, speech)
         else:
             if self.photo is not None and self._active is Mode.PHOTO:
                 self.photo.hear(media_ms, self.level_db if speech else -120.0)
-            made = self._face.render(mel_window, media_ms, speech=speech and self._active is not Mode.AWAY)
-        past, dub = self._draws_past, self._active is Mode.DUB
-        self._tell(self._face.paused if past else self._face.reason if dub else None)
-        return self._led(made)
+            drawn = self._face.render(mel_window, media_ms, speech=speech and self._active is not Mode.AWAY)
+        self._found = drawn.seen
+        self._tell(drawn.why)
+        return self._for_worker(self._led(drawn))
 
-    def hand_back(self, real_image: Image, media_ms: float, progress: float) -> Image:
+    def hand_back(self, real_image: Image, media_ms: float, progress: float) -> Drawn:
         """Return a frame `progress` (0..1) of the way to `real_image`."""
         if progress >= 1.0:
-            self._seen = real_image, self._face.real_points
-            return real_image
+            self._real = real_image, self._found.points
+            return Drawn(real_image, real_image, self._found.points)
         if self._draws_past:
-            made = self._face.hand_back(real_image, media_ms, progress)
-            self._shown = self._made(made)
-            return made
+            drawn = self._face.hand_back(real_image, media_ms, progress)
+            self._found, self._shown = drawn.seen, (drawn.plain, drawn.points)
+            return drawn
         if self._active is Mode.DUB:
-            before = self._overlay(real_image, None, media_ms, speech=False)
-            if before is real_image:
-                return real_image
-            plain, points = self._made(before)
-            self._shown = dissolve(plain, real_image, smoothstep(progress)), points
-            return self._badge.draw(self._shown[0])
+            drawn = self._overlay(real_image, None, media_ms, speech=False)
+            if drawn.image is real_image:
+                return self._for_worker(drawn)
+            self._shown = dissolve(drawn.plain, real_image, smoothstep(progress)), drawn.points
+            return Drawn(self._badge.draw(self._shown[0]), *self._shown)
         return self._leave_photo(real_image, media_ms, progress)
 
     def stop(self) -> None:
         """End what is drawn: the output is real."""
         self._face.stop()
-        self._active, self._past, self._from, self._left = None, False, None, False
+        self._active, self._past, self._left_photo = None, False, False
+        self._crossing = Crossing()
 
     def close(self) -> None:
         """Free the face."""
@@ -184,7 +153,7 @@ class Stage:
         return self._active in (Mode.THROUGH, Mode.AWAY) or self._past
 
     def _enter(self, mode: Mode, media_ms: float) -> None:
-        self._past = self._left = False
+        self._past = self._left_photo = False
         if mode is Mode.PHOTO:
             if self.photo is None:
                 raise RuntimeError("there is no photo")
@@ -202,9 +171,9 @@ class Stage:
         if before is not None:
             self._face.stop()
         self._enter(mode, media_ms)
-        self._leave(self._shown if before is not None else None)
+        self._crossing.begin(self._shown if before is not None else None)
 
-    def _dub(self, mel_window: NDArray[np.float32] | None, media_ms: float, speech: bool) -> Image:
+    def _dub(self, mel_window: NDArray[np.float32] | None, media_ms: float, speech: bool) -> Drawn:
         camera = self.camera
         if camera is None:
             if not self._past:
@@ -214,67 +183,51 @@ class Stage:
         if self._past:
             self._face.stop()
             self._past = False
-            self._leave(self._shown)
-        made = self._overlay(camera, mel_window, media_ms, speech=speech)
-        self._seen = camera, self._face.real_points
-        self._step += 1
-        if made is camera or self._from is not None or self._step > _WORDS:
-            return made
+            self._crossing.begin(self._shown)
+        drawn = self._overlay(camera, mel_window, media_ms, speech=speech)
+        self._real = camera, drawn.seen.points
+        self._crossing.frames += 1
+        if drawn.image is camera or self._crossing.under_way or self._crossing.frames > _WORDS:
+            return drawn
         # Half a real frame is still a made one: its badge is whole.
-        return self._badge.draw(dissolve(camera, self._made(made)[0], self._step / (_WORDS + 1.0)))
+        mixed = dissolve(camera, drawn.plain, self._crossing.frames / (_WORDS + 1.0))
+        return replace(drawn, image=self._badge.draw(mixed))
 
-    def _overlay(self, image: Image, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Image:
+    def _overlay(self, image: Image, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Drawn:
         # Frames may have been observed ahead of the sound that leaves; one that seems older would not be looked at.
         self._observed_ms = max(media_ms, self._observed_ms + 1.0)
-        return self._face.overlay(image, mel_window, self._observed_ms, speech=speech)
+        drawn = self._face.overlay(image, mel_window, self._observed_ms, speech=speech)
+        self._found = drawn.seen
+        return drawn
 
     # --- from one to another -----------------------------------------------------------------------------------------
 
-    def _leave(self, shown: _Shown | None) -> None:
-        self._from, self._step = shown, 0
+    def _led(self, drawn: Drawn) -> Drawn:
+        """Return `drawn` on the way from what was left to it."""
+        self._shown = drawn.plain, drawn.points
+        if self._crossing.under_way and self._active is not Mode.DUB:
+            self._crossing.frames += 1
+        on_the_way = self._crossing.lead(self._shown)
+        if on_the_way is None:
+            return drawn
+        self._shown = on_the_way
+        return replace(drawn, image=self._badge.draw(on_the_way[0]), plain=on_the_way[0], points=on_the_way[1])
 
-    def _made(self, image: Image) -> _Shown:
-        """Return what the face has just drawn, `image`, as something to go on from."""
-        plain = self._face.plain
-        return image if plain is None else plain, self._face.points
-
-    def _led(self, image: Image) -> Image:
-        """Return `image`, which the face has just drawn, on the way from what was left to it."""
-        self._shown = self._made(image)
-        if self._from is None:
-            return image
-        if self._active is not Mode.DUB:
-            self._step += 1
-        if self._step > _FADE or self._from[0].shape != image.shape:
-            self._from = None
-            return image
-        self._shown = between(self._from, self._shown, smoothstep(self._step / (_FADE + 1.0)))
-        return self._badge.draw(self._shown[0])
-
-    def _leave_photo(self, real_image: Image, media_ms: float, progress: float) -> Image:
+    def _leave_photo(self, real_image: Image, media_ms: float, progress: float) -> Drawn:
         """Return a frame `progress` (0..1) of the way from the photo shown last to `real_image`."""
-        if not self._left:
-            self._left, self._from, self._seen = True, self._shown, None
-        self._face.observe(real_image, media_ms)
+        if not self._left_photo:
+            self._left_photo, self._real = True, None
+            self._crossing.begin(self._shown)
+        self._found = self._face.observe(real_image, media_ms)
         # A face that is missed in one frame is where it was.
-        points = self._face.real_points
-        self._seen = real, where = real_image, points if points is not None or self._seen is None else self._seen[1]
-        if self._from is None or self._from[0].shape != real.shape:
-            return real_image
-        self._shown = between(self._from, (real, where), smoothstep(progress))
-        return self._badge.draw(self._shown[0])
+        points = self._found.points
+        self._real = real_image, points if points is not None or self._real is None else self._real[1]
+        on_the_way = self._crossing.part_of(self._real, progress)
+        if on_the_way is None:
+            return Drawn(real_image, *self._real)
+        self._shown = on_the_way
+        return Drawn(self._badge.draw(on_the_way[0]), *on_the_way)
 
-
-def between(first: _Shown, second: _Shown, weight: float) -> _Shown:
-    """Return a frame `weight` (0..1) of the way: one head that moves, or two that dissolve where that cannot be."""
-    (before, old), (after, new) = first, second
-    if old is None or new is None or not _near(old, new):
-        return dissolve(before, after, weight), new
-    at = (old + np.float32(weight) * (new - old)).astype(np.float32)
-    return melt(before, old, after, new, at, weight, quick=True), at
-
-
-def _near(old: Landmarks, new: Landmarks) -> bool:
-    eyes = sorted((max(eye_distance(old), 1.0), max(eye_distance(new), 1.0)))
-    away = float(np.linalg.norm(old.mean(0) - new.mean(0)))
-    return away <= _FAR * eyes[0] and eyes[1] <= _LARGER * eyes[0]
+    def _for_worker(self, drawn: Drawn) -> Drawn:
+        """Return `drawn` as a frame that is shown: only past frames can be a still, or a hand-back that is not home."""
+        return drawn if self._draws_past else replace(drawn, why=None, settled=True)

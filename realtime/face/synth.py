@@ -16,6 +16,7 @@ from realtime.face.occlusion import Fade, OcclusionGuard
 from realtime.face.outage import Outage
 from realtime.face.posepath import PoseSource
 from realtime.face.tracker import FaceTracker
+from realtime.picture.synth_api import Drawn, Seen
 
 
 class FaceSynth:
@@ -39,61 +40,21 @@ class FaceSynth:
         self._outage: Outage | None = None
         self._overlaid: Mouth | None = None
         self._fade = Fade()
-        self._plain: Image | None = None
         self._outages = 0
 
-    @property
-    def paused(self) -> str | None:
-        """Why the outage shows a still marked "Video paused" instead of a talking face; None while it does not."""
-        return self._outage.why_paused if self._outage else None
-
-    @property
-    def settled(self) -> bool:
-        """Whether a hand-back may end: the head is where the real one is, or none is led there."""
-        return self._outage is None or self._outage.hand_back is None or self._outage.hand_back.settled
-
-    @property
-    def reason(self) -> str | None:
-        """Why no mouth may be painted on the real frame observed last; None when it may."""
-        return self._observer.reason
-
-    @property
-    def points(self) -> Landmarks | None:
-        """Where the face is in the frame returned last, lips included, (468, 2) px; None when it shows none."""
-        if self._outage is not None:
-            return self._outage.points
-        if self._observer.live is not None and self._overlaid is not None and self._fade.weight > 0.0:
-            return self._overlaid.points
-        return self.real_points
-
-    @property
-    def plain(self) -> Image | None:
-        """The frame returned last, without its badge, to be mixed with another; None before the first."""
-        return self._plain
-
-    @property
-    def real_points(self) -> Landmarks | None:
-        """Where the face is in the real frame observed last, (468, 2) px; None when it has none."""
-        return None if self._observer.live is None else self._observer.live.landmarks
-
-    @property
-    def remaining_px(self) -> float:
-        """How far the head still is from its real place during the hand-back, px."""
-        return self._outage.hand_back.remaining_px if self._outage and self._outage.hand_back else 0.0
-
-    def observe(self, image: Image, media_ms: float) -> bool:
-        """Track a real frame and keep it for later; return whether its face was found.
+    def observe(self, image: Image, media_ms: float) -> Seen:
+        """Track a real frame and keep it for later; return what was found in it.
 
         During an outage the frame is where the head begins to move to, ahead of the hand-back.
         Frames that are not newer than the last one are ignored. A smaller frame of the same shape is enlarged to the
         size of the history, because a sender lowers its resolution just before its link gives out.
         """
         if not self._observer.is_new(media_ms):
-            return self._observer.has_kept
+            return self._seen(self._observer.has_kept)
         face = self._observer.observe(image, media_ms, keep_size=self._outage is not None)
         if self._outage is not None and face is not None:
             self._outage.draw_near(face.smoothed, media_ms)
-        return face is not None
+        return self._seen(face is not None)
 
     def start(self, media_ms: float, pose: PoseSource | None = None) -> None:
         """Begin an outage whose first frame is for `media_ms`; with `pose` its frames speak in place of past ones.
@@ -116,7 +77,7 @@ class FaceSynth:
         self._outage = Outage.of_past(image, self.history, self._painter, self._outages, mouth)
         self._overlaid = None
 
-    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Image:
+    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Drawn:
         """Return the frame for `media_ms` with its badge; without window or speech the mouth closes within two frames.
 
         Raises:
@@ -124,13 +85,13 @@ class FaceSynth:
         """
         outage = self._require()
         image = outage.frame(mel_window, media_ms, speech=speech)
-        if outage.why_paused is not None:
-            self._plain = self._paused_badge.draw(image)
-            return self._plain
-        self._plain = image
-        return self._badge.draw(image)
+        if outage.why_paused is None:
+            return self._drawn(outage, self._badge.draw(image), image)
+        # What a still leads over to may show its words, too.
+        marked = self._paused_badge.draw(image)
+        return self._drawn(outage, marked, marked)
 
-    def hand_back(self, real_image: Image, media_ms: float, progress: float) -> Image:
+    def hand_back(self, real_image: Image, media_ms: float, progress: float) -> Drawn:
         """Return a frame `progress` (0..1) of the way to `real_image`; at 1 it is `real_image`, untouched.
 
         Raises:
@@ -139,31 +100,31 @@ class FaceSynth:
         outage = self._require()
         face = self._observer.look(real_image, media_ms)
         if progress >= 1.0:
-            return real_image
+            return self._drawn(outage, real_image, real_image)
         assert self._observer.image is not None
-        self._plain = outage.return_to(self._observer.image, face.smoothed if face else None, progress)
-        return (self._badge if outage.why_paused is None else self._paused_badge).draw(self._plain)
+        plain = outage.return_to(self._observer.image, face.smoothed if face else None, progress)
+        badge = self._badge if outage.why_paused is None else self._paused_badge
+        return self._drawn(outage, badge.draw(plain), plain)
 
     def overlay(
         self, real_image: Image, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool
-    ) -> Image:
+    ) -> Drawn:
         """Observe a real frame and return it with other words on its lips and the badge.
 
         For dubbing and translation, while the video flows; `start` goes over to past frames when it ends. A frame
         without a face in view is returned untouched; while the head is turned away or something is before the mouth,
         the picture fades to the real one. Outside an outage only.
         """
-        self.observe(real_image, media_ms)
-        pose, paint = self._observer.live, self.reason is None
+        seen = self.observe(real_image, media_ms)
+        pose, paint = self._observer.live, seen.reason is None
         if not self._fade.step(paint, media_ms, possible=pose is not None and (paint or self._overlaid is not None)):
-            self._plain = real_image
-            return real_image
+            return Drawn(real_image, real_image, self._painted_points(seen), seen.reason, seen=seen)
         assert pose is not None
         if self._overlaid is None:
             self._overlaid = Mouth(self._painter, self.history.references(self._painter.references_wanted))
         image, _ = self._overlaid.speak(pose, mel_window, speech=speech)
-        self._plain = self._fade.mix(pose.image, image)
-        return self._badge.draw(self._plain)
+        plain = self._fade.mix(pose.image, image)
+        return Drawn(self._badge.draw(plain), plain, self._painted_points(seen), seen.reason, seen=seen)
 
     def stop(self) -> None:
         """End the outage or the overlay; observing goes on."""
@@ -172,6 +133,20 @@ class FaceSynth:
     def close(self) -> None:
         """Free the tracker."""
         self._observer.close()
+
+    def _seen(self, found: bool) -> Seen:
+        live = self._observer.live
+        return Seen(found, None if live is None else live.landmarks, self._observer.reason)
+
+    def _drawn(self, outage: Outage, image: Image, plain: Image) -> Drawn:
+        settled = outage.hand_back is None or outage.hand_back.settled
+        seen = self._seen(self._observer.face is not None)
+        return Drawn(image, plain, outage.points, outage.why_paused, settled, seen)
+
+    def _painted_points(self, seen: Seen) -> Landmarks | None:
+        """Return where the face is in an overlaid frame: the painted lips count while they can be seen."""
+        painted = seen.points is not None and self._overlaid is not None and self._fade.weight > 0.0
+        return self._overlaid.points if painted and self._overlaid is not None else seen.points
 
     def _require(self) -> Outage:
         if self._outage is None:

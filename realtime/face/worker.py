@@ -144,7 +144,7 @@ class SynthWorker:
             self._running = None
             self._renderer.stop()
         self.frames_observed += 1
-        self.faces_found += self._renderer.observe(frame.image, frame.media_ms)
+        self.faces_found += self._renderer.observe(frame.image, frame.media_ms).found
         if self.faces_found >= self.REHEARSE_AT and not self._rehearsed:
             self._rehearsed = True
             self._rehearse(frame)
@@ -163,11 +163,11 @@ class SynthWorker:
         self._start(job.media_ms, outage)
         self._rendered = True
         if job.returning_to is not None:
-            image = self._renderer.hand_back(job.returning_to.image, job.media_ms, job.progress)
+            drawn = self._renderer.hand_back(job.returning_to.image, job.media_ms, job.progress)
         else:
-            image = self._renderer.render(job.mel, job.media_ms, speech=job.speech)
+            drawn = self._renderer.render(job.mel, job.media_ms, speech=job.speech)
         spent_ms = (time.monotonic() - began) * 1000.0
-        result = SynthResult(image, job.media_ms, spent_ms, self._renderer.paused is not None, self._renderer.settled)
+        result = SynthResult(drawn.image, job.media_ms, spent_ms, drawn.why is not None, drawn.settled)
         with self._changed:
             if outage == self._outage:
                 self._results.append(result)

@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.generator import Image
+from models.generator import Image, Landmarks
 from realtime.media import VideoFrame
 
 
@@ -83,11 +83,51 @@ class Synthesizer(Protocol):
         """End the outage: jobs and results still waiting are dropped, observing goes on."""
 
 
-class FaceRenderer(Protocol):
-    """Render synthetic frames from past ones. Not thread-safe: one thread owns it from `observe` to `stop`."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a renderer found in the real frame that it looked at last.
 
-    def observe(self, image: Image, media_ms: float) -> bool:
-        """Track `image` and keep it when it is worth keeping; return whether a face was found."""
+    Attributes:
+        found: whether a face was tracked in it.
+        points: place of the face, (468, 2) px; None when none is in view.
+        reason: why no mouth may be painted on it; None when one may.
+    """
+
+    found: bool
+    points: Landmarks | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One frame that a renderer made.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR, with the badge where it is synthetic.
+        plain: the same without the badge, to be mixed with another.
+        points: place of the face in it, lips included, (468, 2) px; None when it shows none.
+        why: why it is a still, or shows no painted mouth; None where all is as it should be.
+        settled: whether a hand-back may end after it, because the head is where the real one is.
+        seen: what was found in the real frame that was looked at last, this one included.
+    """
+
+    image: Image
+    plain: Image
+    points: Landmarks | None = None
+    why: str | None = None
+    settled: bool = True
+    seen: Seen = Seen(False, None, None)
+
+
+class FaceRenderer(Protocol):
+    """Render synthetic frames from past ones. Not thread-safe: one thread owns it from the first call to `close`.
+
+    Calls come in this order: `observe` any number of times; `start`; `render`, `hand_back` and `observe` in any order;
+    `stop`; and so on; `close` once, last.
+    """
+
+    def observe(self, image: Image, media_ms: float) -> Seen:
+        """Track `image`, keep it when it is worth keeping, and return what was found in it."""
 
     def start(self, media_ms: float) -> None:
         """Begin an outage whose first frame is for `media_ms`.
@@ -96,22 +136,17 @@ class FaceRenderer(Protocol):
             RuntimeError: there is no recent face to show.
         """
 
-    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Image:
-        """Return the frame for `media_ms`, marked as synthetic; without window or speech the mouth is closed."""
+    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Drawn:
+        """Return the frame for `media_ms`, marked as synthetic; without window or speech the mouth is closed.
 
-    def hand_back(self, real_image: Image, media_ms: float, progress: float) -> Image:
+        `why` is set when it is a still, because no talking face may be shown.
+        """
+
+    def hand_back(self, real_image: Image, media_ms: float, progress: float) -> Drawn:
         """Return a frame `progress` (0..1) of the way from the synthetic pose to `real_image`."""
 
     def stop(self) -> None:
         """End the outage."""
 
-    @property
-    def settled(self) -> bool:
-        """Whether a hand-back may end: the head is where the real one is, or none is led there."""
-
-    @property
-    def paused(self) -> str | None:
-        """Why the outage shows a still instead of a talking face; None while it does not."""
-
     def close(self) -> None:
-        """Free what is held; called once, last."""
+        """Free what is held."""

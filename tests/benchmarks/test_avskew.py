@@ -99,12 +99,12 @@ def test_without_sender_reports_nothing_is_aligned(film: Film) -> None:
 def test_the_beacon_lights_when_the_beep_is_heard(film: Film, phase_ms: float) -> None:
     start_ms, at_ms = 60.0, 1_060.0 + phase_ms
     path, renderer = SpeechPath(WINDOW, start_ms=start_ms), BeaconRenderer(WINDOW)
-    assert renderer.observe(film.image(0), 0.0)
+    assert renderer.observe(film.image(0), 0.0).found
     light: list[tuple[float, float, float]] = []
     for i in range(len(film.samples) // BLOCK_SAMPLES):
         path.push(film.samples[i * BLOCK_SAMPLES : (i + 1) * BLOCK_SAMPLES], 20.0 * i)
         while at_ms + 140.0 <= path.head_ms:
-            image = renderer.render(path.window(at_ms), at_ms, speech=path.speech(at_ms))
+            image = renderer.render(path.window(at_ms), at_ms, speech=path.speech(at_ms)).image
             light.append((at_ms - start_ms, brightness(image, 0), brightness(image, 1)))
             at_ms += 40.0
     seen = np.array(light)

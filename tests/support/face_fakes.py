@@ -72,6 +72,7 @@ class LoudnessMouth:
         self.size, self.tint = size, tint
         self.prepared = 0
         self.seen: list[tuple[float, int]] = []
+        self.poses: list[FaceImage] = []
 
     def prepare(self, face: FaceImage) -> FaceImage:
         self.prepared += 1
@@ -80,6 +81,7 @@ class LoudnessMouth:
     def generate(self, mel: NDArray[np.float32], pose: FaceImage, references: Sequence[FaceImage]) -> Patch:
         assert mel.shape == (80, self.window.columns) and 1 <= len(references) <= self.references_wanted
         self.seen.append((float(mel.mean()), len(references)))
+        self.poses.append(pose)
         loud = float(np.clip((mel.mean() - SILENCE) / 8.0, 0.0, 1.0))
         points = pose.landmarks.copy()
         eyes = float(np.linalg.norm(points[33] - points[263]))

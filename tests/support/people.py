@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from numpy.typing import NDArray
-from synth_fakes import FakeRenderer
+from synth_fakes import FakeRenderer, drawn
 
 from models.alignment import MelWindow
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock, VideoFrame
+from realtime.picture.synth_api import Drawn
 from realtime.rtc.control import open_channel
 from realtime.rtc.receive.streams import ReceivedStreams
 from realtime.rtc.send.caller import CallerPeer
@@ -30,13 +31,13 @@ class ShadeRenderer(FakeRenderer):
         super().__init__()
         self.shade = shade
 
-    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> NDArray[np.uint8]:
+    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Drawn:
         super().render(mel_window, media_ms, speech=speech)
-        return np.full(SHAPE, self.shade + len(self.calls) % 4, np.uint8)
+        return drawn(np.full(SHAPE, self.shade + len(self.calls) % 4, np.uint8))
 
-    def hand_back(self, real_image: NDArray[np.uint8], media_ms: float, progress: float) -> NDArray[np.uint8]:
+    def hand_back(self, real_image: NDArray[np.uint8], media_ms: float, progress: float) -> Drawn:
         super().hand_back(real_image, media_ms, progress)
-        return np.full(SHAPE, round(self.shade + (float(real_image.mean()) - self.shade) * progress), np.uint8)
+        return drawn(np.full(SHAPE, round(self.shade + (float(real_image.mean()) - self.shade) * progress), np.uint8))
 
 
 class _Mute:

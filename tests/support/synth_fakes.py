@@ -7,10 +7,14 @@ from numpy.typing import NDArray
 
 from realtime.clock import FakeClock
 from realtime.media import VideoFrame
-from realtime.picture.synth_api import SynthJob, SynthResult
+from realtime.picture.synth_api import Drawn, Seen, SynthJob, SynthResult
 
 REAL_LEVEL, SYNTH_LEVEL = 200, 50
 Image = NDArray[np.uint8]
+
+
+def drawn(image: Image) -> Drawn:
+    return Drawn(image, image)
 
 
 def picture(level: int, size: int = 4) -> Image:
@@ -77,8 +81,6 @@ class FakeRenderer:
         self.gate = threading.Event()
         self.gate.set()
         self.rendering = threading.Event()
-        self.paused: str | None = None
-        self.settled = True
 
     def _note(self, name: str, media_ms: float) -> None:
         self.calls.append((name, media_ms))
@@ -86,22 +88,22 @@ class FakeRenderer:
         if name in self.fail:
             raise RuntimeError(f"{name} fails")
 
-    def observe(self, image: Image, media_ms: float) -> bool:
+    def observe(self, image: Image, media_ms: float) -> Seen:
         self._note("observe", media_ms)
-        return True
+        return Seen(True, None, None)
 
     def start(self, media_ms: float) -> None:
         self._note("start", media_ms)
 
-    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Image:
+    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Drawn:
         self.rendering.set()
         assert self.gate.wait(90.0)
         self._note("render", media_ms)
-        return picture(SYNTH_LEVEL)
+        return drawn(picture(SYNTH_LEVEL))
 
-    def hand_back(self, real_image: Image, media_ms: float, progress: float) -> Image:
+    def hand_back(self, real_image: Image, media_ms: float, progress: float) -> Drawn:
         self._note("hand_back", media_ms)
-        return picture(round(SYNTH_LEVEL + progress * (REAL_LEVEL - SYNTH_LEVEL)))
+        return drawn(picture(round(SYNTH_LEVEL + progress * (REAL_LEVEL - SYNTH_LEVEL))))
 
     def stop(self) -> None:
         self._note("stop", 0.0)

@@ -45,7 +45,7 @@ class Dubbed:
         for _ in range(frames):
             t_ms, image = 1000.0 / FPS * self._frame, self._scene[self._frame % FRAMES]
             mel = self._generator.window.cut(self._sound, t_ms)
-            shown = self._synth.overlay(image, mel, t_ms, speech=True)
+            shown = self._synth.overlay(image, mel, t_ms, speech=True).image
             changed = np.abs(shown.astype(int) - image).max(2) > 24
             # The badge is above, in the corner.
             halves = np.split(changed[SIZE[1] // 3 :], 2, axis=1)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from cam_simulation import WINDOW
+from synth_fakes import drawn
 
 from realtime.cam.call import CameraRelay, Devices, LocalCall, as_i420, fitted
 from realtime.cam.modes import Mode
@@ -16,6 +17,7 @@ from realtime.clock import MonotonicClock
 from realtime.devices.api import CameraFrame, DeviceError, Fault, Pixels
 from realtime.devices.memory import MemoryCamera, MemoryFrames, MemorySound, MemorySource
 from realtime.face.worker import SynthWorker
+from realtime.picture.synth_api import Seen
 
 SIZE = (64, 48)
 
@@ -23,22 +25,20 @@ SIZE = (64, 48)
 class Face:
     """Draw grey for past frames, black for lips over the camera."""
 
-    settled, paused, points, real_points, plain, reason = True, None, None, None, None, None
-
     def observe(self, image, media_ms):
-        return True
+        return Seen(True, None, None)
 
     def start(self, media_ms, pose=None):
         pass
 
     def render(self, mel_window, media_ms, *, speech):
-        return np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
+        return drawn(np.full((SIZE[1], SIZE[0], 3), 128, np.uint8))
 
     def overlay(self, real_image, mel_window, media_ms, *, speech):
-        return np.zeros_like(real_image)
+        return drawn(np.zeros_like(real_image))
 
     def hand_back(self, real_image, media_ms, progress):
-        return real_image
+        return drawn(real_image)
 
     def stop(self):
         pass

@@ -38,14 +38,14 @@ def badge_in(image, text="AI-generated video"):
 def test_it_is_a_face_renderer():
     renderer: FaceRenderer = talking(3)
     renderer.start(120.0)
-    assert renderer.render(None, 120.0, speech=False).shape == (240, 320, 3)
+    assert renderer.render(None, 120.0, speech=False).image.shape == (240, 320, 3)
 
 
 def test_synthetic_frames_start_at_the_last_real_pose_and_carry_the_badge():
     synth = talking()
     last = synth.history.last
     synth.start(2400.0)
-    image = synth.render(LOUD, 2400.0, speech=True)
+    image = synth.render(LOUD, 2400.0, speech=True).image
     assert badge_in(image) and not badge_in(last.image)
     upper = slice(40, 110)
     assert np.abs(image[upper].astype(int) - last.image[upper]).mean() < 0.5
@@ -56,8 +56,7 @@ def test_the_mouth_grows_from_the_real_one_over_three_frames():
     synth.start(2400.0)
     lips = []
     for i in range(6):
-        synth.render(LOUD, 2400.0 + 40 * i, speech=True)
-        points = synth._outage.points
+        points = synth.render(LOUD, 2400.0 + 40 * i, speech=True).points
         lips.append(np.linalg.norm(points[13] - points[14]))
     assert all(b > a for a, b in pairwise(lips[:4]))
     assert max(b - a for a, b in pairwise(lips)) < 0.45 * (lips[-1] - 1.0)
@@ -97,12 +96,10 @@ def test_the_head_never_moves_faster_than_natural_from_switch_to_hand_back(count
     synth.start(40.0 * count)
     shown = [faces[-1]]
     for i in range(10 + ticks):
-        synth.render(LOUD, 40.0 * (count + i), speech=True)
-        shown.append(synth._outage.points)
+        shown.append(synth.render(LOUD, 40.0 * (count + i), speech=True).points)
     for i in range(39):
         at = 40.0 * (count + 10 + ticks + i)
-        synth.hand_back(draw(returned[i]), at, (i + 1) / 40.0)
-        shown.append(synth._outage.hand_back._shown)
+        shown.append(synth.hand_back(draw(returned[i]), at, (i + 1) / 40.0).points)
     assert all(motion(a, b) <= limit + 1e-2 for a, b in pairwise(shown))
 
 
@@ -114,10 +111,11 @@ def test_the_hand_back_ends_on_the_untouched_real_frame_without_a_jump():
     for i in range(20):
         synth.render(LOUD, 2400.0 + 40 * i, speech=True)
     reals = [draw(face) for face in returned]
-    frames = [synth.hand_back(reals[i], 3200.0 + 40 * i, (i + 1) / 30) for i in range(30)]
+    drawn = [synth.hand_back(reals[i], 3200.0 + 40 * i, (i + 1) / 30) for i in range(30)]
+    frames = [one.image for one in drawn]
     assert frames[-1] is reals[-1]
     assert all(badge_in(frame) for frame in frames[:-1])
-    assert synth.remaining_px <= natural
+    assert motion(drawn[-2].points, returned[-2]) <= natural
     # The last step is of the size of steps between real frames (resampling alone softens the textured wall).
     x0, y0, x1, y1 = Badge().box(frames[0].shape)
     step = np.abs(frames[-1].astype(int) - frames[-2])
@@ -130,17 +128,17 @@ def test_frames_that_arrive_during_the_outage_draw_the_head_near_before_the_retu
     returned = [sway(60) + shift] * 40
     synth = talking(script=returned)
     synth.start(2400.0)
-    for i in range(30):
-        synth.render(LOUD, 2400.0 + 40 * i, speech=True)
-    away = motion(synth._outage.points, returned[0])
-    for i in range(30, 45):
-        synth.observe(draw(returned[0]), 2400.0 + 40 * i)
-        synth.render(LOUD, 2400.0 + 40 * i, speech=True)
-    assert motion(synth._outage.points, returned[0]) < away - 5.0
+    alone = talking()
+    alone.start(2400.0)
+    places, path = [], []
+    for i in range(90):
+        if 30 <= i < 45:
+            synth.observe(draw(returned[0]), 2400.0 + 40 * i)
+        places.append(synth.render(LOUD, 2400.0 + 40 * i, speech=True).points)
+        path.append(alone.render(LOUD, 2400.0 + 40 * i, speech=True).points)
+    assert motion(places[44], returned[0]) < motion(places[29], returned[0]) - 5.0
     # They were strays: nothing follows, and the head goes back to its path.
-    for i in range(45, 90):
-        synth.render(LOUD, 2400.0 + 40 * i, speech=True)
-    assert not synth._outage.drifted
+    assert motion(places[44], path[44]) > 5.0 and motion(places[-1], path[-1]) < 0.1
 
 
 def test_a_link_that_falls_again_goes_back_to_synthetic_frames():
@@ -148,15 +146,15 @@ def test_a_link_that_falls_again_goes_back_to_synthetic_frames():
     synth = talking(script=[sway(i) for i in range(60, 80)], generator=generator)
     synth.start(2400.0)
     synth.render(LOUD, 2400.0, speech=True)
+    natural = natural_motion(synth.history.frames)
     returned = [synth.hand_back(draw(sway(60 + i)), 2440.0 + 40 * i, 0.2 + 0.1 * i) for i in range(4)]
-    at = synth._outage.hand_back.points
     frames = [synth.render(LOUD, 2600.0 + 40 * i, speech=True) for i in range(6)]
-    assert all(badge_in(image) for image in returned + frames)
-    shown = [image.astype(int) for image in (returned[-1], *frames)]
+    assert all(badge_in(drawn.image) for drawn in returned + frames)
+    shown = [drawn.image.astype(int) for drawn in (returned[-1], *frames)]
     # Little by little the picture goes over, the head by no more than a step of its own, and lips speak at once.
     assert np.abs(shown[1] - shown[0]).mean() < np.abs(shown[5] - shown[0]).mean()
-    assert synth._outage.back is None and len(generator.seen) == 7
-    assert motion(at, synth._outage.points) <= 6 * synth._outage.limit_px
+    assert len(generator.seen) == 7
+    assert motion(returned[-1].points, frames[-1].points) <= 6 * natural
 
 
 def test_a_link_that_falls_again_without_a_face_goes_back_too():
@@ -166,7 +164,7 @@ def test_a_link_that_falls_again_without_a_face_goes_back_too():
     real = np.zeros_like(synth.history.last.image)
     back = synth.hand_back(real, 2440.0, 0.5)
     frames = [synth.render(LOUD, 2480.0 + 40 * i, speech=True) for i in range(6)]
-    means = [image.mean() for image in (back, *frames)]
+    means = [drawn.image.mean() for drawn in (back, *frames)]
     assert means[:6] == sorted(means[:6]) and means[1] < means[-1] - 1.0
 
 
@@ -189,21 +187,21 @@ def test_without_a_usable_face_the_video_is_paused_and_says_so(script, reason):
     for i in range(30):
         synth.observe(image, 40.0 * i)
     synth.start(1200.0)
-    frame = synth.render(LOUD, 1200.0, speech=True)
-    assert reason in synth.paused
-    assert np.array_equal(frame, Badge(PAUSED).draw(image)) and not generator.seen
+    still = synth.render(LOUD, 1200.0, speech=True)
+    assert reason in still.why
+    assert np.array_equal(still.image, Badge(PAUSED).draw(image)) and not generator.seen
     real = draw(face_at(x=150.0))
     middle = synth.hand_back(real, 1240.0, 0.5)
-    assert not np.array_equal(middle, real) and synth.hand_back(real, 1280.0, 1.0) is real
-    synth.stop()
-    assert synth.paused is None
+    assert reason in middle.why and not np.array_equal(middle.image, real)
+    assert synth.hand_back(real, 1280.0, 1.0).image is real
 
 
 def test_one_missed_frame_before_the_outage_does_not_pause_it():
     synth = talking(script=[None])
-    assert synth.observe(draw(sway(60)), 2400.0) is False
+    assert not synth.observe(draw(sway(60)), 2400.0).found
     synth.start(2440.0)
-    assert synth.paused is None and badge_in(synth.render(LOUD, 2440.0, speech=True))
+    drawn = synth.render(LOUD, 2440.0, speech=True)
+    assert drawn.why is None and badge_in(drawn.image)
 
 
 def test_the_face_may_be_missing_in_the_returning_frames():
@@ -211,7 +209,7 @@ def test_the_face_may_be_missing_in_the_returning_frames():
     synth.start(2400.0)
     synth.render(LOUD, 2400.0, speech=True)
     real = np.full((240, 320, 3), 77, np.uint8)
-    frames = [synth.hand_back(real.copy(), 2440.0 + 40 * i, (i + 1) / 10) for i in range(10)]
+    frames = [synth.hand_back(real.copy(), 2440.0 + 40 * i, (i + 1) / 10).image for i in range(10)]
     assert badge_in(frames[4]) and np.array_equal(frames[-1], real)
 
 
@@ -237,13 +235,13 @@ def test_features_are_computed_once_per_past_frame():
 
 def test_old_frames_are_ignored_and_smaller_ones_are_enlarged():
     synth = talking(5)
-    assert synth.observe(draw(face_at()), 0.0) is True and len(synth.history) == 5
+    assert synth.observe(draw(face_at()), 0.0).found and len(synth.history) == 5
     half = draw(sway(5))[::2, ::2].copy()
     synth.observe(half, 200.0)
     assert synth.history.last.image.shape == (240, 320, 3) and len(synth.history) == 6
     synth.start(240.0)
-    assert synth.hand_back(half, 240.0, 0.5).shape == (240, 320, 3)
-    assert synth.hand_back(half, 280.0, 1.0) is half
+    assert synth.hand_back(half, 240.0, 0.5).image.shape == (240, 320, 3)
+    assert synth.hand_back(half, 280.0, 1.0).image is half
 
 
 def test_an_overlay_speaks_over_live_frames_and_runs_on_when_they_end():
@@ -251,33 +249,36 @@ def test_an_overlay_speaks_over_live_frames_and_runs_on_when_they_end():
     generator = LoudnessMouth()
     synth = FaceSynth(generator, ScriptedTracker([*faces[:20], None, *faces[20:]]))
     for i in range(20):
-        assert badge_in(synth.overlay(draw(faces[i]), LOUD, 40.0 * i, speech=True))
+        assert badge_in(synth.overlay(draw(faces[i]), LOUD, 40.0 * i, speech=True).image)
     gone = draw(faces[20])
-    assert synth.overlay(gone, LOUD, 800.0, speech=True) is gone
+    assert synth.overlay(gone, LOUD, 800.0, speech=True).image is gone
     for i in range(20, 40):
-        image = synth.overlay(draw(faces[i]), LOUD, 40.0 * (i + 1), speech=True)
-    mouth = synth._overlaid.points
+        overlaid = synth.overlay(draw(faces[i]), LOUD, 40.0 * (i + 1), speech=True)
     synth.start(1640.0)
     following = synth.render(LOUD, 1640.0, speech=True)
     # The generated mouth goes on at once: no easing from the real one.
-    assert np.abs(synth._outage.points - mouth)[list(LIPS_OUTER)].max() < 1.0
-    assert np.abs(following.astype(int) - image).mean() < 0.5
+    assert np.abs(following.points - overlaid.points)[list(LIPS_OUTER)].max() < 1.0
+    assert np.abs(following.image.astype(int) - overlaid.image).mean() < 0.5
+
+
+def kept(synth, pose):
+    """Return the past frame that a generator was given as its pose."""
+    return next(frame for frame in synth.history.frames if frame.landmarks is pose.landmarks)
 
 
 def test_a_walk_too_short_to_repeat_melts_into_a_longer_one():
     track = [sway(i) for i in range(80)]
-    synth = FaceSynth(LoudnessMouth(), ScriptedTracker([*track[:70], None, *track[70:]]))
+    generator = LoudnessMouth()
+    synth = FaceSynth(generator, ScriptedTracker([*track[:70], None, *track[70:]]))
     for i in range(81):
         synth.observe(draw(track[min(i, 79)]), 40.0 * i)
     assert len(synth.history.path()) == 10
     limit = max(natural_motion(synth.history.frames), 0.004 * 60.0)
     synth.start(3240.0)
-    before, images, poses = synth._outage.points, [], set()
-    for i in range(60):
-        images.append(synth.render(LOUD, 3240.0 + 40 * i, speech=True).astype(int))
-        assert motion(before, synth._outage.points) <= limit + 1e-2
-        before = synth._outage.points
-        poses.add(synth._outage.path.step(3240.0 + 40 * i).section)
-    assert len(poses) == 2 and synth._outage.left is None
+    drawn = [synth.render(LOUD, 3240.0 + 40 * i, speech=True) for i in range(60)]
+    places = [synth.history.frames[-1].landmarks, *(one.points for one in drawn)]
+    assert all(motion(a, b) <= limit + 1e-2 for a, b in pairwise(places))
+    images = [one.image.astype(int) for one in drawn]
+    assert {kept(synth, pose).section for pose in generator.poses} == {frame.section for frame in synth.history.frames}
     steps = [np.abs(b - a)[30:110].mean() for a, b in pairwise(images)]
     assert max(steps) < 3.0 * np.percentile(steps[25:], 90)

@@ -151,7 +151,7 @@ def test_an_overlay_fades_to_the_real_frame_and_keeps_the_hand_out_of_the_histor
     synth = FaceSynth(LoudnessMouth(), ScriptedTracker([face for _, face in scenes]))
     real = []
     for i, (image, _) in enumerate(scenes):
-        real.append(synth.overlay(image, LOUD, 40.0 * i, speech=True) is image)
+        real.append(synth.overlay(image, LOUD, 40.0 * i, speech=True).image is image)
     assert not any(real[:32]) and all(real[33:45]) and not any(real[51:])
     kept = {round(frame.media_ms / 40.0) for frame in synth.history._all()}
     # Nothing of the hand, nor of the frames just before it, may lend its teeth and lips.
@@ -160,13 +160,16 @@ def test_an_overlay_fades_to_the_real_frame_and_keeps_the_hand_out_of_the_histor
 
 def test_an_outage_behind_a_hand_shows_a_still():
     scenes = [drawn(i, hand=i >= 60) for i in range(120)]
-    synth = FaceSynth(LoudnessMouth(), ScriptedTracker([face for _, face in scenes]))
+    generator = LoudnessMouth()
+    synth = FaceSynth(generator, ScriptedTracker([face for _, face in scenes]))
     for i, (image, _) in enumerate(scenes):
         synth.observe(image, 40.0 * i)
         if i == 70:
             # The last clean frames are recent enough to go on from.
             synth.start(40.0 * i + 20.0)
-            assert synth.paused is None and synth._outage.path.step(0.0).media_ms < 2400.0
+            assert synth.render(LOUD, 40.0 * i + 20.0, speech=True).why is None
+            pose = generator.poses[-1].landmarks
+            assert next(kept.media_ms for kept in synth.history.frames if kept.landmarks is pose) < 2400.0
             synth.stop()
     synth.start(4800.0)
-    assert synth.paused == BEFORE_MOUTH
+    assert synth.render(LOUD, 4800.0, speech=True).why == BEFORE_MOUTH

@@ -111,8 +111,8 @@ def test_it_speaks_through_the_synth_and_closes_within_two_frames(portrait):
     synth = FaceSynth(generator, ScriptedTracker([None]))
     synth.start(0.0, portrait)
     for index in range(5):
-        image = synth.render(LOUD, 40.0 * index, speech=True)
-    assert image.shape == (480, 640, 3) and synth.paused is None
+        drawn = synth.render(LOUD, 40.0 * index, speech=True)
+    assert drawn.image.shape == (480, 640, 3) and drawn.why is None
     level, references = generator.seen[-1]
     assert level == 4.0 and references == generator.references_wanted
     for index in (5, 6):

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from numpy.typing import NDArray
-from synth_fakes import FakeRenderer
+from synth_fakes import FakeRenderer, drawn
 
 from models.alignment import MelWindow
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
 from realtime.picture.engine import Output
 from realtime.picture.monitor import VideoState
+from realtime.picture.synth_api import Drawn
 from realtime.rtc.node.node import LiplineNode, NegotiationError
 from realtime.rtc.node.plain import PlainNode
 from realtime.rtc.receive.streams import ReceivedStreams
@@ -32,13 +33,13 @@ SHAPE = (120, 160, 3)
 class GreyRenderer(FakeRenderer):
     """Render dark frames of the caller's size."""
 
-    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> NDArray[np.uint8]:
+    def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Drawn:
         super().render(mel_window, media_ms, speech=speech)
-        return np.full(SHAPE, 30 + len(self.calls) % 8, np.uint8)
+        return drawn(np.full(SHAPE, 30 + len(self.calls) % 8, np.uint8))
 
-    def hand_back(self, real_image: NDArray[np.uint8], media_ms: float, progress: float) -> NDArray[np.uint8]:
+    def hand_back(self, real_image: NDArray[np.uint8], media_ms: float, progress: float) -> Drawn:
         super().hand_back(real_image, media_ms, progress)
-        return np.full(SHAPE, round(30 + 170 * progress), np.uint8)
+        return drawn(np.full(SHAPE, round(30 + 170 * progress), np.uint8))
 
 
 class Caller:
