@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
+# For runs without pytest, which sets the same.
+sys.path += [str(ROOT), str(ROOT / "tests" / "support")]
 
 import torch  # noqa: E402
 from tiny_tasks import TalkTask, quiet  # noqa: E402
