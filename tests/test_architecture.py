@@ -201,3 +201,14 @@ def test_what_a_thread_works_on_is_waited_for() -> None:
             if path != ROOT / "realtime" / "threads.py":
                 leaves_it_running = "to_thread" in path.read_text()
                 assert not leaves_it_running, f"{path.relative_to(ROOT)}: use realtime.threads.in_thread"
+
+
+def test_no_class_name_stands_for_two_ideas() -> None:
+    """A search must find one thing; names with an underscore are their file's own."""
+    places: dict[str, list[str]] = {}
+    for package in MAY_IMPORT:
+        for path in sources(package):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert not {name: files for name, files in places.items() if len(files) > 1}

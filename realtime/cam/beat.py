@@ -40,7 +40,7 @@ class Beat:
     @property
     def follows_camera(self) -> bool:
         """Whether made frames leave in the time of the camera's pictures that they are drawn over."""
-        return self.over_camera and self._engine.link.state in (VideoState.REAL, VideoState.SUSPECT)
+        return self.over_camera and self._engine.monitor.state in (VideoState.GOOD, VideoState.LATE)
 
     def camera_frame(self, now_ms: float) -> bool:
         """Return whether the picture that has just been given to the engine brings a tick at once."""
@@ -80,7 +80,7 @@ class Beat:
             # Where no picture comes, the link is given up `synth_gap_ms` after the last one, and a made frame is to be
             # shown just then. It must be asked for a tick earlier: that tick is the one set here. It may not come
             # before a picture that is merely a little late, for that one is to bring its own.
-            link = self._engine.link
+            link = self._engine.monitor
             overdue_ms = max(link.synth_gap_ms - self.interval_ms, _OVERDUE * link.interval_ms)
             if self._camera_ms + overdue_ms > now_ms + 1.0:
                 return self._camera_ms + overdue_ms - now_ms

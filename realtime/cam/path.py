@@ -95,7 +95,7 @@ class CamPath:
         engine = EngineConfig(fps=self.config.fps, real_ahead_ms=ahead_ms)
         self.mode = Mode.THROUGH
         self.speech = SpeechPath(window, gate=gate, on_heard=self._heard)
-        self.engine = Engine(self.speech, synth, config=engine, link=VideoMonitor())
+        self.engine = Engine(self.speech, synth, config=engine, monitor=VideoMonitor())
         self.sound = LocalSound(self.speech)
         self.latency = Quantiles()
         """How long after they came real pictures left; whoever takes them fills it in."""
@@ -129,7 +129,7 @@ class CamPath:
         self._shows_camera = True
         self._came.append(_Came(frame.image, frame.i420, now_ms))
         self.engine.on_video(VideoFrame(frame.image, frame.captured_ms), now_ms)
-        if self._stage is not None and self.engine.link.state is not VideoState.SYNTH:
+        if self._stage is not None and self.engine.monitor.state is not VideoState.GONE:
             self._stage.camera = frame.image
         if self._beat.camera_frame(now_ms):
             self.tick(now_ms)
@@ -187,7 +187,7 @@ class CamPath:
             late_ms = self._late.go_on(now_ms, None if media_ms is None else media_ms + self._beat.interval_ms)
         engine = self.engine
         frame = engine.tick(now_ms)
-        if self._stage is not None and engine.link.state is VideoState.SYNTH:
+        if self._stage is not None and engine.monitor.state is VideoState.GONE:
             self._stage.camera = None
         kind = None if frame is None else frame.kind
         self._shown.note(kind, self._output(kind), now_ms)

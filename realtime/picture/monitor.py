@@ -1,4 +1,4 @@
-"""Decide from arrivals alone whether the caller's video can be shown: REAL, SUSPECT, SYNTH, RETURNING.
+"""Judge from arrivals alone whether the caller's video can be shown: GOOD, LATE, GONE, BACK.
 
 Pure: times come in as arguments, in ms of one monotonic clock. The enemy is the freeze of W3C webrtc-stats, a gap of
 max(3 d, d + 150 ms) for a mean frame interval d; `VideoMonitor.synth_gap_ms` stays under it for every d.
@@ -10,12 +10,15 @@ from enum import Enum
 
 
 class VideoState(Enum):
-    """Say what to make of the caller's video."""
+    """What the arrivals say of the caller's video.
 
-    REAL = "real"
-    SUSPECT = "suspect"
-    SYNTH = "synth"
-    RETURNING = "returning"
+    The values are those of the node's snapshot (`linkState`) and of the demonstration's records.
+    """
+
+    GOOD = "real"
+    LATE = "suspect"
+    GONE = "synth"
+    BACK = "returning"
 
 
 class VideoSignal(Enum):
@@ -27,21 +30,21 @@ class VideoSignal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class VideoMonitorConfig:
-    """Set the limits; times in ms.
+    """Limits of the monitor; times in ms.
 
     Attributes:
         frame_interval_ms: expected frame interval until it has been learned from arrivals.
-        suspect_intervals: a frame is overdue after this many intervals.
+        suspect_intervals: intervals after which a frame is overdue.
         synth_gap_ms: gap that starts synthesis, 100 to 120; 2 intervals for sources slower than 20 frames a second.
-        return_frames: frames that must arrive
-        return_window_ms: within this time (more for slow sources),
-        return_gap_ms: none further apart than this (2 intervals for slow sources),
-        return_span_ms: and not all in one burst: first to last at least this.
-        slow_frames_per_s: a source that comes back slower may return with this many frames in one second.
-        hand_back_ms: length of RETURNING and of the hand-back: 12 frames keep a head that moved 0.2 eye distances
-            unseen within its natural motion, 8 do not.
-        fall_back_gap_ms: gap that ends RETURNING; frames that wait for their sound bridge it.
-        audio_gone_ms: without audio for longer than this nobody is heard.
+        return_frames: frames that must have arrived before the video counts as back.
+        return_window_ms: time within which those frames must have arrived; longer for slow sources.
+        return_gap_ms: largest gap between two of those frames; 2 intervals for slow sources.
+        return_span_ms: least time from the first to the last of those frames, so that one burst is not enough.
+        slow_frames_per_s: frames within one second with which a source that comes back slower may return.
+        hand_back_ms: length of BACK and of the hand-back: 12 frames keep a head that moved 0.2 eye distances unseen
+            within its natural motion, 8 do not.
+        fall_back_gap_ms: gap that ends BACK; frames that wait for their sound bridge it.
+        audio_gone_ms: time without audio after which nobody is heard.
     """
 
     frame_interval_ms: float = 40.0
@@ -72,7 +75,7 @@ _FLOW_GAP_MS = 500.0
 
 
 class VideoMonitor:
-    """Follow one caller's link.
+    """Follow one caller's video.
 
     Feed it every event as it happens and `tick` at least once per output frame. A time earlier than one already seen
     counts as that one, so any order of events is safe. Not thread-safe.
@@ -80,7 +83,7 @@ class VideoMonitor:
 
     def __init__(self, config: VideoMonitorConfig | None = None) -> None:
         self.config = config or VideoMonitorConfig()
-        self.state = VideoState.REAL
+        self.state = VideoState.GOOD
         self.since_ms = float("-inf")
         """When the present state began."""
         self.run_started_ms: float | None = None
@@ -95,7 +98,7 @@ class VideoMonitor:
 
     @property
     def interval_ms(self) -> float:
-        """Return the mean frame interval of the last 30 frames while the link was good."""
+        """Return the mean frame interval of the last 30 frames while the video was good."""
         if not self._gaps:
             return self.config.frame_interval_ms
         return min(max(sum(self._gaps) / len(self._gaps), INTERVAL_RANGE_MS[0]), INTERVAL_RANGE_MS[1])
@@ -107,14 +110,14 @@ class VideoMonitor:
 
     @property
     def speech(self) -> bool:
-        """Say whether anyone can be heard: audio has arrived within `audio_gone_ms` of the last event."""
+        """Return whether anyone can be heard: audio has arrived within `audio_gone_ms` of the last event."""
         return self._audio is not None and self._now - self._audio <= self.config.audio_gone_ms
 
     def given_up_at(self, at_ms: float) -> bool:
-        """Say whether the link will be given up by `at_ms` if no frame arrives until then."""
+        """Return whether the video will be given up by `at_ms` if no frame arrives until then."""
         return self._video is not None and at_ms - self._video >= self.synth_gap_ms
 
-    def on_video(self, arrival_ms: float) -> VideoState:
+    def on_video(self, arrival_ms: float) -> None:
         """Count a decoded real frame that arrived at `arrival_ms`."""
         self.tick(arrival_ms)
         gap = None if self._video is None else self._now - self._video
@@ -122,44 +125,40 @@ class VideoMonitor:
         self._extend_run(gap)
         if self.flowing_since_ms is None or (gap is not None and gap > _FLOW_GAP_MS):
             self.flowing_since_ms = self._now
-        if self.state in (VideoState.REAL, VideoState.SUSPECT):
+        if self.state in (VideoState.GOOD, VideoState.LATE):
             if gap is not None:
                 self._gaps.append(gap)
-            self._enter(VideoState.REAL)
-        elif self.state is VideoState.SYNTH and self._steady():
+            self._enter(VideoState.GOOD)
+        elif self.state is VideoState.GONE and self._steady():
             self._learn_run()
-            self._enter(VideoState.RETURNING)
-        return self.state
+            self._enter(VideoState.BACK)
 
-    def on_audio(self, arrival_ms: float) -> VideoState:
+    def on_audio(self, arrival_ms: float) -> None:
         """Count an audio packet that arrived at `arrival_ms`."""
-        state = self.tick(arrival_ms)
+        self.tick(arrival_ms)
         self._audio = self._now
-        return state
 
-    def on_signal(self, signal: VideoSignal, at_ms: float) -> VideoState:
+    def on_signal(self, signal: VideoSignal, at_ms: float) -> None:
         """Take the caller's word: a pause starts synthesis at once when speech arrives. A resume is only a promise."""
         self.tick(at_ms)
         if signal is VideoSignal.VIDEO_PAUSED and self._video is not None and self.speech:
-            self._enter(VideoState.SYNTH)
-        return self.state
+            self._enter(VideoState.GONE)
 
-    def tick(self, now_ms: float) -> VideoState:
-        """Let time pass up to `now_ms`; return the state."""
+    def tick(self, now_ms: float) -> None:
+        """Let time pass up to `now_ms`."""
         self._now = max(self._now, now_ms)
         if self._video is None:
-            return self.state
+            return
         gap = self._now - self._video
-        if self.state is VideoState.RETURNING:
+        if self.state is VideoState.BACK:
             if gap >= max(self.config.fall_back_gap_ms, self._return_gap_ms):
-                self._enter(VideoState.SYNTH)
+                self._enter(VideoState.GONE)
             elif self._now - self.since_ms >= self.config.hand_back_ms:
-                self._enter(VideoState.REAL)
-        if self.state is VideoState.REAL and gap > self.config.suspect_intervals * self.interval_ms:
-            self._enter(VideoState.SUSPECT)
-        if self.state is VideoState.SUSPECT and gap >= self.synth_gap_ms:
-            self._enter(VideoState.SYNTH)
-        return self.state
+                self._enter(VideoState.GOOD)
+        if self.state is VideoState.GOOD and gap > self.config.suspect_intervals * self.interval_ms:
+            self._enter(VideoState.LATE)
+        if self.state is VideoState.LATE and gap >= self.synth_gap_ms:
+            self._enter(VideoState.GONE)
 
     @property
     def _return_gap_ms(self) -> float:
@@ -170,10 +169,10 @@ class VideoMonitor:
             return
         before, self.state = self.state, state
         self.since_ms = self._now
-        if state is VideoState.SYNTH:
+        if state is VideoState.GONE:
             # Frames from before the outage say nothing about the link after it.
             self._run.clear()
-            if before is not VideoState.RETURNING:
+            if before is not VideoState.BACK:
                 self.flowing_since_ms = None
 
     def _extend_run(self, gap: float | None) -> None:

@@ -1,15 +1,81 @@
-"""Plan the next tick: whether its frame will be a real one, and what to ask the synthesizer for where it will not.
+"""Decide, tick by tick, whether real pictures are shown or synthetic ones, and how one leads to the other.
 
-Pure. The link machine works on arrivals, which are ahead of T by the playout delay. That may be 40 ms only, so
-synthesis is asked for on suspicion, and real frames still come first.
+Pure, and without anything to hold on to: what is known comes in as a `Moment`, what is to be done goes out as a `Step`.
+The monitor judges arrivals, which are ahead of T by the playout delay. That may be 40 ms only, so synthesis is asked
+for on suspicion, and real frames still come first.
 """
 
-from realtime.media import FrameKind, VideoFrame
-from realtime.picture.engine_api import EngineConfig, Output
-from realtime.picture.monitor import VideoMonitor, VideoState
-from realtime.picture.realframes import RealFrame, RealFrames
-from realtime.picture.requests import SynthRequests
-from realtime.picture.stats import CallStats
+from dataclasses import dataclass
+from enum import Enum
+
+from realtime.picture.monitor import VideoState
+from realtime.picture.realframes import RealFrame
+
+
+class Output(Enum):
+    """What is shown; unlike `VideoState` it is about the moment T, not about the moment of arrival."""
+
+    REAL = "real"
+    SYNTH = "synth"
+    RETURNING = "returning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What is known when the next tick is planned; media times in ms.
+
+    Attributes:
+        next_ms: media time of the next tick.
+        state: the monitor's verdict on the arrivals.
+        given_up: whether the video is given up, or will be by the next tick unless a frame arrives.
+        pinned: whether synthetic frames are wanted whatever arrives.
+        possible: whether there is a synthesizer.
+        ready: whether enough real frames have been shown for a synthetic one.
+        last_ms: media time of the real frame shown last, or moved to; None before the first.
+        followed_ms: media time at which that frame is due to be followed by another.
+        coming_ms: media time of the oldest real frame after it; None when none waits.
+        gap_ms: gap between real frames that is bridged.
+        due: the newest real frame due at the next tick.
+        due_in_run: the same among the frames that have arrived without a break since the last outage.
+        settled: whether a hand-back may end, because the head is where the real one is.
+    """
+
+    next_ms: float
+    state: VideoState
+    given_up: bool = False
+    pinned: bool = False
+    possible: bool = True
+    ready: bool = True
+    last_ms: float | None = None
+    followed_ms: float = 0.0
+    coming_ms: float | None = None
+    gap_ms: float = 100.0
+    due: RealFrame | None = None
+    due_in_run: RealFrame | None = None
+    settled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to be done before the next tick.
+
+    Attributes:
+        output: what the next tick shows.
+        ask_ms: media time of the synthetic frame to ask for; None when none is wanted.
+        target: the real frame that it is on the way to; None outside a hand-back.
+        progress: part of that way, 0..1.
+        begin_ms: media time of the first frame of an outage to get ready for; None when there is none to fear.
+        release: whether what was asked for is no longer wanted.
+        returns: whether a hand-back begins with this step.
+    """
+
+    output: Output
+    ask_ms: float | None = None
+    target: RealFrame | None = None
+    progress: float = 0.0
+    begin_ms: float | None = None
+    release: bool = False
+    returns: bool = False
 
 
 class Switch:
@@ -17,151 +83,102 @@ class Switch:
 
     Attributes:
         output: what is planned for the next tick.
-        pinned: show synthetic frames whatever arrives.
-        last_real: the real frame that was shown last, or that a hand-back moves to; None before the first.
         synthetic_shown: whether a synthetic frame was shown since `output` was real.
+        was_pinned: whether the outage began because synthetic frames were wanted.
     """
 
-    def __init__(
-        self, frames: RealFrames, requests: SynthRequests, link: VideoMonitor, stats: CallStats, config: EngineConfig
-    ) -> None:
-        """Choose among `frames`, which are left there, and what `requests` may bring."""
+    def __init__(self, interval_ms: float, hand_back_ms: float, hand_back_extra_ms: float) -> None:
+        """Plan for ticks every `interval_ms`; a hand-back lasts `hand_back_ms`, with the extra at most, all in ms."""
         self.output = Output.REAL
-        self.pinned = False
-        self.last_real: RealFrame | None = None
         self.synthetic_shown = False
-        self._frames, self._requests = frames, requests
-        self._link, self._stats, self._config = link, stats, config
-        self._was_pinned = False
-        self._target: VideoFrame | None = None
+        self.was_pinned = False
+        self._interval_ms = interval_ms
+        self._step = interval_ms / hand_back_ms
+        self._most_extra_ms = hand_back_extra_ms
+        self._target: RealFrame | None = None
         self._progress = 0.0
         self._extra_ms = 0.0
         self._foreseen = False
-        self._flowing_since_ms: float | None = None
 
     @property
     def shows_real(self) -> bool:
         """Return whether all that has been shown since the last outage is real."""
         return self.output is Output.REAL or not self.synthetic_shown
 
-    @property
-    def coming(self) -> RealFrame | None:
-        """Return the oldest real frame after `last_real`."""
-        return self._frames.after(self.last_real.media_ms if self.last_real else float("-inf"))
+    def show_real(self, *, pinned: bool) -> bool:
+        """Note that a real frame is shown; return whether what was asked for is no longer wanted."""
+        if self.output is Output.REAL or pinned:
+            return False
+        self._enter_real()
+        return True
 
-    # --- what was shown ----------------------------------------------------------------------------------------------
+    def show_synthetic(self) -> bool:
+        """Note that a synthetic frame is shown; return whether it is the first of its outage."""
+        first, self.synthetic_shown = not self.synthetic_shown, True
+        return first
 
-    def real_shown(self, frame: RealFrame, now_ms: float) -> None:
-        """Learn that `frame` is shown at `now_ms`."""
-        if self.output is not Output.REAL and not self.pinned:
-            self._enter_real()
-        if self._flowing_since_ms is not None:
-            self._stats.time_to_return_ms.append(now_ms - self._flowing_since_ms)
-            self._flowing_since_ms = None
-        self.last_real = frame
-
-    def synth_shown(self, t: float) -> None:
-        """Learn that a synthetic frame is shown at the media time `t`."""
-        if self.synthetic_shown:
-            return
-        self.synthetic_shown = True
-        if not self.pinned:
-            self._stats.time_to_synth_ms.append(max(0.0, t - self._followed_ms()))
-
-    # --- what comes next ---------------------------------------------------------------------------------------------
-
-    def next(self, t: float, now_ms: float) -> None:
-        """Ask for the frame of the tick after `t` where that is not going to be a real one."""
-        following = t + self._config.interval_ms
-        if self.output is Output.REAL and self._hole_at(following, now_ms):
+    def next(self, now: Moment) -> Step:
+        """Return what to do for the next tick."""
+        if self.output is Output.REAL and self._stands_still(now):
             self.output = Output.SYNTH
         if self.output is Output.REAL:
-            self._foresee()
-            return
-        if self.output is Output.SYNTH and self.synthetic_shown:
-            self._target = self._return_target(following)
-            if self._target is not None:
-                self.output, self._progress, self._extra_ms = Output.RETURNING, 0.0, 0.0
-        if self.output is Output.RETURNING:
-            self._plan_return(following)
-        else:
-            self._request(following)
+            return self._foresee(now)
+        returns = self.output is Output.SYNTH and self.synthetic_shown and self._may_return(now)
+        if returns:
+            self.output, self._target = Output.RETURNING, now.due_in_run
+            self._progress = self._extra_ms = 0.0
+        step = self._return(now) if self.output is Output.RETURNING else self._ask(now)
+        return Step(step.output, step.ask_ms, step.target, step.progress, release=step.release, returns=returns)
 
-    def _followed_ms(self) -> float:
-        """Return the media time at which the last real frame was due to be followed by another."""
-        last = self.last_real.media_ms if self.last_real else 0.0
-        return last + max(self._link.interval_ms, self._config.interval_ms)
-
-    def _foresee(self) -> None:
+    def _foresee(self, now: Moment) -> Step:
         """Let the synthesizer get ready while the last real frames are still on their way out."""
-        if not self._requests.possible or self._stats.frames[FrameKind.REAL] < self._config.frames_first:
-            return
-        overdue = self._link.state is VideoState.SUSPECT and self.coming is None
-        feared = overdue or self._link.state is VideoState.SYNTH
-        if feared and not self._foreseen:
-            self._requests.begin(self._followed_ms())
-        elif self._foreseen and not feared:
-            self._requests.release()
-        self._foreseen = feared
+        if not now.possible or not now.ready:
+            return Step(Output.REAL)
+        overdue = now.state is VideoState.LATE and now.coming_ms is None
+        feared = overdue or now.state is VideoState.GONE
+        before, self._foreseen = self._foreseen, feared
+        begin_ms = now.followed_ms if feared and not before else None
+        return Step(Output.REAL, begin_ms=begin_ms, release=before and not feared)
 
-    def _hole_at(self, following: float, now_ms: float) -> bool:
-        """Say whether the picture would stand still at `following` and for longer than a late frame explains."""
-        if self.pinned:
-            self._was_pinned = self._requests.possible
-            return self._was_pinned
-        if self._stats.frames[FrameKind.REAL] < self._config.frames_first or self.last_real is None:
+    def _stands_still(self, now: Moment) -> bool:
+        """Return whether the picture would stand at the next tick, for longer than a late frame explains."""
+        if now.pinned:
+            self.was_pinned = now.possible
+            return now.possible
+        if not now.ready or now.last_ms is None or now.next_ms < now.followed_ms - self._interval_ms / 2:
             return False
-        if following < self._followed_ms() - self._config.interval_ms / 2:
-            return False
-        coming = self.coming
-        if coming is None:
+        if now.coming_ms is None:
             # One interval early: the frame asked for now is seen then. A real one that comes first goes first.
-            return self._link.state is VideoState.SYNTH or self._link.given_up_at(now_ms + self._config.interval_ms)
-        if coming.media_ms <= following + self._config.interval_ms / 2:
+            return now.given_up
+        if now.coming_ms <= now.next_ms + self._interval_ms / 2:
             return False
-        return coming.media_ms - self.last_real.media_ms > self._link.synth_gap_ms
+        return now.coming_ms - now.last_ms > now.gap_ms
 
-    # --- the return --------------------------------------------------------------------------------------------------
+    def _may_return(self, now: Moment) -> bool:
+        good = now.state in (VideoState.BACK, VideoState.GOOD)
+        return not now.pinned and good and now.due_in_run is not None
 
-    def _return_target(self, following: float) -> VideoFrame | None:
-        """Return the real frame to move to when the link is good again and such a frame is due."""
-        if self.pinned or self._link.state not in (VideoState.RETURNING, VideoState.REAL):
-            return None
-        if self._link.run_started_ms is None:
-            return None
-        due = self._frames.due(following + self._config.interval_ms / 2, self._link.run_started_ms)
-        if due is None:
-            return None
-        self._flowing_since_ms = None if self._was_pinned else self._link.flowing_since_ms
-        return due.frame
-
-    def _plan_return(self, following: float) -> None:
-        step = self._config.interval_ms / self._link.config.hand_back_ms
-        if self.pinned or self._link.state is VideoState.SYNTH:
+    def _return(self, now: Moment) -> Step:
+        if now.pinned or now.state is VideoState.GONE:
             # The last real frame would stand, its mouth with it, beside speech that goes on: lips follow that at once.
             self.output, self._target = Output.SYNTH, None
-            self._request(following)
-            return
-        self._progress += step
-        home = self._requests.settled or self._extra_ms >= self._config.hand_back_extra_ms
-        if self._progress >= 1.0 - 1e-9 and not home:
-            self._progress = 1.0 - step / 2.0
-            self._extra_ms += self._config.interval_ms
-        elif self._progress >= 1.0 - 1e-9:
+            return self._ask(now)
+        self._progress += self._step
+        there = self._progress >= 1.0 - 1e-9
+        if there and (now.settled or self._extra_ms >= self._most_extra_ms):
             # Real frames follow from the next tick on; the one now due is left in the queue for it.
             self._enter_real()
-            return
-        due = self._frames.due(following + self._config.interval_ms / 2)
-        if due is not None:
-            self._target = due.frame
-            self.last_real = due
-        self._request(following)
+            return Step(Output.REAL, release=True)
+        if there:
+            self._progress = 1.0 - self._step / 2.0
+            self._extra_ms += self._interval_ms
+        self._target = now.due or self._target
+        return self._ask(now)
+
+    def _ask(self, now: Moment) -> Step:
+        return Step(self.output, now.next_ms, self._target, self._progress if self._target else 0.0)
 
     def _enter_real(self) -> None:
         self.output = Output.REAL
-        self.synthetic_shown = self._foreseen = self._was_pinned = False
+        self.synthetic_shown = self._foreseen = self.was_pinned = False
         self._target, self._progress = None, 0.0
-        self._requests.release()
-
-    def _request(self, media_ms: float) -> None:
-        self._requests.request(media_ms, self._target, self._progress)

@@ -77,10 +77,34 @@ class Synthesizer(Protocol):
         """Return the finished frame with the greatest time not past `media_ms`, once; None when there is none."""
 
     def ready(self, media_ms: float, since_ms: float = float("-inf")) -> bool:
-        """Say whether `take` would return a frame, and one of `since_ms` or later."""
+        """Return whether `take` would return a frame, and one of `since_ms` or later."""
 
     def release(self) -> None:
         """End the outage: jobs and results still waiting are dropped, observing goes on."""
+
+
+class NoSynth:
+    """A `Synthesizer` that makes nothing: the last frame is repeated through an outage."""
+
+    def observe(self, frame: VideoFrame) -> None:
+        """Ignore the frame."""
+
+    def begin(self, media_ms: float) -> None:
+        """Get nothing ready."""
+
+    def request(self, job: SynthJob) -> None:
+        """Ignore the job."""
+
+    def take(self, media_ms: float) -> SynthResult | None:
+        """Return None."""
+        return None
+
+    def ready(self, media_ms: float, since_ms: float = float("-inf")) -> bool:
+        """Return False."""
+        return False
+
+    def release(self) -> None:
+        """End nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ class CallPath:
         self.speech = SpeechPath(window, start_ms=start_ms, on_heard=self._heard)
         self.playout = SpeechPlayout(self.speech, OpusDecoder(), source_ms=source_ms)
         self.lipsync = LipSync()
-        self.engine = Engine(self.speech, synth, config=_ENGINE, link=VideoMonitor())
+        self.engine = Engine(self.speech, synth, config=_ENGINE, monitor=VideoMonitor())
         self._phase = TickPhase(_ENGINE.interval_ms)
         self.timeline: deque[TimelineEntry] = deque(maxlen=_TIMELINE)
         self.ticks_skipped = 0
@@ -147,10 +147,10 @@ class CallPath:
         if frame is not None:
             self._on_frame(frame)
             # A synthetic person who says nothing stands still to whoever looks.
-            rests = self.engine.output is Output.SYNTH and not self.engine.link.speech
+            rests = self.engine.output is Output.SYNTH and not self.engine.monitor.speech
             self._shown.note(frame.kind, ShownState.STILL if rests else ShownState(self.engine.output.value), due_ms)
             engine = self.engine
-            entry = TimelineEntry(due_ms, engine.link.state, engine.output, frame.kind, frame.skew_ms)
+            entry = TimelineEntry(due_ms, engine.monitor.state, engine.output, frame.kind, frame.skew_ms)
             self.timeline.append(entry)
         if self.engine.real_skew_ms is not None:
             next_ms += self._phase.shown(self.engine.real_skew_ms)
@@ -171,7 +171,7 @@ class CallPath:
         return {
             **self.engine.stats.snapshot(self._clock.now_ms()),
             **self.playout.snapshot(),
-            "linkState": self.engine.link.state.value,
+            "linkState": self.engine.monitor.state.value,
             "pictureDelayMs": self.lipsync.hold_ms,
             "synthesisDelayMs": self._synthesis_ms,
             "ticksSkipped": self.ticks_skipped,

@@ -17,7 +17,7 @@ from realtime.rtc.node.path import TimelineEntry
 def test_the_node_records_states_from_the_start_signal_and_keeps_them_in_its_file(tmp_path: Path) -> None:
     entries = [
         TimelineEntry(960.0 + index * 40.0, state, Output.REAL, FrameKind.REAL, 0.0)
-        for index, state in enumerate([VideoState.REAL, VideoState.REAL, VideoState.SUSPECT, VideoState.SYNTH])
+        for index, state in enumerate([VideoState.GOOD, VideoState.GOOD, VideoState.LATE, VideoState.GONE])
     ]
     NodeRecord(ticks(entries, 1000.0), [{"atMs": 200.0}], {"framesReal": 4}).save(tmp_path / "node.json")
     record = NodeRecord.load(tmp_path / "node.json")

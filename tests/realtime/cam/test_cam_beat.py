@@ -15,12 +15,12 @@ def test_where_the_camera_stops_the_timer_shows_made_pictures_every_interval_fro
     call = LocalCallInTime(fps=25.0, camera_jitter=0.0, gone=((3_000.0, 60_000.0),)).run(6)
     last = max(at for at, picture in call.shown if picture.kind is FrameKind.REAL)
     made = np.array([at for at, picture in call.shown if picture.kind is FrameKind.SYNTH])
-    assert last < made[0] <= last + call.path.engine.link.synth_gap_ms + 5.0
+    assert last < made[0] <= last + call.path.engine.monitor.synth_gap_ms + 5.0
     assert np.diff(made) == pytest.approx(40.0)
 
 
 def beat() -> Beat:
-    return Beat(Engine(SpeechPath(WINDOW), None, config=EngineConfig(fps=25.0), link=VideoMonitor()), 0.0)
+    return Beat(Engine(SpeechPath(WINDOW), None, config=EngineConfig(fps=25.0), monitor=VideoMonitor()), 0.0)
 
 
 def test_a_late_made_frame_is_looked_for_again_within_a_few_ms() -> None:

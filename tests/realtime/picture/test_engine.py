@@ -55,7 +55,7 @@ class Call:
         if take is not None:
             self.synth.take = partial(take, self.synth)  # type: ignore[method-assign]
         self.path = SpeechPath(WINDOW)
-        self.engine = Engine(self.path, self.synth if self.synthesize else None, link=VideoMonitor())
+        self.engine = Engine(self.path, self.synth if self.synthesize else None, monitor=VideoMonitor())
         for at, _, kind, value in self._events(seconds * 1000):
             self.clock.advance(max(0.0, at - self.clock.now_ms()))
             getattr(self, "_" + kind)(at, value)
@@ -102,7 +102,7 @@ class Call:
 
     def _tick(self, at: float, _: float) -> None:
         frame = self.engine.tick(at)
-        self.states.append((at, self.engine.link.state))
+        self.states.append((at, self.engine.monitor.state))
         if frame is not None:
             self.out.append((at, frame))
 
@@ -220,7 +220,7 @@ def test_the_mouth_closes_when_the_sound_goes_too() -> None:
 def test_a_pause_signal_starts_before_the_gap() -> None:
     told = outage(signals=((3001.0, VideoSignal.VIDEO_PAUSED),))
     silent = outage()
-    first = [next(at for at, state in call.states if state is VideoState.SYNTH) for call in (told, silent)]
+    first = [next(at for at, state in call.states if state is VideoState.GONE) for call in (told, silent)]
     assert first[0] < first[1]
     assert set(told.kinds()) == {R, S}
 

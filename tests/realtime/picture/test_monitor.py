@@ -6,86 +6,106 @@ from hypothesis import strategies as st
 
 from realtime.picture.monitor import VideoMonitor, VideoMonitorConfig, VideoSignal, VideoState
 
-REAL, SUSPECT, SYNTH, RETURNING = VideoState.REAL, VideoState.SUSPECT, VideoState.SYNTH, VideoState.RETURNING
+GOOD, LATE, GONE, BACK = VideoState.GOOD, VideoState.LATE, VideoState.GONE, VideoState.BACK
 LEGAL = {
-    (REAL, SUSPECT), (SUSPECT, REAL), (SUSPECT, SYNTH), (REAL, SYNTH), (SYNTH, RETURNING), (RETURNING, REAL),
-    (RETURNING, SYNTH),
+    (GOOD, LATE), (LATE, GOOD), (LATE, GONE), (GOOD, GONE), (GONE, BACK), (BACK, GOOD),
+    (BACK, GONE),
 }  # fmt: skip
+
+
+def video(monitor: VideoMonitor, at_ms: float) -> VideoState:
+    monitor.on_video(at_ms)
+    return monitor.state
+
+
+def audio(monitor: VideoMonitor, at_ms: float) -> VideoState:
+    monitor.on_audio(at_ms)
+    return monitor.state
+
+
+def signal(monitor: VideoMonitor, word: VideoSignal, at_ms: float) -> VideoState:
+    monitor.on_signal(word, at_ms)
+    return monitor.state
+
+
+def tick(monitor: VideoMonitor, now_ms: float) -> VideoState:
+    monitor.tick(now_ms)
+    return monitor.state
 
 
 def good_link(frames: int = 50, interval: float = 40.0, **config: float) -> tuple[VideoMonitor, float]:
     monitor = VideoMonitor(VideoMonitorConfig(**config))  # type: ignore[arg-type]
     for i in range(frames):
         monitor.on_audio(i * interval)
-        assert monitor.on_video(i * interval) is REAL
+        assert video(monitor, i * interval) is GOOD
     return monitor, (frames - 1) * interval
 
 
 def arrive(monitor: VideoMonitor, start: float, count: int, interval: float) -> list[VideoState]:
-    return [monitor.on_video(start + i * interval) for i in range(count)]
+    return [video(monitor, start + i * interval) for i in range(count)]
 
 
 def test_overdue_frame_is_suspect_and_a_gap_of_100_ms_is_synth() -> None:
     monitor, last = good_link()
-    assert monitor.tick(last + 60) is REAL
-    assert monitor.tick(last + 61) is SUSPECT
-    assert monitor.tick(last + 99) is SUSPECT
-    assert monitor.tick(last + 100) is SYNTH
+    assert tick(monitor, last + 60) is GOOD
+    assert tick(monitor, last + 61) is LATE
+    assert tick(monitor, last + 99) is LATE
+    assert tick(monitor, last + 100) is GONE
 
 
 def test_a_late_frame_clears_the_suspicion() -> None:
     monitor, last = good_link()
-    assert monitor.tick(last + 80) is SUSPECT
-    assert monitor.on_video(last + 81) is REAL
+    assert tick(monitor, last + 80) is LATE
+    assert video(monitor, last + 81) is GOOD
 
 
 def test_pause_signal_starts_synthesis_at_once_only_with_speech() -> None:
     monitor, last = good_link()
-    assert monitor.on_signal(VideoSignal.VIDEO_PAUSED, last + 5) is SYNTH
+    assert signal(monitor, VideoSignal.VIDEO_PAUSED, last + 5) is GONE
     silent = VideoMonitor()
     silent.on_video(0)
-    assert silent.on_signal(VideoSignal.VIDEO_PAUSED, 5) is REAL
-    assert silent.tick(100) is SYNTH
+    assert signal(silent, VideoSignal.VIDEO_PAUSED, 5) is GOOD
+    assert tick(silent, 100) is GONE
     assert not silent.speech
 
 
 def test_speech_ends_when_audio_is_gone_too() -> None:
     monitor, last = good_link()
     monitor.tick(last + 300)
-    assert monitor.state is SYNTH and monitor.speech
+    assert monitor.state is GONE and monitor.speech
     monitor.tick(last + 301)
-    assert monitor.state is SYNTH and not monitor.speech
+    assert monitor.state is GONE and not monitor.speech
 
 
 def test_return_needs_steady_frames_and_lasts_the_hand_back() -> None:
     monitor, last = good_link()
     monitor.tick(last + 5000)
     back = last + 5000
-    assert arrive(monitor, back, 6, 40.0) == [SYNTH] * 5 + [RETURNING]
+    assert arrive(monitor, back, 6, 40.0) == [GONE] * 5 + [BACK]
     assert monitor.run_started_ms == back
     began = monitor.since_ms
     hand_back = monitor.config.hand_back_ms
     for t in range(6, 5 + int(hand_back / 40)):
         monitor.on_video(back + t * 40)
-    assert monitor.tick(began + hand_back - 1) is RETURNING
-    assert monitor.tick(began + hand_back) is REAL
+    assert tick(monitor, began + hand_back - 1) is BACK
+    assert tick(monitor, began + hand_back) is GOOD
 
 
 def test_a_burst_or_a_trickle_is_no_return() -> None:
     monitor, last = good_link()
     monitor.tick(last + 5000)
-    assert set(arrive(monitor, last + 5000, 12, 1.0)) == {SYNTH}
-    assert set(arrive(monitor, last + 6000, 12, 170.0)) == {SYNTH}
+    assert set(arrive(monitor, last + 5000, 12, 1.0)) == {GONE}
+    assert set(arrive(monitor, last + 6000, 12, 170.0)) == {GONE}
 
 
 def test_falls_back_when_frames_stop_in_the_hand_back() -> None:
     monitor, last = good_link()
     monitor.tick(last + 5000)
     arrive(monitor, last + 5000, 6, 40.0)
-    assert monitor.tick(last + 5200 + 149) is RETURNING
-    assert monitor.tick(last + 5200 + 150) is SYNTH
+    assert tick(monitor, last + 5200 + 149) is BACK
+    assert tick(monitor, last + 5200 + 150) is GONE
     arrive(monitor, last + 5400, 6, 40.0)
-    assert monitor.state is RETURNING
+    assert monitor.state is BACK
     assert monitor.flowing_since_ms == last + 5000, "a hiccup is no reason to count anew"
 
 
@@ -93,19 +113,19 @@ def test_a_source_that_comes_back_slower_is_accepted_and_kept() -> None:
     monitor, last = good_link()
     monitor.tick(last + 5000)
     states = arrive(monitor, last + 5000, 40, 100.0)
-    assert states[9] in (RETURNING, REAL) or states[10] in (RETURNING, REAL)
-    assert states[-1] is REAL
+    assert states[9] in (BACK, GOOD) or states[10] in (BACK, GOOD)
+    assert states[-1] is GOOD
 
 
 def test_slow_source_is_no_outage() -> None:
     monitor = VideoMonitor(VideoMonitorConfig(frame_interval_ms=1000 / 12))
-    assert set(arrive(monitor, 0.0, 60, 1000 / 12)) == {REAL}
+    assert set(arrive(monitor, 0.0, 60, 1000 / 12)) == {GOOD}
 
 
 def test_no_video_ever_is_no_outage() -> None:
     monitor = VideoMonitor()
     monitor.on_audio(0)
-    assert monitor.tick(60_000) is REAL
+    assert tick(monitor, 60_000) is GOOD
 
 
 @pytest.mark.parametrize("gap", [99.0, 121.0, 150.0])
@@ -122,12 +142,12 @@ EVENTS = st.lists(
 
 def feed(monitor: VideoMonitor, kind: str, now: float) -> VideoState:
     if kind == "video":
-        return monitor.on_video(now)
+        return video(monitor, now)
     if kind == "audio":
-        return monitor.on_audio(now)
+        return audio(monitor, now)
     if kind == "tick":
-        return monitor.tick(now)
-    return monitor.on_signal(VideoSignal.VIDEO_PAUSED if kind == "pause" else VideoSignal.VIDEO_RESUMED, now)
+        return tick(monitor, now)
+    return signal(monitor, VideoSignal.VIDEO_PAUSED if kind == "pause" else VideoSignal.VIDEO_RESUMED, now)
 
 
 @given(EVENTS)
@@ -138,7 +158,7 @@ def test_only_legal_moves_in_any_order_of_events(events: list[tuple[str, float]]
     entered: dict[VideoState, list[float]] = {}
     for kind, step in events:
         for t in range(int(clock), int(now + step)):
-            states.append(monitor.tick(float(t)))
+            states.append(tick(monitor, float(t)))
         now += step
         clock = max(clock, now)
         before = monitor.since_ms
@@ -148,7 +168,7 @@ def test_only_legal_moves_in_any_order_of_events(events: list[tuple[str, float]]
             entered.setdefault(monitor.state, []).append(monitor.since_ms)
     moves = {(a, b) for a, b in zip(states, states[1:], strict=False) if a is not b}
     assert moves <= LEGAL
-    for a, b in zip(entered.get(RETURNING, []), entered.get(RETURNING, [])[1:], strict=False):
+    for a, b in zip(entered.get(BACK, []), entered.get(BACK, [])[1:], strict=False):
         assert b - a >= VideoMonitorConfig().return_span_ms
 
 
@@ -161,8 +181,8 @@ def test_a_viewer_never_waits_for_the_freeze_limit(gaps: list[float]) -> None:
         monitor.on_video(now)
     d = monitor.interval_ms
     assert monitor.synth_gap_ms < max(3 * d, d + 150)
-    if monitor.state is not RETURNING:
-        assert monitor.tick(now + monitor.synth_gap_ms + 1e-6) is SYNTH
+    if monitor.state is not BACK:
+        assert tick(monitor, now + monitor.synth_gap_ms + 1e-6) is GONE
 
 
 @given(st.floats(10, 70), st.integers(0, 30))
@@ -170,6 +190,6 @@ def test_every_steady_source_returns_within_a_second(interval: float, seed: int)
     monitor, last = good_link(50, interval)
     start = last + 1000 + seed
     monitor.tick(start - 1)
-    assert monitor.state is SYNTH
+    assert monitor.state is GONE
     times = [start + i * interval for i in range(int(1000 / interval))]
-    assert RETURNING in [monitor.on_video(t) for t in times]
+    assert BACK in [video(monitor, t) for t in times]
