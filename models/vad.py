@@ -46,7 +46,7 @@ def _remedy() -> str:
     return 'pip install "lipline[camera]"'
 
 
-class VoiceNetwork:
+class VadNetwork:
     """Run the network on one chunk of each of several sounds; who asks keeps the state. Not thread-safe.
 
     Source: Silero Team, "Silero VAD", github.com/snakers4/silero-vad, MIT.
@@ -85,7 +85,7 @@ class VoiceDetector:
         Raises:
             ModelError: there is none, or ONNX Runtime cannot open it.
         """
-        self._network = VoiceNetwork(path)
+        self._network = VadNetwork(path)
         self._state = self._network.begin()
         self._kept: NDArray[np.float32] = np.zeros(CONTEXT, np.float32)
 

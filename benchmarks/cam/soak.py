@@ -107,7 +107,7 @@ class CamWatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SoakStep:
     """Hold one thing that happens in a long run.
 
     Attributes:
@@ -121,15 +121,15 @@ class Step:
     camera: bool | None = None
 
 
-def plan(seconds: float) -> list[Step]:
+def plan(seconds: float) -> list[SoakStep]:
     """Return all that happens, in order; the run begins in THROUGH with the camera."""
     change_s = min(CHANGE_S, seconds / 8.0)
-    steps = [Step(change_s * i, mode=MODES[i % 4]) for i in range(1, int(seconds / change_s + 0.5))]
+    steps = [SoakStep(change_s * i, mode=MODES[i % 4]) for i in range(1, int(seconds / change_s + 0.5))]
     for number in itertools.count():
         gone_s = change_s * (GONE_AFTER + GONE_EVERY * number)
         if gone_s + GONE_S >= seconds:
             break
-        steps += [Step(gone_s, camera=False), Step(gone_s + min(GONE_S, change_s / 4.0), camera=True)]
+        steps += [SoakStep(gone_s, camera=False), SoakStep(gone_s + min(GONE_S, change_s / 4.0), camera=True)]
     return sorted(steps, key=lambda step: step.at_s)
 
 

@@ -15,7 +15,7 @@ from realtime.cam.modes import Mode
 if TYPE_CHECKING:
     from client.cam.preview import PreviewedDevice
     from client.cam.status import StatusLine
-    from client.cam.switch import Switch
+    from client.cam.switch import CamSwitch
     from realtime.cam.call import LocalCall
 
 DESCRIPTION = """\
@@ -129,7 +129,7 @@ async def _run(options: argparse.Namespace) -> None:
     from client.cam.parts import put_together
     from client.cam.preview import PreviewedDevice
     from client.cam.status import StatusLine
-    from client.cam.switch import Switch
+    from client.cam.switch import CamSwitch
     from realtime.cam.call import LocalCall
     from realtime.clock import MonotonicClock
 
@@ -144,7 +144,7 @@ async def _run(options: argparse.Namespace) -> None:
             replace(parts.devices, pictures=watched), parts.window, parts.synth, parts.stage, clock, fps=parts.fps,
             mode=options.mode, card=parts.card, gate=parts.gate, say=line.say,
         )  # fmt: skip
-        switch = Switch(call, parts.tracker, parts.devices.size, ended, line.say)
+        switch = CamSwitch(call, parts.tracker, parts.devices.size, ended, line.say)
         keys = await stack.enter_async_context(Keys(switch.press))
         hint = "keys t p d a f q" if keys.active else "Ctrl-C ends it"
         line.say(f"sending {parts.devices.size[0]}x{parts.devices.size[1]} to {parts.sends_to}; {hint}")
@@ -155,7 +155,7 @@ async def _run(options: argparse.Namespace) -> None:
 async def _open_switches(
     options: argparse.Namespace,
     stack: AsyncExitStack,
-    switch: "Switch",
+    switch: "CamSwitch",
     call: "LocalCall",
     watched: "PreviewedDevice",
     line: "StatusLine",
@@ -175,7 +175,7 @@ async def _open_switches(
 
 
 async def _until_ended(
-    call: "LocalCall", line: "StatusLine", switch: "Switch", ended: asyncio.Event, seconds: float | None
+    call: "LocalCall", line: "StatusLine", switch: "CamSwitch", ended: asyncio.Event, seconds: float | None
 ) -> None:
     """Run the call until q, the end of `seconds` or of a device."""
     from realtime.devices.api import DeviceError
@@ -204,7 +204,7 @@ def _tell_file(out: Path | None) -> None:
         print(f"wrote {out}")
 
 
-async def _tell(call: "LocalCall", line: "StatusLine", switch: "Switch") -> None:
+async def _tell(call: "LocalCall", line: "StatusLine", switch: "CamSwitch") -> None:
     while True:
         await asyncio.sleep(_STATUS_S)
         line.show(call.status(), len(switch.marks), switch.followed)

@@ -13,7 +13,7 @@ from typing import Final, Self
 import cv2
 import numpy as np
 
-from client.cam.switch import Switch
+from client.cam.switch import CamSwitch
 from realtime.devices.api import FrameSink, Pixels
 
 WIDTH: Final = 400
@@ -28,7 +28,7 @@ class Preview:
     Where there is no screen or no tkinter, `say` is told in one line and everything else goes on. One event loop.
     """
 
-    def __init__(self, switch: Switch, caption: Callable[[], str], say: Callable[[str], None]) -> None:
+    def __init__(self, switch: CamSwitch, caption: Callable[[], str], say: Callable[[str], None]) -> None:
         self._switch, self._caption, self._say = switch, caption, say
         self._process: asyncio.subprocess.Process | None = None
         self._listening: asyncio.Task[None] | None = None

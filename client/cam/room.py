@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from msgspec.structs import replace
 
-from client.cam.switch import Switch
+from client.cam.switch import CamSwitch
 from client.errors import UsageError
 from signaling.client import SignalingClient, SignalingError, backoff_s
 from signaling.messages import CameraFace, CameraMode, CameraState, Error, Message, Role
@@ -28,7 +28,9 @@ class CamRoom:
         UsageError: the room is not reached or refuses.
     """
 
-    def __init__(self, url: str, room: str, token: str, name: str, switch: Switch, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, url: str, room: str, token: str, name: str, switch: CamSwitch, say: Callable[[str], None]
+    ) -> None:
         # Whoever knows the session may take our seat: it is made anew for every run and told to the server alone.
         self.client = SignalingClient(url, room, token, role=Role.CAMERA, name=name, session=secrets.token_urlsafe(24))
         self._room, self._switch, self._say = room, switch, say

@@ -41,7 +41,7 @@ class Faces(Protocol):
         """Follow the next face."""
 
 
-class Switch:
+class CamSwitch:
     """Do what is asked for, and say in `say` what cannot be done. One event loop; `ended` is set by q."""
 
     def __init__(

@@ -14,7 +14,7 @@ from typing import Any, Self
 from client.rig.node import NodeRecord
 from client.rig.order import Keep, Order
 from client.rig.peer import OnEvent, Peer
-from client.rig.seen import Seen
+from client.rig.seen import ViewerRecord
 from realtime.rtc.badlink.link import LinkTrace
 from realtime.threads import in_thread
 
@@ -69,7 +69,7 @@ class CallResult:
         node: what the node did; empty without the filter.
     """
 
-    seen: Seen
+    seen: ViewerRecord
     uplink: dict[str, Any]
     node: NodeRecord
 
@@ -152,7 +152,7 @@ class RigCall:
             await peer.event("connected", _READY_S)
 
     def _read(self) -> CallResult:
-        seen = Seen.load(self._out("viewer"))
+        seen = ViewerRecord.load(self._out("viewer"))
         self._out("viewer").unlink()  # hundreds of megabytes
         uplink: dict[str, Any] = json.loads(self._out("caller").read_text())
         return CallResult(seen, uplink, NodeRecord.load(self._out("node")))

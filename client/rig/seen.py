@@ -16,7 +16,7 @@ Sound = tuple[float, int, Samples]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ViewerRecord:
     """Hold what the viewer received; times in ms of the call.
 
     Attributes:
@@ -49,7 +49,7 @@ class Seen:
         np.savez(path, **{field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
-    def load(cls, path: Path) -> "Seen":
+    def load(cls, path: Path) -> "ViewerRecord":
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as data:
             return cls(**{field.name: data[field.name] for field in fields(cls)})

@@ -14,7 +14,7 @@ from client.call.connections import until_connected
 from client.call.meeting import Meeting
 from client.rig.order import Keep, Order, Wire
 from client.rig.picture import SMALL, brightness, changed, planar, shrunk
-from client.rig.seen import Seen, Sound, lateness, lay_out
+from client.rig.seen import Sound, ViewerRecord, lateness, lay_out
 from realtime.clock import Clock, MonotonicClock
 from realtime.media import VideoFrame
 from realtime.rtc.receive.streams import ReceivedStreams
@@ -76,7 +76,7 @@ class Viewer:
         """Count of the pictures that have arrived."""
         return len(self._times)
 
-    async def result(self, zero_ms: float, end_ms: float) -> Seen:
+    async def result(self, zero_ms: float, end_ms: float) -> ViewerRecord:
         """Stop, and return what came between `zero_ms` and `end_ms` of the clock, in ms of the call."""
         await self._streams.close()
         kept = [row for row, (arrival_ms, _) in enumerate(self._times) if zero_ms <= arrival_ms <= end_ms]
@@ -85,7 +85,7 @@ class Viewer:
             kept = [row for row in kept if self._planes[row].shape == self._planes[kept[-1]].shape]
         times = np.array([self._times[row] for row in kept], np.float64).reshape(-1, 2)
         frames, differs, small = self._pictures_of(kept)
-        return Seen(
+        return ViewerRecord(
             times[:, 0] - zero_ms,
             times[:, 1],
             differs,

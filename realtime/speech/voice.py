@@ -50,8 +50,8 @@ class Detector(Protocol):
         """Take samples (n,) at 16 kHz; return the probabilities 0..1 of the chunks now complete."""
 
 
-class NearVoice(Protocol):
-    """Network that knows the caller's voice from others in the room; `models.near.onnx.NearVoice` is one."""
+class NearVoiceNetwork(Protocol):
+    """Network that knows the caller's voice from others in the room; `models.near.onnx.NearVoiceNetwork` is one."""
 
     def push(self, column: NDArray[np.float32], voice: float) -> float:
         """Take a mel column (80,) and the newest probability; return that of the caller's voice `AHEAD` columns ago."""
@@ -72,7 +72,7 @@ class VoiceGate:
 
     KEPT = 1600
 
-    def __init__(self, detector: Detector, near: NearVoice) -> None:
+    def __init__(self, detector: Detector, near: NearVoiceNetwork) -> None:
         """Ask `detector` and `near`, which become this instance's own."""
         self._detector, self._near = detector, near
         self._probabilities: deque[float] = deque(maxlen=self.KEPT)

@@ -20,7 +20,7 @@ from benchmarks.wire.heard import Heard, heard, missing
 from client.rig.call import CallResult
 from client.rig.node import NodeRecord, Tick
 from client.rig.picture import SMALL
-from client.rig.seen import Seen
+from client.rig.seen import ViewerRecord
 from client.rig.sound import Samples
 from client.rig.timeline import Span
 from realtime.picture.stats import freezes
@@ -132,7 +132,7 @@ TICKS = [
 def found_call(offered: dict[str, list[list[float]]], changes: list[list[object]]) -> CallResult:
     none, frames = np.zeros(0), np.zeros((0, 0, 0), np.uint8)
     small = np.zeros((0, *SMALL[::-1]), np.uint8)
-    seen = Seen(none, none, np.zeros(0, np.bool_), small, frames, none, none, np.zeros(0, np.int16))
+    seen = ViewerRecord(none, none, np.zeros(0, np.bool_), small, frames, none, none, np.zeros(0, np.int16))
     return CallResult(seen, {"offered": offered, "video_changes": changes}, NodeRecord(TICKS))
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from client.cam.switch import Switch
+from client.cam.switch import CamSwitch
 from realtime.cam.modes import Mode
 from realtime.cam.output import CamStatus
 from realtime.face.people import FaceMark
@@ -49,7 +49,7 @@ class Desk:
     def __init__(self, faces: Any = None, size: tuple[int, int] = (640, 480)) -> None:
         self.call, self.faces, self.ended = Call(), faces or Faces(), asyncio.Event()
         self.said: list[str] = []
-        self.switch = Switch(self.call, self.faces, size, self.ended, self.said.append)
+        self.switch = CamSwitch(self.call, self.faces, size, self.ended, self.said.append)
 
 
 async def until(true: Callable[[], object]) -> None:

@@ -24,7 +24,7 @@ from train.evaluate.protocol import (
     silenced,
     spoken_over,
 )
-from train.evaluate.talker import Shown
+from train.evaluate.talker import SpokenFrame
 
 _CUT_FRAMES: Final = 12  # shown after the sound was cut off
 _NOT_BEFORE: Final = 5  # frames: a mouth must have had time to open
@@ -116,7 +116,7 @@ def measure(
     return Measured(clip.key, scene.pose.key, clip.speaker, real, clip.speech, rows)
 
 
-def _seen(name: str, shown: Shown, source: Clip, mesh: CropMesh) -> NDArray[np.float32]:
+def _seen(name: str, shown: SpokenFrame, source: Clip, mesh: CropMesh) -> NDArray[np.float32]:
     """Return the landmarks of what is shown.
 
     Real frames have those that were found in the original video: a second opinion about the very frames that the
@@ -142,7 +142,7 @@ def _cut(scene: Scene, generator: Generator, opening: Floats, limit: float, mesh
     return frames_until_closed(openings(mesh.watch(shown.crops)), 0, limit)
 
 
-def _flicker_ratio(name: str, shown: Shown, scene: Scene, still: NDArray[np.bool_]) -> float:
+def _flicker_ratio(name: str, shown: SpokenFrame, scene: Scene, still: NDArray[np.bool_]) -> float:
     """Return the flicker of still skin over that of the real frames below it.
 
     Only where three frames of the pose clip follow each other as they were filmed: a head that rests shows a still

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.generator import Generator
 from train.data.clips import Clip
 from train.data.shards import FRAME_SAMPLES
-from train.evaluate.talker import Gallery, Shown, Talker, heard
+from train.evaluate.talker import Gallery, SpokenFrame, Talker, heard
 
 REAL: Final = "real video"
 FROZEN: Final = "frozen face"
@@ -56,11 +56,11 @@ def moments(scene: Scene, away: int) -> list[tuple[range, range]]:
     return [(range(middle), range(middle + away, count)), (range(middle, count), range(middle - away))]
 
 
-def spoken_over(scene: Scene, generators: Mapping[str, Generator], setting: Setting) -> dict[str, Shown]:
+def spoken_over(scene: Scene, generators: Mapping[str, Generator], setting: Setting) -> dict[str, SpokenFrame]:
     """Show the speech of a pair over the pose clip: real, controls, and each generator with right and wrong speech."""
     parts = moments(scene, setting.away)
     shown = {
-        REAL: Shown(scene.speech.crops, np.arange(len(scene.speech))),
+        REAL: SpokenFrame(scene.speech.crops, np.arange(len(scene.speech))),
         FROZEN: _chosen(scene.pose, [parts[0][1][-1]] * len(scene.speech)),
         LOUDNESS: _chosen(scene.pose, _by_loudness(scene, parts)),
     }
@@ -75,7 +75,7 @@ def spoken_over(scene: Scene, generators: Mapping[str, Generator], setting: Sett
 
 def rebuilt(
     scene: Scene, generators: Mapping[str, Generator], setting: Setting
-) -> tuple[NDArray[np.int64], dict[str, Shown]]:
+) -> tuple[NDArray[np.int64], dict[str, SpokenFrame]]:
     """Show single frames of the speech clip, made from frames of it `away` or more off; return which, and them.
 
     The pose is the frame `away` before, so that the head is nearly where it was while the mouth has moved on.
@@ -100,7 +100,7 @@ def rebuilt(
     return frames, shown
 
 
-def silenced(scene: Scene, generator: Generator, after: int, count: int, away: int = 4) -> Shown:
+def silenced(scene: Scene, generator: Generator, after: int, count: int, away: int = 4) -> SpokenFrame:
     """Speak up to frame `after` of the speech, then digital silence; show `count` frames from `after` on.
 
     Frame `after` is the last with sound.
@@ -150,14 +150,14 @@ def _nearest(ranks: NDArray[np.float64], wanted: float, frame: int, away: int) -
     return int(np.argmin(cost))
 
 
-def _chosen(clip: Clip, frames: Sequence[int] | NDArray[np.int64]) -> Shown:
+def _chosen(clip: Clip, frames: Sequence[int] | NDArray[np.int64]) -> SpokenFrame:
     indices = np.asarray(frames, dtype=np.int64)
-    return Shown(clip.crops[indices], indices)
+    return SpokenFrame(clip.crops[indices], indices)
 
 
-def _joined(parts: Sequence[Shown]) -> Shown:
+def _joined(parts: Sequence[SpokenFrame]) -> SpokenFrame:
     planned = [part.planned for part in parts if part.planned is not None]
-    return Shown(
+    return SpokenFrame(
         np.concatenate([part.crops for part in parts]),
         np.concatenate([part.poses for part in parts]),
         np.concatenate(planned) if len(planned) == len(parts) else None,

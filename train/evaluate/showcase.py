@@ -19,7 +19,7 @@ from train.evaluate.measure import Measured
 from train.evaluate.opening import REACH, correlation
 from train.evaluate.picture import mouth_region
 from train.evaluate.protocol import FROZEN, LOUDNESS, REAL, Scene
-from train.evaluate.talker import Shown
+from train.evaluate.talker import SpokenFrame
 
 _MOMENTS: Final = 10
 _PANE: Final = 256
@@ -33,7 +33,7 @@ class Example:
     why: str
     measured: Measured
     scene: Scene
-    shown: Mapping[str, Shown]
+    shown: Mapping[str, SpokenFrame]
 
 
 def choose_examples(measured: Sequence[Measured], row: str) -> list[tuple[str, int]]:
@@ -81,7 +81,7 @@ def _times(moments: Sequence[int]) -> str:
     return f'<b></b><div class="times">{cells}</div>'
 
 
-def _strip(name: str, shown: Shown, moments: Sequence[int]) -> str:
+def _strip(name: str, shown: SpokenFrame, moments: Sequence[int]) -> str:
     row = np.concatenate([mouth_region(shown.crops[moment]) for moment in moments], axis=1)
     done, content = cv2.imencode(".jpg", row, (cv2.IMWRITE_JPEG_QUALITY, 90))
     if not done:

@@ -25,7 +25,7 @@ _SHARED: Final = 10  # neighbouring rebuilt frames take their references from th
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class SpokenFrame:
     """A video that stands for a clip's real one, frame by frame.
 
     Attributes:
@@ -85,7 +85,9 @@ class Talker:
         self._compositor = Compositor()
         self._prepared: dict[int, Any] = {}
 
-    def talk(self, mel: NDArray[np.float32], frames: Sequence[int], sources: Sequence[int], seed: int = 1) -> Shown:
+    def talk(
+        self, mel: NDArray[np.float32], frames: Sequence[int], sources: Sequence[int], seed: int = 1
+    ) -> SpokenFrame:
         """Speak frames `frames` of `mel`, consecutive ones, while only `sources` of the clip were ever seen."""
         history = self._gallery.remember(sources)
         references = history.references(self._generator.references_wanted)
@@ -96,7 +98,7 @@ class Talker:
             made.append(self._speak(mel, frame, pose, references))
         return _shown(made)
 
-    def rebuild(self, mel: NDArray[np.float32], frames: Sequence[int], poses: Sequence[int], away: int) -> Shown:
+    def rebuild(self, mel: NDArray[np.float32], frames: Sequence[int], poses: Sequence[int], away: int) -> SpokenFrame:
         """Make frames `frames` of `mel` (rising) each on its pose, with references `away` frames or more off."""
         made = []
         # A few neighbours share what may be looked at: a history for each frame would take longer than its mouth.
@@ -129,6 +131,6 @@ class Talker:
         return self._prepared[index]
 
 
-def _shown(made: Sequence[tuple[NDArray[np.uint8], int, NDArray[np.float32]]]) -> Shown:
+def _shown(made: Sequence[tuple[NDArray[np.uint8], int, NDArray[np.float32]]]) -> SpokenFrame:
     crops, poses, planned = zip(*made, strict=True)
-    return Shown(np.stack(crops), np.array(poses), np.stack(planned).astype(np.float32))
+    return SpokenFrame(np.stack(crops), np.array(poses), np.stack(planned).astype(np.float32))

@@ -18,7 +18,7 @@ from train.evaluate.crop_mesh import CropMesh
 from train.evaluate.measure import Judge, Measured, measure
 from train.evaluate.pairs import Pair
 from train.evaluate.protocol import Scene, Setting, spoken_over
-from train.evaluate.talker import Shown
+from train.evaluate.talker import SpokenFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Bench:
         scene = self._task.corpus.scene(pair)
         return measure(scene, self._generators, self._mesh, self._judge, self._task.setting)
 
-    def show(self, pair: Pair) -> tuple[Scene, dict[str, Shown]]:
+    def show(self, pair: Pair) -> tuple[Scene, dict[str, SpokenFrame]]:
         """Show a pair once more, for the report."""
         scene = self._task.corpus.scene(pair)
         return scene, spoken_over(scene, self._generators, self._task.setting)
@@ -77,7 +77,7 @@ class Workers:
             progress(number, len(pairs))
         return found
 
-    def show(self, pairs: Sequence[Pair]) -> list[tuple[Scene, dict[str, Shown]]]:
+    def show(self, pairs: Sequence[Pair]) -> list[tuple[Scene, dict[str, SpokenFrame]]]:
         """Show pairs."""
         return list(self._map(_show, Bench.show, pairs))
 
@@ -139,6 +139,6 @@ def _measure(pair: Pair) -> Measured:
     return _bench.measure(pair)
 
 
-def _show(pair: Pair) -> tuple[Scene, dict[str, Shown]]:
+def _show(pair: Pair) -> tuple[Scene, dict[str, SpokenFrame]]:
     assert _bench is not None
     return _bench.show(pair)

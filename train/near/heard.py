@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.mel import HOP
-from models.vad import CHUNK, CONTEXT, VoiceNetwork
+from models.vad import CHUNK, CONTEXT, VadNetwork
 from realtime.speech.mel import StreamingMel
 from realtime.speech.voice import newest_chunk
 from train.near.mixes import Mix
@@ -25,7 +25,7 @@ class VoiceHeard:
         Raises:
             ModelError: it is not installed.
         """
-        self._network = VoiceNetwork()
+        self._network = VadNetwork()
 
     def __call__(self, mixes: Sequence[Mix]) -> tuple[NDArray[np.float16], NDArray[np.float16], NDArray[np.bool_]]:
         """Return mel (N, T, 80), the detector's newest probability (N, T), and whether the caller speaks (N, T)."""

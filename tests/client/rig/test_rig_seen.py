@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 
 from client.rig.picture import SMALL
-from client.rig.seen import Seen, lateness, lay_out
+from client.rig.seen import ViewerRecord, lateness, lay_out
 from client.rig.sound import Samples
 
 
@@ -39,7 +39,7 @@ def test_lateness_counts_from_the_quickest_packet_over_a_wrap() -> None:
 
 
 def test_seen_survives_its_file(tmp_path: Path) -> None:
-    seen = Seen(
+    seen = ViewerRecord(
         frame_ms=np.array([1.0, 2.0]),
         media_ms=np.array([5.0, 6.0]),
         differs=np.array([True, False]),
@@ -50,7 +50,7 @@ def test_seen_survives_its_file(tmp_path: Path) -> None:
         samples=block(3),
     )
     seen.save(tmp_path / "seen.npz")
-    again = Seen.load(tmp_path / "seen.npz")
+    again = ViewerRecord.load(tmp_path / "seen.npz")
     assert again.luma.shape == (2, 4, 4)
     assert again.media_ms.tolist() == [5.0, 6.0]
     assert again.differs.tolist() == [True, False]
