@@ -51,7 +51,7 @@ class Detector(Protocol):
 
 
 class NearVoiceNetwork(Protocol):
-    """Network that knows the caller's voice from others in the room; `models.near.onnx.NearVoiceNetwork` is one."""
+    """Network that knows the caller's voice from others in the room; `models.near.onnx.NearVoice` is one."""
 
     def push(self, column: NDArray[np.float32], voice: float) -> float:
         """Take a mel column (80,) and the newest probability; return that of the caller's voice `AHEAD` columns ago."""
