@@ -3,7 +3,6 @@
 import argparse
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 from client.errors import UsageError
 from models.errors import ModelError
@@ -28,19 +27,11 @@ examples:
 Needs PyTorch: pip install 'lipline[train]'"""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `convert` to the subcommands of `lipline` (what `ArgumentParser.add_subparsers` returned)."""
-    parser = subparsers.add_parser(
-        "convert",
-        help="turn a Wav2Lip or SyncNet checkpoint into ONNX",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lipline convert`."""
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="the .pth file, with state_dict or bare")
     parser.add_argument("out", type=Path, metavar="OUT.onnx", help="the file to write")
     parser.add_argument("--force", action="store_true", help="replace OUT.onnx when it exists")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

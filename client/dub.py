@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from client.errors import UsageError
 from models.errors import ModelError
@@ -22,15 +22,8 @@ examples:
 _BAR: Final = 30
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `dub` to the subcommands of `lipline` (what `ArgumentParser.add_subparsers` returned)."""
-    parser = subparsers.add_parser(
-        "dub",
-        help="put the words of any speech on a person in a video",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lipline dub`."""
     parser.add_argument("video", type=Path, metavar="VIDEO", help="a file that shows one face")
     parser.add_argument("speech", type=Path, metavar="SPEECH", help="any audio file, or a video with sound")
     parser.add_argument("out", type=Path, metavar="OUT.mp4", help="the file to write")
@@ -38,7 +31,6 @@ def add_parser(subparsers: Any) -> None:
         "--model", default="lite", metavar="NAME|FILE.onnx", help="a bundled name or a generator's file (default: lite)"
     )
     parser.add_argument("--force", action="store_true", help="replace OUT.mp4 when it exists")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ INTERRUPTED = ending.INTERRUPTED
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Name the module with `add_parser(subparsers)` and say in a line what the command is for."""
+    """The module of a command, with DESCRIPTION, EXAMPLES, `add_arguments` and `run`, and its purpose in a line."""
 
     module: str
     help: str
@@ -71,10 +71,12 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, command in COMMANDS.items():
+        added = subparsers.add_parser(name, help=command.help, formatter_class=argparse.RawDescriptionHelpFormatter)
         if name == chosen:
-            importlib.import_module(command.module).add_parser(subparsers)
-        else:
-            subparsers.add_parser(name, help=command.help)
+            module = importlib.import_module(command.module)
+            added.description, added.epilog = module.DESCRIPTION, module.EXAMPLES
+            module.add_arguments(added)
+            added.set_defaults(run=module.run)
     return parser
 
 

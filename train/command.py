@@ -4,7 +4,6 @@ import argparse
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from train.kinds import KINDS, Options, find_run
 
@@ -23,15 +22,8 @@ examples:
   tensorboard --logdir runs"""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `train` to the subcommands of `lipline` (what `ArgumentParser.add_subparsers` returned)."""
-    parser = subparsers.add_parser(
-        "train",
-        help="train a network from prepared shards",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lipline train`."""
     kinds = "; ".join(f"{name}: {kind.help}" for name, kind in KINDS.items())
     parser.add_argument("kind", choices=list(KINDS), metavar="KIND", help=kinds)
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="what to train and how, in TOML")
@@ -64,7 +56,6 @@ def add_parser(subparsers: Any) -> None:
         help="replace entries of the configuration, such as loop.steps=2000",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of one process on the CPU (default: all)")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

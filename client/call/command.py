@@ -25,15 +25,8 @@ examples:
 Ctrl-C leaves the room; a recording is finished first."""
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `lipline call`."""
-    parser = subparsers.add_parser(
-        "call",
-        help="join a room from a file or from camera and microphone",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lipline call`."""
     parser.add_argument("url", metavar="URL", help="of the signaling server, ws:// or wss://")
     parser.add_argument("--room", default="lipline", metavar="NAME", help="room to join (lipline)")
     parser.add_argument("--token", required=True, help="what `lipline serve` printed")
@@ -45,7 +38,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--view", type=Path, metavar="OUT.mp4", help="record what the node sends")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="impair what you send by this script")
     parser.add_argument("--seconds", type=float, metavar="N", help="leave after so many seconds")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

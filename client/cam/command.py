@@ -52,15 +52,8 @@ _SWITCH_S = 0.0005
 _MEDIA = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".wav", ".mp3", ".ogg", ".m4a", ".flac")
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `lipline cam`."""
-    parser = subparsers.add_parser(
-        "cam",
-        help="be a camera and a microphone in any program",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lipline cam`."""
     modes = [mode.value for mode in Mode]
     parser.add_argument("--camera", metavar="NAME|FILE", help="a camera by part of its name, or a clip (the first one)")
     parser.add_argument("--microphone", metavar="NAME|FILE", help="a microphone by name, a file, or none (the default)")
@@ -80,7 +73,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--room", default="lipline", metavar="NAME", help="that room (lipline)")
     parser.add_argument("--name", default="camera", help="what this camera is called in the room (camera)")
     parser.add_argument("--i-may-use-this", action="store_true", help="say yes to the question whose face it is")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

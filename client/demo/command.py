@@ -45,15 +45,8 @@ The exit code is 0 unless something broke; targets that were missed are printed 
 PACKAGES = ("lipline", "aiortc", "av", "mediapipe", "numpy", "onnxruntime", "onnxruntime-gpu", "opencv-contrib-python")
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `lipline demo`."""
-    parser = subparsers.add_parser(
-        "demo",
-        help="run a call whose link collapses, with and without the filter, and measure both",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lipline demo`."""
     parser.add_argument(
         "--clip", type=Path, action="append", metavar="FILE", help="talking face with sound; repeatable"
     )
@@ -63,7 +56,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the link's jitter and losses (1)")
     parser.add_argument("--model", default="lite", metavar="NAME|FILE.onnx", help="bundled name or file (lite)")
     parser.add_argument("--provider", choices=("cpu", "cuda"), default="cpu", help="where the model runs (cpu)")
-    parser.set_defaults(run=run)
 
 
 class DemoProgress:

@@ -99,16 +99,19 @@ def render(diagnosis: Diagnosis) -> str:
     return "\n".join([*lines, "", verdict])
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `lipline doctor`."""
-    parser = subparsers.add_parser(
-        "doctor",
-        help="say what this machine can do, what is missing and how to mend it",
-        description="Check versions, inference, face tracking, encoders, devices and ports by using them. "
-        "Exit code 0 when a call can run, 1 when not.",
-    )
+DESCRIPTION = """\
+Check versions, inference, face tracking, encoders, devices and ports by using them.
+Exit code 0 when a call can run, 1 when not."""
+
+EXAMPLES = """\
+examples:
+  lipline doctor
+  lipline doctor --json > report.json     to send along with a question"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lipline doctor`."""
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

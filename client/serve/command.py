@@ -28,15 +28,8 @@ examples:
   lipline serve --no-filter                      forward as it is, to compare"""
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `lipline serve`."""
-    parser = subparsers.add_parser(
-        "serve",
-        help="run a signaling server with a lipline node",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lipline serve`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"port to listen on, 0 for any ({DEFAULT_PORT})")
     parser.add_argument("--room", action="append", metavar="NAME", help="room with a node; repeatable (lipline)")
@@ -49,7 +42,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--provider", choices=("cpu", "cuda"), default="cpu", help="where the model runs (cpu)")
     parser.add_argument("--no-filter", action="store_true", help="forward the caller as it is")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

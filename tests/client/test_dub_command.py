@@ -1,14 +1,12 @@
-import argparse
-
 import pytest
 
 from client import dub
 from client.errors import UsageError
+from client.main import build_parser
 
 
 def parse(*words):
-    parser = argparse.ArgumentParser()
-    dub.add_parser(parser.add_subparsers())
+    parser = build_parser("dub")
     return parser.parse_args(["dub", *map(str, words)])
 
 

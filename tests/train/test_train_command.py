@@ -1,6 +1,5 @@
 """`lipline train`: what it hands to a kind, and what it refuses."""
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import torch
 from tiny_tasks import TalkTask
 
+from client.main import build_parser
 from train import command, kinds
 from train.config import Config, read_config
 from train.kinds import Kind, Options
@@ -49,8 +49,7 @@ def kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
 
 def call(folder: Path, *more: str, name: str = "talk") -> int:
-    parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
+    parser = build_parser("train")
     files = ["--config", folder / "talk.toml", "--shards", folder / "a", folder / "b"]
     files += ["--run", folder / "run", "--out", folder / "out.pt"]
     args = parser.parse_args(["train", name, *map(str, files), *more])
@@ -120,8 +119,7 @@ def test_torchrun_takes_the_line_that_the_help_shows() -> None:
 
 
 def test_shards_are_asked_for_where_a_kind_learns_from_video(kind: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
+    parser = build_parser("train")
     files = ["--config", kind / "talk.toml", "--run", kind / "run", "--out", kind / "talk.pt"]
     args = parser.parse_args([str(part) for part in ["train", "talk", *files]])
     with pytest.raises(ValueError, match="lipline prepare"):

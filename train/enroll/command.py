@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from models.lite.network import Lite
@@ -30,15 +30,8 @@ _MARGIN: Final = 0.02
 """Share of the time budget that is left for loading."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `enroll` to the subcommands of `lipline` (what `ArgumentParser.add_subparsers` returned)."""
-    parser = subparsers.add_parser(
-        "enroll",
-        help="make a generator for one person from minutes of video",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lipline enroll`."""
     parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="one person speaking, alone in view")
     parser.add_argument("--out", type=Path, required=True, metavar="ME.onnx", help="the personal generator")
     parser.add_argument("--start", default="lite", metavar="lite|FILE.onnx", help="what to start from (default: lite)")
@@ -62,7 +55,6 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--workers", type=int, metavar="N", help="processes that prepare (default: one per core)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads that train on the CPU (default: all)")
     parser.add_argument("--force", action="store_true", help="write the file even when it is not better")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

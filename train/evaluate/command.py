@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 DESCRIPTION = """\
 Measure generators on clips that `lipline prepare` wrote: lip-sync, picture and timing against the
@@ -21,15 +21,8 @@ examples:
 _BAR: Final = 30
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `evaluate` to the subcommands of `lipline` (what `ArgumentParser.add_subparsers` returned)."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="measure a generator's mouths against real video",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lipline evaluate`."""
     parser.add_argument("model", metavar="MODEL", help="a bundled name or a generator's ONNX file")
     parser.add_argument("data", type=Path, nargs="+", metavar="DATA", help="folders that `lipline prepare` wrote")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for report.json and index.html")
@@ -48,7 +41,6 @@ def add_parser(subparsers: Any) -> None:
         "--away", type=int, default=4, metavar="N", help="frames between a rebuilt frame and its sources"
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
-    parser.set_defaults(run=run)
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:

@@ -24,15 +24,8 @@ examples:
   lipline prepare talks --out shards/first --expert none    before there is an expert"""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `prepare` to the subcommands of `lipline` (what `ArgumentParser.add_subparsers` returned)."""
-    parser = subparsers.add_parser(
-        "prepare",
-        help="turn folders of talking-face videos into shards to train on",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lipline prepare`."""
     parser.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="videos, or folders that hold some")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="SHARDS", help="folder for the shards and REPORT.json"
@@ -62,7 +55,6 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--cache", type=Path, metavar="DIR", help="where tracked videos are kept (default: SHARDS/cache)"
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

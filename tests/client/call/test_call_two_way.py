@@ -16,6 +16,7 @@ import pytest
 from client.call import command as call
 from client.call.sender import Sending, clip_tracks
 from client.errors import UsageError
+from client.main import build_parser
 from client.serve.host import hosted
 from models.alignment import MelWindow
 from realtime.clock import MonotonicClock
@@ -43,8 +44,7 @@ def make_node() -> LiplineNode:
 
 
 def options(url: str, clip: Path | None = None, view: Path | None = None, **more: object) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    call.add_parser(parser.add_subparsers())
+    parser = build_parser("call")
     arguments = ["call", url, "--room", "r", "--token", "t"]
     arguments += ["--clip", str(clip)] if clip else []
     arguments += ["--view", str(view)] if view else []

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client.cam import command as cam
 from client.cam import parts as cam_parts
 from client.cam.status import StatusLine, status_text
 from client.errors import UsageError
+from client.main import build_parser
 from realtime.cam.modes import Mode
 from realtime.cam.output import CamStatus
 from realtime.devices.api import DeviceError, Fault
@@ -23,8 +23,7 @@ from realtime.media_file import probe, read_audio, write_media
 
 
 def parse(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    cam.add_parser(parser.add_subparsers())
+    parser = build_parser("cam")
     return parser.parse_args(["cam", *words])
 
 

@@ -1,15 +1,14 @@
 """A camera in a room over a real server: it tells its state, does what is asked, and comes back with the server."""
 
-import argparse
 import asyncio
 from collections.abc import Callable
 
 import pytest
 from cam_desk import Desk, until
 
-from client.cam import command as cam
 from client.cam.room import CamRoom
 from client.errors import UsageError
+from client.main import build_parser
 from realtime.cam.modes import Mode
 from signaling.client import SignalingClient
 from signaling.messages import CameraFace, CameraMode, CameraState, Role
@@ -92,8 +91,7 @@ async def test_a_wrong_token_and_a_missing_server_are_told_at_once() -> None:
 
 @pytest.mark.parametrize("given", [["--join", "ws://127.0.0.1:1"], ["--token", "t"]])
 def test_a_room_is_asked_for_with_its_token(given: list[str]) -> None:
-    parser = argparse.ArgumentParser()
-    cam.add_parser(parser.add_subparsers())
+    parser = build_parser("cam")
     options = parser.parse_args(["cam", *given])
     with pytest.raises(UsageError, match="go together"):
         options.run(options)

@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 
+from client.main import build_parser
 from models.catalog import open_generator
 from models.lite.export import export_lite
 from models.lite.network import Lite
@@ -30,8 +31,7 @@ TOML = Path(command.__file__).parents[1] / "configs" / "enroll.toml"
 
 
 def arguments(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
+    parser = build_parser("enroll")
     return parser.parse_args(["enroll", *words])
 
 

@@ -1,6 +1,5 @@
 """`lipline evaluate` from shards to report, and what it says when it cannot."""
 
-import argparse
 import json
 import re
 from pathlib import Path
@@ -8,15 +7,14 @@ from pathlib import Path
 import pytest
 from tiny_generators import write_slicer
 
+from client.main import build_parser
 from train.data.clips import Split
 from train.data.shards import Sample, ShardError, ShardWriter
-from train.evaluate.command import add_parser
 from train.evaluate.corpus import Corpus
 
 
 def evaluate(*words: object) -> int:
-    parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
+    parser = build_parser("evaluate")
     args = parser.parse_args(["evaluate", *map(str, words)])
     code: int = args.run(args)
     return code

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from client.main import build_parser
 from models.errors import ModelError
 from models.expert.onnx import REACH
 from realtime.media import VideoFrame
@@ -30,8 +31,7 @@ SETTINGS = Settings()
 
 
 def arguments(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
+    parser = build_parser("prepare")
     return parser.parse_args(["prepare", *words])
 
 
