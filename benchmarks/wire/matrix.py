@@ -30,7 +30,7 @@ OVERHEAD_S = 8.0
 
 EXAMPLES = """\
 examples:
-  python -m benchmarks.wire.matrix --doc docs/design/matrix.md       33 cells, about 27 minutes
+  python -m benchmarks.wire.matrix --doc docs/results/matrix.md       33 cells, about 27 minutes
   python -m benchmarks.wire.matrix --cells 'loss5-*' --seconds 14    some of them, shorter
   python -m benchmarks.wire.matrix --resume                          go on where it was stopped
   python -m benchmarks.wire.matrix --full --resume                   all 375 cells, about 6 hours

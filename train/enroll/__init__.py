@@ -1,1 +1,1 @@
-"""Enrolment: a lite generator learns one person from minutes of video. See docs/design/enrolment.md."""
+"""Enrolment: a lite generator learns one person from minutes of video. See docs/design/training.md."""

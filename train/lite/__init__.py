@@ -1,4 +1,4 @@
-"""The trainer of the lite generator: `lipline train lite`. See docs/design/lite.md."""
+"""The trainer of the lite generator: `lipline train lite`. See docs/design/models.md."""
 
 from train.lite.command import run
 
