@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from client import dub
@@ -5,17 +8,17 @@ from client.errors import UsageError
 from client.main import build_parser
 
 
-def parse(*words):
+def parse(*words: Any) -> Any:
     parser = build_parser("dub")
     return parser.parse_args(["dub", *map(str, words)])
 
 
-def test_arguments_and_their_defaults(tmp_path):
+def test_arguments_and_their_defaults(tmp_path: Path) -> None:
     args = parse("v.mp4", "s.wav", "o.mp4")
     assert args.run is dub.run and args.model == "lite" and not args.force
 
 
-def test_paths_that_cannot_work_are_refused_with_a_remedy(tmp_path):
+def test_paths_that_cannot_work_are_refused_with_a_remedy(tmp_path: Path) -> None:
     video, speech = tmp_path / "v.mp4", tmp_path / "s.wav"
     with pytest.raises(UsageError, match=r"no file .*v\.mp4: check"):
         dub.run(parse(video, speech, tmp_path / "o.mp4"))
@@ -32,7 +35,7 @@ def test_paths_that_cannot_work_are_refused_with_a_remedy(tmp_path):
     assert existing.read_bytes() == b"keep"
 
 
-def test_a_model_that_does_not_exist_is_refused(tmp_path):
+def test_a_model_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     video, speech = tmp_path / "v.mp4", tmp_path / "s.wav"
     video.write_bytes(b"x")
     speech.write_bytes(b"x")
@@ -40,7 +43,7 @@ def test_a_model_that_does_not_exist_is_refused(tmp_path):
         dub.run(parse(video, speech, tmp_path / "o.mp4", "--model", "nobody"))
 
 
-def test_progress_without_a_terminal_is_a_line_per_quarter(capsys):
+def test_progress_without_a_terminal_is_a_line_per_quarter(capsys: pytest.CaptureFixture[str]) -> None:
     bar = dub.ProgressBar()
     for i in range(1, 101):
         bar.show(100.0 * i, 10_000.0)
@@ -49,7 +52,9 @@ def test_progress_without_a_terminal_is_a_line_per_quarter(capsys):
     assert len(lines) == 4 and lines[-1] == "dub: 10.0 s of 10.0 s"
 
 
-def test_progress_on_a_terminal_is_one_line(capsys, monkeypatch):
+def test_progress_on_a_terminal_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     bar = dub.ProgressBar()
     bar.show(5_000.0, 10_000.0)

@@ -1,6 +1,9 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,18 +71,18 @@ def test_wrong_use_names_the_remedy(arguments: list[str], text: str, capsys: pyt
     assert text in capsys.readouterr().err
 
 
-def test_a_server_that_is_not_there_is_told(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["call", "ws://127.0.0.1:9", "--token", "t", "--view", str(tmp_path / "x.mp4")]) == 2
     assert "start it with `lipline serve`" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 def test_doctor_reports_a_broken_check_as_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken():
+    def broken() -> Iterator[Any]:
         raise RuntimeError("half installed")
         yield
 
-    def fine():
+    def fine() -> Iterator[Any]:
         yield "thing", True, "there", "install it"
         yield "other", False, "missing", "apt install other"
 

@@ -1,4 +1,6 @@
 import logging
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,25 +10,25 @@ from realtime.media_file import MediaError, MediaWriter, probe, read_audio, read
 RATE = 48_000
 
 
-def picture(i):
+def picture(i: int) -> Any:
     image = np.zeros((64, 96, 3), np.uint8)
     image[..., 0], image[..., 2] = 40, 60
     image[:, : 8 + 8 * (i % 10)] = (200, 180, 160)
     return image
 
 
-def tone(seconds, rate=RATE):
+def tone(seconds: Any, rate: Any = RATE) -> Any:
     return (0.3 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory):
+def clip(tmp_path_factory: Any) -> Any:
     path = tmp_path_factory.mktemp("media") / "clip.mp4"
     write_media(path, (picture(i) for i in range(50)), 25.0, tone(2.0), synthetic=True)
     return path
 
 
-def test_a_written_file_reads_back(clip):
+def test_a_written_file_reads_back(clip: Path) -> None:
     info = probe(clip)
     assert (info.has_video, info.has_audio, info.width, info.height) == (True, True, 96, 64)
     assert info.fps == pytest.approx(25.0) and info.duration_ms == pytest.approx(2000.0, abs=50.0)
@@ -37,7 +39,7 @@ def test_a_written_file_reads_back(clip):
 
 
 @pytest.mark.parametrize("rate", [16_000, 48_000])
-def test_sound_keeps_its_length_pitch_and_level(clip, rate):
+def test_sound_keeps_its_length_pitch_and_level(clip: Path, rate: Any) -> None:
     samples = read_audio(clip, rate)
     assert samples.dtype == np.float32 and len(samples) / rate == pytest.approx(2.0, abs=0.05)
     spectrum = np.abs(np.fft.rfft(samples[rate // 4 : -rate // 4]))
@@ -47,7 +49,7 @@ def test_sound_keeps_its_length_pitch_and_level(clip, rate):
 
 
 @pytest.mark.parametrize(("fps", "count"), [(12.5, 25), (50.0, 100)])
-def test_another_rate_repeats_or_leaves_out_frames(clip, fps, count):
+def test_another_rate_repeats_or_leaves_out_frames(clip: Path, fps: Any, count: int) -> None:
     frames = list(read_video(clip, fps))
     assert abs(len(frames) - count) <= 1
     for frame in frames[:-1]:
@@ -55,7 +57,7 @@ def test_another_rate_repeats_or_leaves_out_frames(clip, fps, count):
         assert np.abs(frame.image.astype(int) - shown).mean() < 6
 
 
-def test_a_file_without_video_or_sound_is_named(tmp_path, clip):
+def test_a_file_without_video_or_sound_is_named(tmp_path: Path, clip: Path) -> None:
     silent = tmp_path / "silent.mp4"
     write_media(silent, [picture(0)] * 10, 25.0)
     assert not probe(silent).has_audio
@@ -72,7 +74,7 @@ def test_a_file_without_video_or_sound_is_named(tmp_path, clip):
     assert len(read_audio(sound, 16_000)) == 8000
 
 
-def test_what_is_no_media_file_is_refused(tmp_path):
+def test_what_is_no_media_file_is_refused(tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.mp4"
     garbage.write_bytes(np.random.default_rng(0).bytes(4000))
     empty = tmp_path / "empty.mp4"
@@ -84,7 +86,7 @@ def test_what_is_no_media_file_is_refused(tmp_path):
         next(read_audio_blocks(tmp_path / "missing.wav", 16_000))
 
 
-def test_a_truncated_file_gives_what_decodes(tmp_path, clip, caplog):
+def test_a_truncated_file_gives_what_decodes(tmp_path: Path, clip: Path, caplog: pytest.LogCaptureFixture) -> None:
     whole = clip.read_bytes()
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole[: int(len(whole) * 0.6)])
@@ -104,11 +106,11 @@ def test_a_truncated_file_gives_what_decodes(tmp_path, clip, caplog):
         list(read_video(cut))
 
 
-def test_the_synthetic_mark_is_in_the_file(clip):
+def test_the_synthetic_mark_is_in_the_file(clip: Path) -> None:
     assert b"compositeWithTrainedAlgorithmicMedia" in clip.read_bytes()
 
 
-def test_a_failed_write_leaves_nothing(tmp_path):
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     with pytest.raises(RuntimeError, match="stop"), MediaWriter(path, 25.0) as writer:
         writer.write_frame(picture(0))
@@ -120,7 +122,7 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_frames_of_another_size_are_refused_and_odd_sizes_are_cut(tmp_path):
+def test_frames_of_another_size_are_refused_and_odd_sizes_are_cut(tmp_path: Path) -> None:
     path = tmp_path / "odd.mp4"
     with MediaWriter(path, 25.0, None) as writer:
         writer.write_frame(picture(0)[:63, :95])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ STATE = CameraState("through", ("through", "away"), "real", 1200.0, 25.0, 1)
 SESSION = "s" * 24
 
 
-def code_of(work) -> ErrorCode:
+def code_of(work: Any) -> ErrorCode:
     with pytest.raises(Refused) as caught:
         work()
     return caught.value.code
@@ -39,7 +40,7 @@ def ann(rooms: Rooms, cam: str) -> str:
 @pytest.mark.parametrize(
     "message", [STATE, CameraMode("dub", to="x"), CameraFace(to="x"), CameraState("away", (), "still")]
 )
-def test_every_message_is_read_as_it_was_written(message) -> None:
+def test_every_message_is_read_as_it_was_written(message: Any) -> None:
     assert decode(encode(message)) == message
 
 
@@ -62,7 +63,7 @@ def test_what_breaks_a_limit_is_not_sent() -> None:
 
 
 def test_the_others_hear_what_a_camera_shows_and_who_comes_later_too(rooms: Rooms, cam: str, ann: str) -> None:
-    told = CameraState(**{name: getattr(STATE, name) for name in STATE.__slots__} | {"sender": cam})
+    told = CameraState(**{name: getattr(STATE, name) for name in STATE.__slots__} | {"sender": cam})  # type: ignore[attr-defined]
     assert rooms.tell(cam, STATE, 0.0) == [(ann, told)]
     bob, deliveries = rooms.join("r", "t", Role.VIEWER)
     assert [message for to, message in deliveries if to == bob.peer_id][1] == told

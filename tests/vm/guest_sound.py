@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +22,10 @@ BLOCKS = 150
 
 
 def main() -> None:
-    heard: list[np.ndarray] = []
+    heard: list[np.ndarray[Any, Any]] = []
     stamps: list[float] = []
 
-    def on_block(block: np.ndarray, captured_ms: float) -> None:
+    def on_block(block: np.ndarray[Any, Any], captured_ms: float) -> None:
         heard.append(block)
         stamps.append(captured_ms)
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def parse(*words: str) -> argparse.Namespace:
     return parser.parse_args(["cam", *words])
 
 
-def status(**changes) -> CamStatus:
+def status(**changes: Any) -> CamStatus:
     values = {
         "mode": Mode.THROUGH, "state": "real", "since_ms": 12_400.0, "fps": 29.9, "latency_ms": 6.2, "skew_ms": 28.0,
         "behind_ms": 0.0, "sound_ms": 41.0, "heard": True,
@@ -106,7 +107,7 @@ def test_the_status_fits_one_line() -> None:
         ({"why": "something is before the mouth", "mode": Mode.DUB}, "your own lips: mouth covered"),
     ],
 )
-def test_the_status_says_why_in_plain_words(changes: dict, said: str) -> None:
+def test_the_status_says_why_in_plain_words(changes: dict, said: str) -> None:  # type: ignore[type-arg]
     text = status_text(status(**changes))
     assert said in text and len(text) <= 100
     longest = {"since_ms": 754_000.0, "fps": 60.0, "behind_ms": 300.0, "heard": False}
@@ -152,7 +153,7 @@ def test_on_a_terminal_one_line_is_drawn_over_and_over() -> None:
 
 def test_a_busy_camera_ends_it_with_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class Busy(MemoryCamera):
-        def start(self, on_frame, on_lost) -> None:
+        def start(self, on_frame: Any, on_lost: Any) -> None:
             raise DeviceError(Fault.BUSY, "HD Webcam is in use by zoom: close it there")
 
     monkeypatch.setattr("realtime.devices.camera.Webcam", lambda *_: Busy())

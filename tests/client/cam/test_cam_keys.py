@@ -5,6 +5,8 @@ import io
 import os
 import pty
 import termios
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from client.cam.keys import Keys
 
 
 @pytest.fixture
-def terminal():
+def terminal() -> Iterator[Any]:
     leader, follower = pty.openpty()
     stream = os.fdopen(follower, "r")
     yield leader, stream
@@ -25,7 +27,7 @@ def foreground(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "tcgetpgrp", lambda descriptor: os.getpgrp())
 
 
-async def test_keys_are_read_one_by_one_and_the_terminal_is_put_back(terminal, foreground) -> None:
+async def test_keys_are_read_one_by_one_and_the_terminal_is_put_back(terminal: Any, foreground: Any) -> None:
     leader, stream = terminal
     before, pressed, two = termios.tcgetattr(stream), [], asyncio.Event()
 
@@ -45,7 +47,7 @@ async def test_keys_are_read_one_by_one_and_the_terminal_is_put_back(terminal, f
     assert termios.tcgetattr(stream) == before
 
 
-async def test_the_terminal_is_put_back_after_a_failure(terminal, foreground) -> None:
+async def test_the_terminal_is_put_back_after_a_failure(terminal: Any, foreground: Any) -> None:
     _, stream = terminal
     before = termios.tcgetattr(stream)
     with pytest.raises(KeyboardInterrupt):
@@ -54,7 +56,7 @@ async def test_the_terminal_is_put_back_after_a_failure(terminal, foreground) ->
     assert termios.tcgetattr(stream) == before
 
 
-async def test_nothing_is_read_in_the_background(terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_read_in_the_background(terminal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "tcgetpgrp", lambda descriptor: os.getpgrp() + 1)
     async with Keys(lambda key: None, terminal[1]) as keys:
         assert not keys.active

@@ -1,6 +1,8 @@
 """Two people before one camera: a key, a number and a click decide whose lips are made, by the real tracker."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,19 +22,19 @@ LEFT, RIGHT = 1, 2
 
 
 @pytest.fixture(scope="module")
-def scene():
+def scene() -> Any:
     return list(two_people(FRAMES))
 
 
 @pytest.fixture(scope="module")
-def sound(caller_clip):
+def sound(caller_clip: Path) -> Any:
     return np.pad(melspectrogram(read_audio(caller_clip, 16_000)), ((0, 0), (0, 200)), constant_values=SILENCE)
 
 
 class Dubbed:
     """A camera whose lips are dubbed, with the switch that keys and clicks go to; time stands still between plays."""
 
-    def __init__(self, scene, sound) -> None:
+    def __init__(self, scene: Any, sound: Any) -> None:
         self._scene, self._sound, self._frame = scene, sound, 0
         self._generator, self._tracker = open_generator("lite", threads=1), MediaPipeTracker()
         self._synth = FaceSynth(self._generator, self._tracker)
@@ -58,7 +60,7 @@ class Dubbed:
 
 
 @pytest.fixture
-def dubbed(scene, sound) -> Iterator[Dubbed]:
+def dubbed(scene: Any, sound: Any) -> Iterator[Dubbed]:
     made = Dubbed(scene, sound)
     yield made
     made.close()

@@ -38,7 +38,7 @@ def test_a_click_is_a_place_in_the_picture(desk: Desk) -> None:
 
 @pytest.mark.parametrize(("mode", "state"), [(Mode.PHOTO, "synth"), (Mode.AWAY, "synth"), (Mode.THROUGH, "synth")])
 def test_a_picture_that_is_not_the_cameras_has_no_faces_to_choose(desk: Desk, mode: Mode, state: str) -> None:
-    desk.call.mode, desk.call.state = mode, state
+    desk.call.mode, desk.call.state = mode, state  # type: ignore[assignment]
     desk.switch.click(0.1, 0.1)
     desk.switch.press("1")
     assert desk.faces.asked == [] and desk.switch.state().faces == 0

@@ -64,7 +64,7 @@ async def appeared(send: Callable[[], None]) -> str:
 
 @with_screen
 async def test_a_click_follows_a_face_and_keys_choose_a_mode(screen: str) -> None:
-    desk, said, sink = Desk(), [], MemoryFrames((640, 480))
+    desk, said, sink = Desk(), [], MemoryFrames((640, 480))  # type: ignore[var-annotated]
     watched, picture = PreviewedDevice(sink), np.full((720, 640), 128, np.uint8)
     async with Preview(desk.switch, lambda: "through | real 12 s", said.append) as preview:
         watched.look = preview.look
@@ -72,7 +72,7 @@ async def test_a_click_follows_a_face_and_keys_choose_a_mode(screen: str) -> Non
         # The picture is 400 px wide; the second face lies at 200 to 300 of 640.
         await act("mousemove", "--window", window, "156", "62", "click", "1")
         await until(lambda: desk.faces.asked)
-        [(x, y)] = desk.faces.asked
+        [(x, y)] = desk.faces.asked  # type: ignore[misc]
         assert 200 < x < 300 and 50 < y < 150
         await act("windowfocus", "--sync", window, "key", "a")
         await until(lambda: desk.call.mode is Mode.AWAY)
@@ -123,7 +123,7 @@ async def test_a_click_on_a_real_face_follows_it(screen: str, caller_clip: Path)
 
 @with_screen
 async def test_a_closed_window_is_told_and_pictures_go_on(screen: str) -> None:
-    desk, said, sink = Desk(), [], MemoryFrames((640, 480))
+    desk, said, sink = Desk(), [], MemoryFrames((640, 480))  # type: ignore[var-annotated]
     watched, picture = PreviewedDevice(sink), np.full((720, 640), 128, np.uint8)
     async with Preview(desk.switch, lambda: "away", said.append) as preview:
         watched.look = preview.look
@@ -139,7 +139,7 @@ async def test_a_closed_window_is_told_and_pictures_go_on(screen: str) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a screen")
 async def test_without_a_screen_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
-    desk, said = Desk(), []
+    desk, said = Desk(), []  # type: ignore[var-annotated]
     async with Preview(desk.switch, lambda: "", said.append) as preview:
         await until(lambda: said)
         preview.look(np.zeros((720, 640), np.uint8))

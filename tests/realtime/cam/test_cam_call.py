@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,25 +26,25 @@ SIZE = (64, 48)
 class Face:
     """Draw grey for past frames, black for lips over the camera."""
 
-    def observe(self, image, media_ms):
+    def observe(self, image: Any, media_ms: float) -> Any:
         return Seen(True, None, None)
 
-    def start(self, media_ms, pose=None):
+    def start(self, media_ms: float, pose: Any = None) -> None:
         pass
 
-    def render(self, mel_window, media_ms, *, speech):
+    def render(self, mel_window: Any, media_ms: float, *, speech: bool) -> Any:
         return drawn(np.full((SIZE[1], SIZE[0], 3), 128, np.uint8))
 
-    def overlay(self, real_image, mel_window, media_ms, *, speech):
+    def overlay(self, real_image: Any, mel_window: Any, media_ms: float, *, speech: bool) -> Any:
         return drawn(np.zeros_like(real_image))
 
-    def hand_back(self, real_image, media_ms, progress):
+    def hand_back(self, real_image: Any, media_ms: float, progress: Any) -> Any:
         return drawn(real_image)
 
-    def stop(self):
+    def stop(self) -> None:
         pass
 
-    def close(self):
+    def close(self) -> None:
         pass
 
 
@@ -69,7 +70,9 @@ class Feed(threading.Thread):
 
 
 class Running:
-    def __init__(self, *, camera_size=SIZE, photo=None, dub=None, sound=True, pictures=None) -> None:
+    def __init__(
+        self, *, camera_size: Any = SIZE, photo: Any = None, dub: Any = None, sound: bool = True, pictures: Any = None
+    ) -> None:
         self.camera, self.microphone = MemoryCamera(size=camera_size, fps=25.0), MemorySource()
         self.pictures, self.sound = pictures or MemoryFrames(SIZE), MemorySound()
         self.relay = CameraRelay(self.camera)

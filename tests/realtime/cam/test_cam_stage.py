@@ -1,6 +1,7 @@
 """What is drawn in each mode, and that one becomes another without a jump."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ LOUD = np.full((80, 16), 4.0, np.float32)
 
 
 class StillPhoto:
-    def __init__(self, points: np.ndarray | None = None) -> None:
+    def __init__(self, points: np.ndarray[Any, Any] | None = None) -> None:
         points = face_at(150, 95) if points is None else points
         image = draw(points, seed=5)
         face = describe(image, points, points, 1)
@@ -34,7 +35,7 @@ class StillPhoto:
         return self.frame
 
 
-def sway(index: int) -> np.ndarray:
+def sway(index: int) -> np.ndarray[Any, Any]:
     return face_at(160 + 4 * np.sin(index / 7), 90)
 
 
@@ -47,12 +48,12 @@ def stage(seen: int = 40, photo: StillPhoto | None = None) -> Stage:
     return made
 
 
-def steps(images: list[np.ndarray]) -> list[float]:
+def steps(images: list[np.ndarray[Any, Any]]) -> list[float]:
     """Return the mean change from picture to picture, the badge's corner left out."""
     return [float(np.abs(a[60:].astype(int) - b[60:]).mean()) for a, b in pairwise(images)]
 
 
-def badge_in(image: np.ndarray) -> bool:
+def badge_in(image: np.ndarray[Any, Any]) -> bool:
     x0, y0, x1, y1 = Badge().box(image.shape)
     return bool(image[y0:y1, x0:x1].mean(axis=2).max() > 215)
 
@@ -77,12 +78,12 @@ def test_a_photo_needs_no_camera_and_nods_with_the_speech() -> None:
     assert photo.heard[-1] == -120.0
 
 
-def skin(image: np.ndarray) -> int:
+def skin(image: np.ndarray[Any, Any]) -> int:
     """Return how many px have a drawn face's colour: of two heads that show at once only those that both have."""
     return int((np.abs(image[60:].astype(int) - (130, 160, 205)).max(axis=2) < 20).sum())
 
 
-def one_head(images: list[np.ndarray], *whole: np.ndarray) -> bool:
+def one_head(images: list[np.ndarray[Any, Any]], *whole: np.ndarray[Any, Any]) -> bool:
     return min(map(skin, images)) > 0.9 * min(map(skin, whole))
 
 
@@ -180,9 +181,9 @@ def test_away_keeps_the_mouth_shut_whoever_speaks() -> None:
 def test_away_does_not_look_at_the_camera() -> None:
     drawn = stage()
     drawn.mode = Mode.AWAY
-    before = len(drawn._face.history)
+    before = len(drawn._face.history)  # type: ignore[attr-defined]
     assert not drawn.observe(draw(sway(41)), 1700.0).found
-    assert len(drawn._face.history) == before
+    assert len(drawn._face.history) == before  # type: ignore[attr-defined]
 
 
 def test_the_dub_changes_the_lips_of_the_camera_and_nothing_else() -> None:

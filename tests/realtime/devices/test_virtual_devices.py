@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -255,7 +256,7 @@ def test_a_picture_of_another_size_is_refused(monkeypatch: pytest.MonkeyPatch) -
     camera.size, camera.fps, camera.name, camera._path = (64, 48), 30.0, "lipline", ""
 
     class Fake:
-        def send(self, frame: np.ndarray) -> None:
+        def send(self, frame: np.ndarray[Any, Any]) -> None:
             sent.append(frame.size)
 
         def close(self) -> None:
@@ -265,7 +266,7 @@ def test_a_picture_of_another_size_is_refused(monkeypatch: pytest.MonkeyPatch) -
     camera.send(np.zeros((72, 64), np.uint8))
     for wrong in (np.zeros((48, 64), np.uint8), np.zeros((72, 64), np.int16)):
         with pytest.raises(ValueError, match="64x48"):
-            camera.send(wrong)
+            camera.send(wrong)  # type: ignore[arg-type]
     camera.close()
     camera.close()
     assert sent == [72 * 64, -1]

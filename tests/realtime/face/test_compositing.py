@@ -1,3 +1,5 @@
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -15,19 +17,19 @@ from realtime.face.morph import melt, move_face
 LOUD = np.full((80, 16), 4.0, np.float32)
 
 
-def hull_mask(points, shape):
+def hull_mask(points: Any, shape: Any) -> Any:
     mask = np.zeros(shape[:2], np.uint8)
-    cv2.fillConvexPoly(mask, cv2.convexHull(np.round(points).astype(np.int32)), 1)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.round(points).astype(np.int32)), 1)  # type: ignore[call-overload]
     return mask.astype(bool)
 
 
-def crop_patch(image, landmarks, size=200, new=None):
+def crop_patch(image: Any, landmarks: Any, size: int = 200, new: Any = None) -> Any:
     matrix = aligned_matrix(landmarks, size)
     crop = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
     return Patch(crop, matrix, landmarks if new is None else new)
 
 
-def test_pasting_a_frame_into_itself_changes_next_to_nothing():
+def test_pasting_a_frame_into_itself_changes_next_to_nothing() -> None:
     face = face_at()
     image = draw(face)
     pasted = Compositor().paste(image, crop_patch(image, face), face)
@@ -35,7 +37,7 @@ def test_pasting_a_frame_into_itself_changes_next_to_nothing():
     assert pasted is not image
 
 
-def test_the_mouth_arrives_and_the_rest_stays_byte_for_byte():
+def test_the_mouth_arrives_and_the_rest_stays_byte_for_byte() -> None:
     face = face_at()
     image = draw(face)
     mouth = face_at(opening=0.25)
@@ -51,7 +53,7 @@ def test_the_mouth_arrives_and_the_rest_stays_byte_for_byte():
 
 
 @pytest.mark.parametrize("tint", [(12, 12, 12), (-15, 5, 10)])
-def test_a_colour_cast_of_the_patch_is_taken_out(tint):
+def test_a_colour_cast_of_the_patch_is_taken_out(tint: Any) -> None:
     face = face_at()
     image = draw(face)
     cast = np.clip(image.astype(int) + tint, 0, 255).astype(np.uint8)
@@ -60,7 +62,7 @@ def test_a_colour_cast_of_the_patch_is_taken_out(tint):
     assert np.abs(pasted.astype(int) - image)[chin].mean() < 2.0
 
 
-def test_no_seam_is_steeper_than_the_picture_itself():
+def test_no_seam_is_steeper_than_the_picture_itself() -> None:
     face = face_at(eyes=80.0)
     flat = np.full((320, 320, 3), 128, np.uint8)
     patch = crop_patch(np.full_like(flat, 140), face)
@@ -73,7 +75,7 @@ def test_no_seam_is_steeper_than_the_picture_itself():
 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(-150, 450), st.floats(-150, 350), st.floats(3, 400))
-def test_any_place_and_size_survives(x, y, eyes):
+def test_any_place_and_size_survives(x: float, y: float, eyes: Any) -> None:
     face = face_at(x, y, eyes)
     image = np.full((240, 320, 3), 90, np.uint8)
     patch = Patch(np.full((64, 64, 3), 200, np.uint8), aligned_matrix(face, 64), face)
@@ -81,7 +83,7 @@ def test_any_place_and_size_survives(x, y, eyes):
     assert pasted.shape == image.shape and pasted.dtype == np.uint8
 
 
-def test_the_generators_own_patch_is_pasted_with_both_jaws_covered():
+def test_the_generators_own_patch_is_pasted_with_both_jaws_covered() -> None:
     face = face_at(opening=0.2)
     image = draw(face)
     silent = np.full((80, 16), SILENCE, np.float32)
@@ -94,7 +96,7 @@ def test_the_generators_own_patch_is_pasted_with_both_jaws_covered():
 
 
 @pytest.mark.parametrize(("height", "width"), [(240, 320), (480, 640), (720, 1280), (1280, 720), (1080, 1920)])
-def test_the_badge_is_legible_and_inside(height, width):
+def test_the_badge_is_legible_and_inside(height: Any, width: Any) -> None:
     badge, image = Badge(), np.full((height, width, 3), 200, np.uint8)
     marked = badge.draw(image)
     assert (image == 200).all()
@@ -110,7 +112,7 @@ def test_the_badge_is_legible_and_inside(height, width):
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_the_badge_stands_out_on_any_ground(value):
+def test_the_badge_stands_out_on_any_ground(value: Any) -> None:
     badge, image = Badge(), np.full((360, 640, 3), value, np.uint8)
     x0, y0, x1, y1 = badge.box(image.shape)
     plate = badge.draw(image)[y0:y1, x0:x1].mean(axis=2)
@@ -118,13 +120,13 @@ def test_the_badge_stands_out_on_any_ground(value):
     assert badge.text == GENERATED == "AI-generated video"
 
 
-def test_the_badge_survives_tiny_images_and_changes_of_size():
+def test_the_badge_survives_tiny_images_and_changes_of_size() -> None:
     badge = Badge()
     for shape in ((8, 8, 3), (240, 320, 3), (16, 500, 3)):
         assert badge.draw(np.zeros(shape, np.uint8)).shape == shape
 
 
-def test_move_face_brings_the_landmarks_to_the_target_and_leaves_the_rest():
+def test_move_face_brings_the_landmarks_to_the_target_and_leaves_the_rest() -> None:
     face, target = face_at(), face_at(x=168.0, y=94.0, eyes=62.0, opening=0.15)
     image = draw(face, 320, 480)
     moved = move_face(image, face, target)
@@ -136,13 +138,13 @@ def test_move_face_brings_the_landmarks_to_the_target_and_leaves_the_rest():
     assert np.array_equal(moved[-40:, -60:], image[-40:, -60:])
 
 
-def test_move_face_to_where_it_is_changes_nothing():
+def test_move_face_to_where_it_is_changes_nothing() -> None:
     face = face_at()
     image = draw(face)
     assert np.array_equal(move_face(image, face, face.copy()), image)
 
 
-def test_melt_ends_at_either_picture():
+def test_melt_ends_at_either_picture() -> None:
     a, b = face_at(), face_at(x=165.0, opening=0.2)
     first, second = draw(a), draw(b)
     assert np.array_equal(melt(first, a, second, b, a, 0.0), first)
@@ -152,7 +154,7 @@ def test_melt_ends_at_either_picture():
 
 
 @pytest.mark.parametrize("quick", [False, True])
-def test_a_mouth_that_moves_leaves_the_rest_of_the_head_alone(quick):
+def test_a_mouth_that_moves_leaves_the_rest_of_the_head_alone(quick: Any) -> None:
     shut, wide = face_at(), face_at(opening=0.25)
     image = draw(shut)
     middle = ((shut + wide) / 2).astype(np.float32)
@@ -164,8 +166,8 @@ def test_a_mouth_that_moves_leaves_the_rest_of_the_head_alone(quick):
 
 
 @pytest.mark.parametrize("size", [(720, 1280), (719, 1279)])
-def test_large_pictures_melt_as_small_ones_do(size):
-    def place(opening: float, x: float) -> np.ndarray:
+def test_large_pictures_melt_as_small_ones_do(size: Any) -> None:
+    def place(opening: float, x: float) -> np.ndarray[Any, Any]:
         return (face_at(x=x, opening=opening) * 4.0).astype(np.float32)
 
     a, b = place(0.02, 160.0), place(0.2, 168.0)

@@ -14,7 +14,7 @@ def test_every_face_in_view_has_a_number_and_one_is_followed() -> None:
     people.update([SeenFace(LEFT, LOOKS), SeenFace(RIGHT, LOOKS + 0.5)], 0.0)
     assert people.marks == (FaceMark(1, LEFT, True), FaceMark(2, RIGHT, False))
     people.choose(340.0, 40.0)
-    assert [mark.followed for mark in people.marks] == [False, True]
+    assert [mark.followed for mark in people.marks] == [False, True]  # type: ignore[var-annotated]
     people.update([SeenFace(LEFT, LOOKS)], 40.0)
     assert people.marks == (FaceMark(1, LEFT, False),), "who is out of view has no box"
 

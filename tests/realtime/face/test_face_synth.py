@@ -1,4 +1,5 @@
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +18,11 @@ from realtime.picture.synth_api import FaceRenderer
 LOUD = np.full((80, 16), 4.0, np.float32)
 
 
-def sway(i, speed=1.0):
+def sway(i: int, speed: float = 1.0) -> Any:
     return face_at(160 + 5 * np.sin(speed * i / 7), 90 + 2 * np.cos(speed * i / 5), opening=0.02 + 0.05 * (i % 5 == 0))
 
 
-def talking(count=60, script=None, generator=None, images=None):
+def talking(count: int = 60, script: Any = None, generator: Any = None, images: Any = None) -> Any:
     """Return a synth that has observed `count` frames of a swaying face."""
     faces = [sway(i) for i in range(count)]
     synth = FaceSynth(generator or LoudnessMouth(), ScriptedTracker(faces + (script or [])))
@@ -30,18 +31,18 @@ def talking(count=60, script=None, generator=None, images=None):
     return synth
 
 
-def badge_in(image, text="AI-generated video"):
+def badge_in(image: Any, text: str = "AI-generated video") -> Any:
     x0, y0, x1, y1 = Badge(text).box(image.shape)
     return image[y0:y1, x0:x1].mean(axis=2).max() > 225
 
 
-def test_it_is_a_face_renderer():
+def test_it_is_a_face_renderer() -> None:
     renderer: FaceRenderer = talking(3)
     renderer.start(120.0)
     assert renderer.render(None, 120.0, speech=False).image.shape == (240, 320, 3)
 
 
-def test_synthetic_frames_start_at_the_last_real_pose_and_carry_the_badge():
+def test_synthetic_frames_start_at_the_last_real_pose_and_carry_the_badge() -> None:
     synth = talking()
     last = synth.history.last
     synth.start(2400.0)
@@ -51,7 +52,7 @@ def test_synthetic_frames_start_at_the_last_real_pose_and_carry_the_badge():
     assert np.abs(image[upper].astype(int) - last.image[upper]).mean() < 0.5
 
 
-def test_the_mouth_grows_from_the_real_one_over_three_frames():
+def test_the_mouth_grows_from_the_real_one_over_three_frames() -> None:
     synth = talking()
     synth.start(2400.0)
     lips = []
@@ -62,7 +63,7 @@ def test_the_mouth_grows_from_the_real_one_over_three_frames():
     assert max(b - a for a, b in pairwise(lips)) < 0.45 * (lips[-1] - 1.0)
 
 
-def test_without_speech_the_mouth_closes_within_two_frames():
+def test_without_speech_the_mouth_closes_within_two_frames() -> None:
     generator = LoudnessMouth()
     synth = talking(generator=generator)
     synth.start(2400.0)
@@ -76,7 +77,7 @@ def test_without_speech_the_mouth_closes_within_two_frames():
     assert generator.seen[-1][0] == 4.0
 
 
-def test_silence_from_the_start_needs_no_mel():
+def test_silence_from_the_start_needs_no_mel() -> None:
     generator = LoudnessMouth()
     synth = talking(generator=generator)
     synth.start(2400.0)
@@ -86,9 +87,11 @@ def test_silence_from_the_start_needs_no_mel():
 
 @settings(max_examples=5, deadline=None)
 @given(st.integers(20, 70), st.floats(0.3, 2.0), st.floats(-25, 25), st.integers(0, 50))
-def test_the_head_never_moves_faster_than_natural_from_switch_to_hand_back(count, speed, shift, ticks):
+def test_the_head_never_moves_faster_than_natural_from_switch_to_hand_back(
+    count: int, speed: float, shift: float, ticks: int
+) -> None:
     faces = [sway(i, speed) for i in range(count)]
-    returned = [sway(i, speed) + np.float32([shift, 0]) for i in range(count, count + 40)]
+    returned = [sway(i, speed) + np.array([shift, 0], np.float32) for i in range(count, count + 40)]
     synth = FaceSynth(LoudnessMouth(), ScriptedTracker(faces + returned))
     for i, face in enumerate(faces):
         synth.observe(draw(face), 40.0 * i)
@@ -103,8 +106,8 @@ def test_the_head_never_moves_faster_than_natural_from_switch_to_hand_back(count
     assert all(motion(a, b) <= limit + 1e-2 for a, b in pairwise(shown))
 
 
-def test_the_hand_back_ends_on_the_untouched_real_frame_without_a_jump():
-    returned = [sway(i) + np.float32([6, 3]) for i in range(60, 90)]
+def test_the_hand_back_ends_on_the_untouched_real_frame_without_a_jump() -> None:
+    returned = [sway(i) + np.array([6, 3], np.float32) for i in range(60, 90)]
     synth = talking(script=returned)
     natural = natural_motion(synth.history.frames)
     synth.start(2400.0)
@@ -123,8 +126,8 @@ def test_the_hand_back_ends_on_the_untouched_real_frame_without_a_jump():
     assert step.mean() <= 2.0 * max(np.abs(b.astype(int) - a).mean() for a, b in pairwise(reals))
 
 
-def test_frames_that_arrive_during_the_outage_draw_the_head_near_before_the_return():
-    shift = np.float32([8, 0])
+def test_frames_that_arrive_during_the_outage_draw_the_head_near_before_the_return() -> None:
+    shift = np.array([8, 0], np.float32)
     returned = [sway(60) + shift] * 40
     synth = talking(script=returned)
     synth.start(2400.0)
@@ -141,7 +144,7 @@ def test_frames_that_arrive_during_the_outage_draw_the_head_near_before_the_retu
     assert motion(places[44], path[44]) > 5.0 and motion(places[-1], path[-1]) < 0.1
 
 
-def test_a_link_that_falls_again_goes_back_to_synthetic_frames():
+def test_a_link_that_falls_again_goes_back_to_synthetic_frames() -> None:
     generator = LoudnessMouth()
     synth = talking(script=[sway(i) for i in range(60, 80)], generator=generator)
     synth.start(2400.0)
@@ -157,7 +160,7 @@ def test_a_link_that_falls_again_goes_back_to_synthetic_frames():
     assert motion(returned[-1].points, frames[-1].points) <= 6 * natural
 
 
-def test_a_link_that_falls_again_without_a_face_goes_back_too():
+def test_a_link_that_falls_again_without_a_face_goes_back_too() -> None:
     synth = talking(script=[None] * 4)
     synth.start(2400.0)
     synth.render(LOUD, 2400.0, speech=True)
@@ -177,7 +180,7 @@ def test_a_link_that_falls_again_without_a_face_goes_back_too():
         ([face_at(eyes=10.0)] * 30, "not in view"),
     ],
 )
-def test_without_a_usable_face_the_video_is_paused_and_says_so(script, reason):
+def test_without_a_usable_face_the_video_is_paused_and_says_so(script: Any, reason: str) -> None:
     turned = sway(29)
     turned[6, 0] += 40.0
     script = [turned if isinstance(entry, str) else entry for entry in script]
@@ -196,7 +199,7 @@ def test_without_a_usable_face_the_video_is_paused_and_says_so(script, reason):
     assert synth.hand_back(real, 1280.0, 1.0).image is real
 
 
-def test_one_missed_frame_before_the_outage_does_not_pause_it():
+def test_one_missed_frame_before_the_outage_does_not_pause_it() -> None:
     synth = talking(script=[None])
     assert not synth.observe(draw(sway(60)), 2400.0).found
     synth.start(2440.0)
@@ -204,7 +207,7 @@ def test_one_missed_frame_before_the_outage_does_not_pause_it():
     assert drawn.why is None and badge_in(drawn.image)
 
 
-def test_the_face_may_be_missing_in_the_returning_frames():
+def test_the_face_may_be_missing_in_the_returning_frames() -> None:
     synth = talking(script=[None] * 10)
     synth.start(2400.0)
     synth.render(LOUD, 2400.0, speech=True)
@@ -213,7 +216,7 @@ def test_the_face_may_be_missing_in_the_returning_frames():
     assert badge_in(frames[4]) and np.array_equal(frames[-1], real)
 
 
-def test_misuse_is_refused():
+def test_misuse_is_refused() -> None:
     synth = FaceSynth(LoudnessMouth(), ScriptedTracker([None]))
     with pytest.raises(RuntimeError, match="no frame was observed"):
         synth.start(0.0)
@@ -224,7 +227,7 @@ def test_misuse_is_refused():
     synth.stop()
 
 
-def test_features_are_computed_once_per_past_frame():
+def test_features_are_computed_once_per_past_frame() -> None:
     generator = LoudnessMouth()
     synth = talking(10, generator=generator)
     synth.start(400.0)
@@ -233,7 +236,7 @@ def test_features_are_computed_once_per_past_frame():
     assert generator.prepared <= 10
 
 
-def test_old_frames_are_ignored_and_smaller_ones_are_enlarged():
+def test_old_frames_are_ignored_and_smaller_ones_are_enlarged() -> None:
     synth = talking(5)
     assert synth.observe(draw(face_at()), 0.0).found and len(synth.history) == 5
     half = draw(sway(5))[::2, ::2].copy()
@@ -244,7 +247,7 @@ def test_old_frames_are_ignored_and_smaller_ones_are_enlarged():
     assert synth.hand_back(half, 280.0, 1.0).image is half
 
 
-def test_an_overlay_speaks_over_live_frames_and_runs_on_when_they_end():
+def test_an_overlay_speaks_over_live_frames_and_runs_on_when_they_end() -> None:
     faces = [sway(i) for i in range(40)]
     generator = LoudnessMouth()
     synth = FaceSynth(generator, ScriptedTracker([*faces[:20], None, *faces[20:]]))
@@ -261,12 +264,12 @@ def test_an_overlay_speaks_over_live_frames_and_runs_on_when_they_end():
     assert np.abs(following.image.astype(int) - overlaid.image).mean() < 0.5
 
 
-def kept(synth, pose):
+def kept(synth: Any, pose: Any) -> Any:
     """Return the past frame that a generator was given as its pose."""
     return next(frame for frame in synth.history.frames if frame.landmarks is pose.landmarks)
 
 
-def test_a_walk_too_short_to_repeat_melts_into_a_longer_one():
+def test_a_walk_too_short_to_repeat_melts_into_a_longer_one() -> None:
     track = [sway(i) for i in range(80)]
     generator = LoudnessMouth()
     synth = FaceSynth(generator, ScriptedTracker([*track[:70], None, *track[70:]]))

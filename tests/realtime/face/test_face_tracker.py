@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -10,13 +13,13 @@ from realtime.media_file import read_video
 
 
 @pytest.fixture(scope="module")
-def frames(caller_clip):
+def frames(caller_clip: Path) -> Any:
     reader = read_video(caller_clip)
     return [next(reader).image for _ in range(50)]
 
 
 @pytest.fixture(scope="module")
-def tracked(frames):
+def tracked(frames: Any) -> Any:
     tracker = MediaPipeTracker()
     black = np.zeros_like(frames[0])
     script = frames[:30] + [black] * 7 + frames[30:]
@@ -25,7 +28,7 @@ def tracked(frames):
     return faces
 
 
-def test_the_rendered_head_is_followed(tracked):
+def test_the_rendered_head_is_followed(tracked: Any) -> None:
     before = tracked[:30]
     assert all(face is not None and face.visible and face.frontal for face in before)
     assert {face.sequence for face in before} == {1}
@@ -33,7 +36,7 @@ def test_the_rendered_head_is_followed(tracked):
     assert len({round(face.sharpness, 4) for face in before}) > 1
 
 
-def test_a_lost_face_is_none_and_found_again_in_a_new_sequence(tracked):
+def test_a_lost_face_is_none_and_found_again_in_a_new_sequence(tracked: Any) -> None:
     assert tracked[30:37] == [None] * 7
     after = [face for face in tracked[37:] if face is not None]
     assert len(after) >= 18 and {face.sequence for face in after} == {2}
@@ -41,7 +44,7 @@ def test_a_lost_face_is_none_and_found_again_in_a_new_sequence(tracked):
     assert np.allclose(after[0].landmarks, after[0].smoothed, atol=1e-3)
 
 
-def test_smoothing_calms_the_head_and_stays_near(tracked):
+def test_smoothing_calms_the_head_and_stays_near(tracked: Any) -> None:
     faces = tracked[5:30]
     stable = list(STABLE)
     raw = np.stack([face.landmarks[stable] for face in faces])
@@ -51,13 +54,13 @@ def test_smoothing_calms_the_head_and_stays_near(tracked):
     assert np.abs(raw - smooth).max() < 0.05 * eye_distance(faces[0].landmarks)
 
 
-def test_blur_lowers_sharpness(frames, tracked):
+def test_blur_lowers_sharpness(frames: Any, tracked: Any) -> None:
     face = tracked[0]
     blurred = cv2.GaussianBlur(frames[0], (0, 0), 3.0)
     assert describe(blurred, face.landmarks, face.smoothed, 1).sharpness < 0.5 * face.sharpness
 
 
-def test_the_largest_of_two_faces_is_taken_and_kept(frames):
+def test_the_largest_of_two_faces_is_taken_and_kept(frames: Any) -> None:
     small = cv2.resize(frames[0], None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
     tracker = MediaPipeTracker()
     centres = []
@@ -71,7 +74,7 @@ def test_the_largest_of_two_faces_is_taken_and_kept(frames):
     assert all(centre is not None and centre > 560 for centre in centres)
 
 
-def test_static_finding_repeats_itself_and_says_nothing_on_stderr(frames, capfd):
+def test_static_finding_repeats_itself_and_says_nothing_on_stderr(frames: Any, capfd: Any) -> None:
     with FaceMesh(static=True) as mesh:
         first, second = mesh.find(frames[3]), mesh.find(frames[3])
         assert mesh.find(np.zeros((120, 160, 3), np.uint8)) is None
@@ -79,7 +82,7 @@ def test_static_finding_repeats_itself_and_says_nothing_on_stderr(frames, capfd)
     assert capfd.readouterr().err == ""
 
 
-def test_wrong_images_and_a_closed_mesh_are_refused():
+def test_wrong_images_and_a_closed_mesh_are_refused() -> None:
     mesh = FaceMesh(static=True)
     with pytest.raises(ValueError, match="BGR image"):
         mesh.find(np.zeros((10, 10), np.uint8))
@@ -89,7 +92,7 @@ def test_wrong_images_and_a_closed_mesh_are_refused():
         mesh.find(np.zeros((10, 10, 3), np.uint8))
 
 
-def test_gates_on_size_place_and_turn():
+def test_gates_on_size_place_and_turn() -> None:
     image = np.zeros((240, 320, 3), np.uint8)
     centred, tiny, cut = face_at(), face_at(eyes=12.0), face_at(y=200.0)
     assert describe(image, centred, centred, 1).visible and describe(image, centred, centred, 1).frontal
@@ -100,14 +103,14 @@ def test_gates_on_size_place_and_turn():
     assert not describe(image, turned, turned, 1).frontal
 
 
-def test_eye_opening_falls_in_a_blink():
+def test_eye_opening_falls_in_a_blink() -> None:
     face = face_at()
     shut = face.copy()
     shut[[159, 386], 1] = shut[[145, 374], 1]
     assert eye_opening(face) > 0.2 and eye_opening(shut) == 0.0
 
 
-def test_lips_are_followed_faster_than_the_head():
+def test_lips_are_followed_faster_than_the_head() -> None:
     smooth = LandmarkSmoother()
     still = face_at()
     for i in range(10):
@@ -116,7 +119,7 @@ def test_lips_are_followed_faster_than_the_head():
     assert moved[17].mean() > moved[168].mean()
 
 
-def test_the_scripted_tracker_replays():
+def test_the_scripted_tracker_replays() -> None:
     tracker = ScriptedTracker([face_at(), None, face_at(x=170.0)])
     image = np.zeros((240, 320, 3), np.uint8)
     faces = [tracker.track(image, 0.0) for _ in range(4)]
@@ -128,13 +131,13 @@ def test_the_scripted_tracker_replays():
 
 
 @pytest.fixture(scope="module")
-def two_people(frames):
+def two_people(frames: Any) -> Any:
     """Return a function that draws two people, one of them another's mirror image in other colours, at given places."""
     size = (288, 288)
     heads = [cv2.resize(image[60:420, 140:500], size, interpolation=cv2.INTER_AREA) for image in frames[:30]]
     others = [np.ascontiguousarray(255 - (255 - head[:, ::-1, ::-1]) // 2) for head in heads]
 
-    def scene(i, first, second):
+    def scene(i: int, first: Any, second: Any) -> Any:
         wall = np.full((320, 900, 3), 120, np.uint8)
         for head, x in ((others[i % 30], second), (heads[i % 30], first)):
             if x is not None:
@@ -144,12 +147,12 @@ def two_people(frames):
     return scene
 
 
-def follow(tracker, scenes, start_ms=0.0):
+def follow(tracker: Any, scenes: Any, start_ms: float = 0.0) -> Any:
     faces = [tracker.track(image, start_ms + 40.0 * i) for i, image in enumerate(scenes)]
     return [None if face is None else float(face.landmarks[:, 0].mean()) for face in faces]
 
 
-def test_a_chosen_face_is_followed_through_a_crossing(two_people):
+def test_a_chosen_face_is_followed_through_a_crossing(two_people: Any) -> None:
     tracker = MediaPipeTracker()
     follow(tracker, [two_people(i, 20, 560) for i in range(3)])
     tracker.choose(560 + 144, 160)
@@ -162,7 +165,7 @@ def test_a_chosen_face_is_followed_through_a_crossing(two_people):
     assert all(x is not None for x in seen[:9]) and seen[-1] is not None and abs(seen[-1] - path[-1][1] - 144) < 40
 
 
-def test_the_next_face_is_followed_on_request_and_a_lone_one_is_looked_around_seldom(two_people):
+def test_the_next_face_is_followed_on_request_and_a_lone_one_is_looked_around_seldom(two_people: Any) -> None:
     tracker = MediaPipeTracker()
     scenes = [two_people(i, 20, 560) for i in range(4)]
     before = follow(tracker, scenes)
@@ -172,7 +175,7 @@ def test_the_next_face_is_followed_on_request_and_a_lone_one_is_looked_around_se
     tracker.close()
     tracker = MediaPipeTracker()
     looks = []
-    tracker._finder.find_all = lambda image, find=tracker._finder.find_all: looks.append(1) or find(image)
+    tracker._finder.find_all = lambda image, find=tracker._finder.find_all: looks.append(1) or find(image)  # type: ignore[func-returns-value, method-assign, misc]
     assert None not in follow(tracker, [two_people(i, 300, None) for i in range(60)])
     tracker.close()
     assert len(looks) == 2

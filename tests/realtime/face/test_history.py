@@ -1,4 +1,5 @@
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,11 @@ from realtime.face.pastframe import PastFrame, count_bytes, motion
 PIXEL = np.zeros((4, 4, 3), np.uint8)
 
 
-def past(t, landmarks=None, opening=0.02, image=PIXEL, **more):
+def past(t: Any, landmarks: Any = None, opening: float = 0.02, image: Any = PIXEL, **more: Any) -> Any:
     return PastFrame(image, face_at(opening=opening) if landmarks is None else landmarks, t, opening, **more)
 
 
-def filled(track, **more):
+def filled(track: Any, **more: Any) -> Any:
     history = History(**more)
     for i, xy in enumerate(track):
         history.add(past(40.0 * i, face_at(*xy)))
@@ -33,7 +34,7 @@ walks = st.builds(
 )
 
 
-def _walk(seed, n, speed, jumps):
+def _walk(seed: int, n: Any, speed: float, jumps: Any) -> Any:
     rng = np.random.default_rng(seed)
     steps = rng.normal(0.0, speed, (n, 2))
     steps[rng.integers(0, n, jumps)] += 60.0  # cuts
@@ -42,7 +43,7 @@ def _walk(seed, n, speed, jumps):
 
 @settings(max_examples=60, deadline=None)
 @given(walks, st.integers(0, 99), st.sampled_from([16.0, 33.3, 40.0, 80.0]))
-def test_the_path_begins_at_the_last_frame_and_never_jumps(track, seed, tick_ms):
+def test_the_path_begins_at_the_last_frame_and_never_jumps(track: Any, seed: int, tick_ms: Any) -> None:
     history = filled(track)
     path = history.path(seed)
     shown = [path.step(1e6 + tick_ms * i) for i in range(250)]
@@ -56,7 +57,7 @@ def test_the_path_begins_at_the_last_frame_and_never_jumps(track, seed, tick_ms)
 
 @settings(max_examples=30, deadline=None)
 @given(walks, st.integers(0, 99))
-def test_a_moment_without_a_face_is_never_crossed(track, seed):
+def test_a_moment_without_a_face_is_never_crossed(track: Any, seed: int) -> None:
     history = History()
     for i, xy in enumerate(track):
         if i == len(track) // 2:
@@ -68,7 +69,7 @@ def test_a_moment_without_a_face_is_never_crossed(track, seed):
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_a_very_short_history_still_gives_a_path(count):
+def test_a_very_short_history_still_gives_a_path(count: int) -> None:
     history = filled([(160.0 + i, 90.0) for i in range(count)])
     path = history.path()
     shown = [path.step(40.0 * i) for i in range(100)]
@@ -76,7 +77,7 @@ def test_a_very_short_history_still_gives_a_path(count):
     assert all(frame in history.frames for frame in shown)
 
 
-def test_a_long_history_is_walked_widely_and_back():
+def test_a_long_history_is_walked_widely_and_back() -> None:
     t = np.arange(200)
     history = filled(np.stack([160 + 8 * np.sin(t / 9), 90 + 3 * np.cos(t / 13)], 1))
     order = {id(frame): i for i, frame in enumerate(history.frames)}
@@ -90,7 +91,7 @@ def test_a_long_history_is_walked_widely_and_back():
     assert (shown == shown[lowest]).sum() >= 3
 
 
-def test_blinks_are_not_dwelt_on():
+def test_blinks_are_not_dwelt_on() -> None:
     history = History()
     for i in range(150):
         eyes = 0.08 if 60 <= i < 65 or i > 146 else 0.3
@@ -105,7 +106,7 @@ def test_blinks_are_not_dwelt_on():
     assert longest <= 8
 
 
-def test_blurred_frames_before_the_outage_are_left_for_good():
+def test_blurred_frames_before_the_outage_are_left_for_good() -> None:
     history = History()
     for i in range(120):
         history.add(past(40.0 * i, face_at(160 + 0.2 * (i % 9), 90), sharpness=1.0 if i < 110 else 0.2))
@@ -114,7 +115,7 @@ def test_blurred_frames_before_the_outage_are_left_for_good():
     assert blurred[0] and not any(blurred[40:])
 
 
-def test_time_gaps_sequences_and_sizes_break_sections():
+def test_time_gaps_sequences_and_sizes_break_sections() -> None:
     history = History()
     history.add(past(0.0), sequence=1)
     history.add(past(40.0), sequence=1)
@@ -128,7 +129,7 @@ def test_time_gaps_sequences_and_sizes_break_sections():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 80), st.integers(20_000, 200_000), st.integers(0, 99))
-def test_memory_and_time_are_bounded(count, max_bytes, seed):
+def test_memory_and_time_are_bounded(count: int, max_bytes: Any, seed: int) -> None:
     rng = np.random.default_rng(seed)
     history = History(max_ms=1000.0, max_bytes=max_bytes)
     image = np.zeros((30, 40, 3), np.uint8)
@@ -140,12 +141,12 @@ def test_memory_and_time_are_bounded(count, max_bytes, seed):
         assert history.frames[-1].media_ms - history.frames[0].media_ms <= 1000.0
 
 
-def test_features_of_all_kinds_are_counted():
+def test_features_of_all_kinds_are_counted() -> None:
     assert count_bytes({"a": [np.zeros(4)], "b": (np.zeros(2, np.uint8), None)}) == 34
     assert count_bytes(past(0.0, features=np.zeros(10))) >= 80
 
 
-def test_references_differ_in_opening_most_closed_first_sharp_and_frontal():
+def test_references_differ_in_opening_most_closed_first_sharp_and_frontal() -> None:
     rng = np.random.default_rng(0)
     history = History(max_ms=2000.0)
     for i in range(300):
@@ -160,7 +161,7 @@ def test_references_differ_in_opening_most_closed_first_sharp_and_frontal():
     assert all(frame.sharpness == 1.0 and abs(frame.yaw) <= 25 for frame in chosen)
 
 
-def test_the_gallery_outlives_the_path():
+def test_the_gallery_outlives_the_path() -> None:
     history = History(max_ms=1000.0)
     for i in range(200):
         history.add(past(40.0 * i, opening=0.25 if i == 20 else 0.01))
@@ -168,7 +169,7 @@ def test_the_gallery_outlives_the_path():
     assert history.references(2)[-1].opening == 0.25
 
 
-def test_references_of_an_empty_or_poor_history():
+def test_references_of_an_empty_or_poor_history() -> None:
     assert History().references(3) == []
     history = History()
     history.add(past(0.0, sharpness=0.0, yaw=34.0))
@@ -177,7 +178,7 @@ def test_references_of_an_empty_or_poor_history():
         History().path()
 
 
-def test_neutral_is_the_closed_mouth_in_aligned_coordinates():
+def test_neutral_is_the_closed_mouth_in_aligned_coordinates() -> None:
     history = History()
     assert history.neutral() is None
     for i in range(40):
@@ -189,12 +190,12 @@ def test_neutral_is_the_closed_mouth_in_aligned_coordinates():
     assert np.abs(neutral[[13, 14]] - expected[[13, 14]]).max() < 0.01
 
 
-def test_cuts_do_not_count_as_natural_motion():
+def test_cuts_do_not_count_as_natural_motion() -> None:
     track = [(160 + (50 if i >= 60 else 0) + 0.5 * np.sin(i), 90.0) for i in range(120)]
     assert natural_motion(filled(track).frames) < 1.0
 
 
-def test_a_detour_begins_at_the_nearest_pose_of_the_longest_other_stretch():
+def test_a_detour_begins_at_the_nearest_pose_of_the_longest_other_stretch() -> None:
     history = filled([(160.0 + 0.5 * i, 90.0) for i in range(60)])
     assert history.detour(40) is None
     history.interrupt()

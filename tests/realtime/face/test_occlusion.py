@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ LOUD = np.full((80, 16), 4.0, np.float32)
 
 
 @pytest.fixture(scope="module")
-def caller(caller_clip):
+def caller(caller_clip: Path) -> Any:
     """Return frames of the bundled caller and the landmarks of the uncovered face."""
     frames = [picture.image for picture, _ in zip(read_video(caller_clip), range(40), strict=False)]
     tracker = MediaPipeTracker()
@@ -23,7 +26,7 @@ def caller(caller_clip):
     return frames, [face.landmarks for face in faces]
 
 
-def judge(frames):
+def judge(frames: Any) -> Any:
     """Return what the guard says of each frame, tracked as a call does."""
     tracker, guard, said = MediaPipeTracker(), OcclusionGuard(), []
     for i, image in enumerate(frames):
@@ -34,7 +37,7 @@ def judge(frames):
 
 
 @pytest.mark.parametrize("kind", ["hand", "cup"])
-def test_a_thing_before_the_mouth_is_told_while_it_is_there(caller, kind):
+def test_a_thing_before_the_mouth_is_told_while_it_is_there(caller: Any, kind: Any) -> None:
     frames, faces = caller
     # It comes from below during 8 frames, stays for 8, and is gone at once.
     away = [9.0] * 14 + [2.4 * (1 - i / 7) ** 2 for i in range(8)] + [0.0] * 8
@@ -50,23 +53,23 @@ def test_a_thing_before_the_mouth_is_told_while_it_is_there(caller, kind):
 
 
 @pytest.mark.parametrize("dress", [add_glasses, add_beard, lambda image, _: image])
-def test_glasses_and_beards_are_part_of_a_face(caller, dress):
+def test_glasses_and_beards_are_part_of_a_face(caller: Any, dress: Any) -> None:
     frames, faces = caller
     assert not any(judge([dress(image, landmarks) for image, landmarks in zip(frames, faces, strict=True)]))
 
 
-def test_another_light_is_no_occlusion(caller):
+def test_another_light_is_no_occlusion(caller: Any) -> None:
     frames, _ = caller
     dimmed = [np.clip(image * np.array([0.9, 0.7, 0.6]), 0, 255).astype(np.uint8) for image in frames[20:]]
     assert not any(judge(frames[:20] + dimmed))
 
 
-def test_pictures_of_a_starved_encoder_are_no_occlusion(caller):
+def test_pictures_of_a_starved_encoder_are_no_occlusion(caller: Any) -> None:
     frames, _ = caller
     assert not any(judge(frames[:20] + [coarse(image) for image in frames[20:]]))
 
 
-def drawn(i, hand=False):
+def drawn(i: int, hand: bool = False) -> Any:
     face = face_at(160 + 4 * np.sin(i / 7), opening=0.02 + 0.05 * (i % 5 == 0))
     image = draw(face)
     if hand:
@@ -75,7 +78,7 @@ def drawn(i, hand=False):
     return image, face
 
 
-def test_a_hand_that_was_there_first_gives_way_to_the_face():
+def test_a_hand_that_was_there_first_gives_way_to_the_face() -> None:
     guard, said = OcclusionGuard(), []
     for i in range(120):
         image, face = drawn(i, hand=i < 20)
@@ -83,7 +86,7 @@ def test_a_hand_that_was_there_first_gives_way_to_the_face():
     assert not any(said[:20]) and all(said[22:60]) and not any(said[-40:])
 
 
-def test_a_hand_that_stayed_for_long_before_it_went_gives_way_too():
+def test_a_hand_that_stayed_for_long_before_it_went_gives_way_too() -> None:
     guard, said = OcclusionGuard(), []
     for i in range(220):
         image, face = drawn(i, hand=i < 80)
@@ -91,7 +94,7 @@ def test_a_hand_that_stayed_for_long_before_it_went_gives_way_too():
     assert all(said[81:150]) and not any(said[-40:])
 
 
-def test_a_mask_that_stays_is_never_painted_over():
+def test_a_mask_that_stays_is_never_painted_over() -> None:
     guard = OcclusionGuard()
     for i in range(400):
         image, face = drawn(i, hand=i >= 60)
@@ -99,7 +102,7 @@ def test_a_mask_that_stays_is_never_painted_over():
 
 
 @pytest.mark.parametrize(("kind", "seed"), [("mask", 1), ("paper", 2)])
-def test_what_is_there_from_the_start_is_told_and_its_end_too(caller, kind, seed):
+def test_what_is_there_from_the_start_is_told_and_its_end_too(caller: Any, kind: Any, seed: int) -> None:
     frames, faces = caller
     masked = [occlude(i, f, kind, 0.0, 0.0, seed)[0] for i, f in zip(frames[:20], faces, strict=False)]
     said = judge(masked + frames[20:])
@@ -108,7 +111,7 @@ def test_what_is_there_from_the_start_is_told_and_its_end_too(caller, kind, seed
 
 
 @pytest.mark.parametrize("seed", [1, 4, 5, 9, 26, 38])
-def test_lips_of_every_skin_are_free_from_the_start(seed):
+def test_lips_of_every_skin_are_free_from_the_start(seed: int) -> None:
     face = random_face(seed)
     guard, tracker = OcclusionGuard(), MediaPipeTracker()
     for i in range(4):
@@ -120,7 +123,7 @@ def test_lips_of_every_skin_are_free_from_the_start(seed):
     tracker.close()
 
 
-def test_reasons_are_told_apart():
+def test_reasons_are_told_apart() -> None:
     guard = OcclusionGuard()
     image, face = drawn(0)
     turned = face.copy()
@@ -135,7 +138,7 @@ def test_reasons_are_told_apart():
     assert guard.why_not(image, describe(image, face, face, 1), 800.0) == BEFORE_MOUTH and guard.began
 
 
-def test_a_fade_leads_out_and_in():
+def test_a_fade_leads_out_and_in() -> None:
     fade = Fade()
     assert [round(fade.step(False, 40.0 * i), 2) for i in range(4)] == [0.6, 0.2, 0.0, 0.0]
     assert [round(fade.step(True, 160.0 + 50.0 * i), 2) for i in range(6)] == [0.16, 0.36, 0.56, 0.76, 0.96, 1.0]
@@ -146,7 +149,7 @@ def test_a_fade_leads_out_and_in():
     assert (fade.mix(grey, white) == 150).all()
 
 
-def test_an_overlay_fades_to_the_real_frame_and_keeps_the_hand_out_of_the_history():
+def test_an_overlay_fades_to_the_real_frame_and_keeps_the_hand_out_of_the_history() -> None:
     scenes = [drawn(i, hand=30 <= i < 45) for i in range(60)]
     synth = FaceSynth(LoudnessMouth(), ScriptedTracker([face for _, face in scenes]))
     real = []
@@ -158,7 +161,7 @@ def test_an_overlay_fades_to_the_real_frame_and_keeps_the_hand_out_of_the_histor
     assert kept.isdisjoint(range(28, 50)) and kept >= set(range(20, 28))
 
 
-def test_an_outage_behind_a_hand_shows_a_still():
+def test_an_outage_behind_a_hand_shows_a_still() -> None:
     scenes = [drawn(i, hand=i >= 60) for i in range(120)]
     generator = LoudnessMouth()
     synth = FaceSynth(generator, ScriptedTracker([face for _, face in scenes]))

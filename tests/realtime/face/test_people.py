@@ -1,21 +1,23 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from realtime.face.people import People, SeenFace
 
 
-def looks(person, noise=0.0, seed=0):
+def looks(person: Any, noise: float = 0.0, seed: int = 0) -> Any:
     """Return a descriptor of `person`: people differ by about 0.8 an entry, sightings of one by `noise`."""
     base = np.random.default_rng(100 + person).uniform(-0.8, 0.8, 48) * 1.5
     return (base + np.random.default_rng(seed).normal(0.0, max(noise, 1e-9), 48)).astype(np.float32)
 
 
-def face(person, x, y=200.0, size=100.0, seed=0):
+def face(person: Any, x: float, y: float = 200.0, size: float = 100.0, seed: int = 0) -> Any:
     half = size / 2.0
     return SeenFace((x - half, y - half, x + half, y + half), looks(person, 0.1, seed))
 
 
-def walk(people, script, start_ms=40.0):
+def walk(people: Any, script: Any, start_ms: float = 40.0) -> Any:
     """Show frames 40 ms apart; `script` holds a list of (person, x[, size]) for each; return who was followed."""
     followed = []
     for i, row in enumerate(script):
@@ -25,22 +27,22 @@ def walk(people, script, start_ms=40.0):
     return followed
 
 
-def at(people, x):
+def at(people: Any, x: float) -> Any:
     return next(p.number for p in people.present if p.face.box[0] <= x <= p.face.box[2])
 
 
-def test_one_face_is_one_person():
+def test_one_face_is_one_person() -> None:
     people = People()
     assert set(walk(people, [[(1, 200.0 + i)] for i in range(50)])) == {1}
     assert len(people.known) == 1 and not people.chosen
 
 
-def test_the_largest_is_followed():
+def test_the_largest_is_followed() -> None:
     people = People()
     assert set(walk(people, [[(1, 100.0, 80.0), (2, 400.0, 140.0)]] * 5)) == {at(people, 400.0)}
 
 
-def test_identities_survive_a_crossing_with_a_face_hidden_at_the_middle():
+def test_identities_survive_a_crossing_with_a_face_hidden_at_the_middle() -> None:
     people = People()
     script = []
     for i in range(60):
@@ -56,7 +58,7 @@ def test_identities_survive_a_crossing_with_a_face_hidden_at_the_middle():
     assert len(people.known) == 2
 
 
-def test_nobody_jumps_to_the_one_in_front_while_the_followed_is_hidden_for_a_second():
+def test_nobody_jumps_to_the_one_in_front_while_the_followed_is_hidden_for_a_second() -> None:
     people = People()
     before = [[(1, 300.0, 120.0), (2, 500.0, 110.0)]] * 10
     hidden = [[(2, 500.0 - 10 * i, 110.0)] for i in range(25)]
@@ -66,7 +68,7 @@ def test_nobody_jumps_to_the_one_in_front_while_the_followed_is_hidden_for_a_sec
     assert len(people.known) == 2
 
 
-def test_who_comes_back_within_seconds_is_the_same_and_followed_again():
+def test_who_comes_back_within_seconds_is_the_same_and_followed_again() -> None:
     people = People()
     walk(people, [[(1, 100.0, 90.0), (2, 400.0, 100.0)]] * 5)
     people.choose(100.0, 200.0)
@@ -77,7 +79,7 @@ def test_who_comes_back_within_seconds_is_the_same_and_followed_again():
     assert set(back) == {one} and people.chosen
 
 
-def test_who_stays_away_is_forgotten_and_the_choice_with_them():
+def test_who_stays_away_is_forgotten_and_the_choice_with_them() -> None:
     people = People()
     walk(people, [[(1, 100.0), (2, 400.0)]])
     people.choose(100.0, 200.0)
@@ -86,14 +88,14 @@ def test_who_stays_away_is_forgotten_and_the_choice_with_them():
     assert walk(people, [[(1, 100.0)]], 40_000.0) == [3]
 
 
-def test_without_a_choice_the_next_largest_is_taken_after_a_while():
+def test_without_a_choice_the_next_largest_is_taken_after_a_while() -> None:
     people = People()
     walk(people, [[(1, 100.0, 120.0), (2, 400.0)]] * 5)
     followed = walk(people, [[(2, 400.0)]] * 50, 240.0)
     assert followed[:37] == [None] * 37 and followed[-1] == at(people, 400.0)
 
 
-def test_similar_sizes_do_not_flap_and_a_much_larger_face_takes_over_after_a_second():
+def test_similar_sizes_do_not_flap_and_a_much_larger_face_takes_over_after_a_second() -> None:
     people = People()
     rng = np.random.default_rng(4)
     script = [[(1, 150.0, 100 + 15 * rng.normal()), (2, 450.0, 102 + 15 * rng.normal())] for _ in range(500)]
@@ -105,7 +107,7 @@ def test_similar_sizes_do_not_flap_and_a_much_larger_face_takes_over_after_a_sec
     assert set(grown[:20]) == {one} and grown[-1] == at(people, other)
 
 
-def test_next_goes_round_from_left_to_right():
+def test_next_goes_round_from_left_to_right() -> None:
     people = People()
     walk(people, [[(1, 100.0), (2, 300.0, 140.0), (3, 500.0)]])
     assert [people.next().face.centre[0] for _ in range(3)] == [500.0, 100.0, 300.0]
@@ -114,13 +116,13 @@ def test_next_goes_round_from_left_to_right():
     assert not people.chosen
 
 
-def test_a_newcomer_is_somebody_else_even_in_the_same_place():
+def test_a_newcomer_is_somebody_else_even_in_the_same_place() -> None:
     people = People()
     assert walk(people, [[(1, 200.0)], [(2, 200.0)]])[0] == 1
     assert [person.number for person in people.known] == [1, 2]
 
 
-def test_memory_is_bounded_and_empty_frames_are_nothing():
+def test_memory_is_bounded_and_empty_frames_are_nothing() -> None:
     people = People()
     assert people.update([], 0.0) is None and people.next() is None
     for who in range(20):
@@ -131,7 +133,7 @@ def test_memory_is_bounded_and_empty_frames_are_nothing():
     assert len(People()._assign([face(i, 90.0 * i) for i in range(4)], 0.0)) == 4
 
 
-def test_near_says_when_faces_may_cross():
+def test_near_says_when_faces_may_cross() -> None:
     people = People()
     walk(people, [[(1, 100.0), (2, 600.0)]])
     assert not people.near(2.0, 40.0) and people.near(6.0, 40.0)

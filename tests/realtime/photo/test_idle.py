@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,36 +9,36 @@ from realtime.photo.idle import IdleMotion, IdlePose
 FIELDS = [field.name for field in dataclasses.fields(IdlePose)]
 
 
-def poses(seed=0, seconds=120.0, fps=25.0, loud=lambda ms: 0.0, **kwargs):
+def poses(seed: int = 0, seconds: float = 120.0, fps: float = 25.0, loud: Any = lambda ms: 0.0, **kwargs: Any) -> Any:
     """Return (n, 8) poses from media time 5000 ms on."""
     motion = IdleMotion(seed, **kwargs)
     times = 5000.0 + np.arange(int(seconds * fps)) * 1000.0 / fps
     return np.array([dataclasses.astuple(motion.step(ms, loud(ms))) for ms in times])
 
 
-def column(rows, name):
+def column(rows: Any, name: str) -> Any:
     return rows[:, FIELDS.index(name)]
 
 
-def bursts(ms):
+def bursts(ms: Any) -> Any:
     return float(np.sin(ms / 130.0) > 0.0 and (ms // 3000) % 2)
 
 
-def shut_spans(rows, fps):
+def shut_spans(rows: Any, fps: Any) -> Any:
     """Return (begin, end) in ms of each time the lids are down at all."""
     down = np.concatenate([[0.0], column(rows, "lids") > 0.0, [0.0]])
     begins, ends = np.flatnonzero(np.diff(down) > 0), np.flatnonzero(np.diff(down) < 0)
     return np.stack([begins, ends], 1) * 1000.0 / fps
 
 
-def test_the_first_pose_is_the_picture_as_it_is():
+def test_the_first_pose_is_the_picture_as_it_is() -> None:
     first = IdleMotion(3).step(77.0, 1.0)
     assert (first.x, first.y, first.scale, first.roll, first.yaw, first.breath, first.lids) == (0, 0, 1, 0, 0, 0, 0)
     assert first.pitch == 0.0
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_motion_is_continuous_and_slow(seed):
+def test_motion_is_continuous_and_slow(seed: int) -> None:
     rows = poses(seed, loud=bursts)
     speed = np.abs(np.diff(rows, axis=0)) * 25.0
     # The 99th percentiles of real heads that sit still: 0.27 eye distances a second, 6 degrees of roll, 16 of turn.
@@ -47,7 +48,7 @@ def test_motion_is_continuous_and_slow(seed):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_motion_stays_near_the_picture_and_goes_on(seed):
+def test_motion_stays_near_the_picture_and_goes_on(seed: int) -> None:
     rows = poses(seed, loud=bursts)
     bounds = {"x": 0.1, "y": 0.08, "roll": 1.5, "yaw": 4.6, "pitch": 4.7, "breath": 1.0}
     for name, bound in bounds.items():
@@ -56,14 +57,14 @@ def test_motion_stays_near_the_picture_and_goes_on(seed):
         assert (np.ptp(windows, axis=1) > 0.1 * bound).all(), f"{name} stands still"
 
 
-def test_a_motion_is_repeated_by_its_seed_alone():
+def test_a_motion_is_repeated_by_its_seed_alone() -> None:
     assert np.array_equal(poses(5, 20.0), poses(5, 20.0))
     assert not np.allclose(poses(5, 20.0), poses(6, 20.0))
 
 
 @pytest.mark.parametrize("fps", [25.0, 30.0])
 @pytest.mark.parametrize("seed", range(3))
-def test_blinks_are_as_people_blink(seed, fps):
+def test_blinks_are_as_people_blink(seed: int, fps: Any) -> None:
     rows = poses(seed, 300.0, fps)
     spans = shut_spans(rows, fps)
     # Between rest (17 a minute) and conversation (26), Bentivoglio et al. 1997, give or take five minutes' chance.
@@ -79,7 +80,7 @@ def test_blinks_are_as_people_blink(seed, fps):
         assert lids[round(begin * fps / 1000.0) : round(end * fps / 1000.0)].max() > 0.999
 
 
-def test_the_head_nods_with_the_voice_and_comes_back():
+def test_the_head_nods_with_the_voice_and_comes_back() -> None:
     quiet, loud = poses(2, 20.0), poses(2, 20.0, loud=lambda ms: float(10_000.0 <= ms < 10_400.0))
     nod = column(loud, "pitch") - column(quiet, "pitch")
     assert np.abs(nod[:125]).max() == 0.0
@@ -87,7 +88,7 @@ def test_the_head_nods_with_the_voice_and_comes_back():
     assert np.abs(nod[-125:]).max() < 0.1
 
 
-def test_without_amount_the_eyes_alone_move():
+def test_without_amount_the_eyes_alone_move() -> None:
     rows = poses(1, 30.0, amount=0.0, loud=bursts)
     assert column(rows, "lids").max() == 1.0
     still = np.delete(rows, [FIELDS.index("lids"), FIELDS.index("scale")], axis=1)
@@ -96,7 +97,7 @@ def test_without_amount_the_eyes_alone_move():
         IdleMotion(amount=-1.0)
 
 
-def test_time_that_runs_back_or_jumps_does_not_shake_the_head():
+def test_time_that_runs_back_or_jumps_does_not_shake_the_head() -> None:
     motion = IdleMotion(4)
     for ms in range(0, 8000, 40):
         before = motion.step(float(ms), 1.0)

@@ -1,5 +1,7 @@
 import struct
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,23 +23,23 @@ LOUD = np.full((80, 16), 4.0, np.float32)
 
 
 @pytest.fixture(scope="module")
-def caller(caller_clip):
+def caller(caller_clip: Path) -> Any:
     return next(iter(read_video(caller_clip))).image
 
 
-def saved(image, folder, name="me.png"):
+def saved(image: Any, folder: Path, name: str = "me.png") -> Any:
     assert cv2.imwrite(str(folder / name), image)
     return folder / name
 
 
 @pytest.fixture(scope="module", params=["caller", "drawing"])
-def portrait(request, caller, tmp_path_factory):
+def portrait(request: Any, caller: Any, tmp_path_factory: Any) -> Any:
     image = caller if request.param == "caller" else drawn_face()
     return load_portrait(saved(image, tmp_path_factory.mktemp(request.param)), seed=1)
 
 
 @pytest.fixture(scope="module")
-def frames(portrait):
+def frames(portrait: Any) -> Any:
     """Return 9 s of the portrait, past its first blink, while somebody speaks."""
     walked = []
     for index in range(225):
@@ -46,14 +48,14 @@ def frames(portrait):
     return walked
 
 
-def test_the_first_frame_is_the_picture_itself(portrait, frames):
+def test_the_first_frame_is_the_picture_itself(portrait: Any, frames: Any) -> None:
     source: Portrait = portrait
     assert np.array_equal(frames[0].image, source.frame.image)
     assert frames[0].image.shape == (480, 640, 3)
     assert np.abs(frames[0].landmarks - portrait.frame.landmarks).max() < 1e-3
 
 
-def test_blinks_close_the_eyes(portrait, frames):
+def test_blinks_close_the_eyes(portrait: Any, frames: Any) -> None:
     shut = min(frames, key=lambda frame: frame.eyes)
     with FaceMesh(static=True, refined=True) as mesh:
         before, after = mesh.find(portrait.frame.image), mesh.find(shut.image)
@@ -62,7 +64,7 @@ def test_blinks_close_the_eyes(portrait, frames):
     assert eye_opening(shut.landmarks) < 0.15 and shut.eyes < 0.05
 
 
-def test_the_head_moves_and_never_jumps(portrait, frames):
+def test_the_head_moves_and_never_jumps(portrait: Any, frames: Any) -> None:
     eyes = eye_distance(portrait.frame.landmarks)
     # Eye corners among the stable points stay where they are in a blink.
     steps = [motion(a.landmarks, b.landmarks) / eyes for a, b in pairwise(frames)]
@@ -70,7 +72,7 @@ def test_the_head_moves_and_never_jumps(portrait, frames):
     assert max(motion(portrait.frame.landmarks, frame.landmarks) for frame in frames) > 0.02 * eyes
 
 
-def test_landmarks_are_where_the_picture_has_them(portrait, frames):
+def test_landmarks_are_where_the_picture_has_them(portrait: Any, frames: Any) -> None:
     stable = list(STABLE)
     with FaceMesh(static=True) as mesh:
         rest = mesh.find(portrait.frame.image)[stable]
@@ -80,7 +82,7 @@ def test_landmarks_are_where_the_picture_has_them(portrait, frames):
             assert np.linalg.norm(found - told, axis=1).mean() < 0.025 * eye_distance(frame.landmarks)
 
 
-def test_the_wall_and_the_rim_stay_still(portrait, frames):
+def test_the_wall_and_the_rim_stay_still(portrait: Any, frames: Any) -> None:
     rest = portrait.frame.image.astype(int)
     for frame in frames[::20]:
         off = np.abs(frame.image.astype(int) - rest)
@@ -89,14 +91,14 @@ def test_the_wall_and_the_rim_stay_still(portrait, frames):
         assert off[0].mean() < 3.0 and off[-1].mean() < 3.0 and off[:, 0].mean() < 3.0 and off[:, -1].mean() < 3.0
 
 
-def test_a_seed_repeats_a_portrait(portrait):
+def test_a_seed_repeats_a_portrait(portrait: Any) -> None:
     other = StillPortrait(portrait.frame.image, portrait.frame.landmarks, seed=1)
     same = [other.step(index * 40.0).landmarks for index in range(5)]
     again = StillPortrait(portrait.frame.image, portrait.frame.landmarks, seed=1)
     assert all(np.array_equal(points, again.step(index * 40.0).landmarks) for index, points in enumerate(same))
 
 
-def test_eyes_that_are_shut_or_hidden_do_not_blink(portrait):
+def test_eyes_that_are_shut_or_hidden_do_not_blink(portrait: Any) -> None:
     image, landmarks = portrait.frame.image.copy(), portrait.frame.landmarks
     for ring in ((33, 133, 52, 65), (362, 263, 282, 295)):
         low, high = landmarks[list(ring)].min(0).astype(int) - 12, landmarks[list(ring)].max(0).astype(int) + 14
@@ -106,7 +108,7 @@ def test_eyes_that_are_shut_or_hidden_do_not_blink(portrait):
     assert all(masked.step(index * 40.0).eyes > 0.2 for index in range(150))
 
 
-def test_it_speaks_through_the_synth_and_closes_within_two_frames(portrait):
+def test_it_speaks_through_the_synth_and_closes_within_two_frames(portrait: Any) -> None:
     generator = LoudnessMouth()
     synth = FaceSynth(generator, ScriptedTracker([None]))
     synth.start(0.0, portrait)
@@ -120,7 +122,7 @@ def test_it_speaks_through_the_synth_and_closes_within_two_frames(portrait):
     assert generator.seen[-1][0] == -4.0
 
 
-def test_references_that_were_made_ready_are_not_looked_at_again(portrait):
+def test_references_that_were_made_ready_are_not_looked_at_again(portrait: Any) -> None:
     still = StillPortrait(portrait.frame.image.copy(), portrait.frame.landmarks)
     generator = LoudnessMouth()
     make_ready(still, generator)
@@ -133,7 +135,7 @@ def test_references_that_were_made_ready_are_not_looked_at_again(portrait):
     assert generator.prepared == generator.references_wanted + 1, "the frame itself"
 
 
-def test_references_open_the_mouth_as_the_tracker_sees_it(portrait):
+def test_references_open_the_mouth_as_the_tracker_sees_it(portrait: Any) -> None:
     closed, *opened = portrait.references(3)
     assert closed is portrait.frame and len(opened) == 2
     with FaceMesh(static=True) as mesh:
@@ -145,7 +147,7 @@ def test_references_open_the_mouth_as_the_tracker_sees_it(portrait):
             assert np.array_equal(frame.image[above], closed.image[above])
 
 
-def test_an_open_mouth_keeps_its_own_teeth(portrait):
+def test_an_open_mouth_keeps_its_own_teeth(portrait: Any) -> None:
     image, landmarks = portrait.references(3)[2].image, portrait.references(3)[2].landmarks
     wider, moved = open_mouth(image, landmarks, 0.1)
     upper, below = moved[13], landmarks[13]
@@ -154,7 +156,7 @@ def test_an_open_mouth_keeps_its_own_teeth(portrait):
     assert np.abs(wider[round(float(upper[1])) + 2 : round(float(upper[1])) + 6, x].astype(int) - own).mean() < 25
 
 
-def test_faces_are_placed_as_a_webcam_shows_them(caller, tmp_path):
+def test_faces_are_placed_as_a_webcam_shows_them(caller: Any, tmp_path: Path) -> None:
     big = np.full((3000, 4000, 3), 120, np.uint8)
     big[900:1380, 2600:3240] = caller
     found = load_portrait(saved(big, tmp_path, "far.jpg"), size=(1280, 720))
@@ -167,20 +169,20 @@ def test_faces_are_placed_as_a_webcam_shows_them(caller, tmp_path):
     assert 0.2 <= eye_distance(close_up.frame.landmarks) / 480 <= 0.28
 
 
-def test_a_picture_that_fits_is_left_as_it_is(caller, tmp_path):
+def test_a_picture_that_fits_is_left_as_it_is(caller: Any, tmp_path: Path) -> None:
     assert np.array_equal(load_portrait(saved(caller, tmp_path)).frame.image, caller)
     landmarks = np.zeros((468, 2), np.float32)
     landmarks[33], landmarks[263] = (260, 200), (360, 200)
     assert place(caller, landmarks, (640, 480)) == Placement(1.0, 0, 0, (640, 480))
 
 
-def test_a_narrow_picture_goes_on_softly_at_its_sides():
+def test_a_narrow_picture_goes_on_softly_at_its_sides() -> None:
     narrow = np.full((480, 200, 3), 90, np.uint8)
     frame = Placement(1.0, 220, 0, (640, 480)).apply(narrow)
     assert frame.shape == (480, 640, 3) and (frame == 90).all()
 
 
-def test_grey_pictures_and_alpha_are_read(caller, tmp_path):
+def test_grey_pictures_and_alpha_are_read(caller: Any, tmp_path: Path) -> None:
     grey = read_picture(saved(cv2.cvtColor(caller, cv2.COLOR_BGR2GRAY), tmp_path, "grey.png"))
     assert grey.shape == caller.shape and np.ptp(grey, axis=2).max() == 0
     clear = np.dstack([caller, np.full(caller.shape[:2], 255, np.uint8)])
@@ -190,7 +192,7 @@ def test_grey_pictures_and_alpha_are_read(caller, tmp_path):
     assert read_picture(saved(caller, tmp_path, "me.webp")).shape == caller.shape
 
 
-def test_a_picture_from_a_phone_is_turned_upright(caller, tmp_path):
+def test_a_picture_from_a_phone_is_turned_upright(caller: Any, tmp_path: Path) -> None:
     _, data = cv2.imencode(".jpg", np.rot90(caller))
     tiff = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
     exif = b"Exif\0\0" + tiff
@@ -201,7 +203,7 @@ def test_a_picture_from_a_phone_is_turned_upright(caller, tmp_path):
     assert np.abs(upright.astype(int) - caller).mean() < 6.0
 
 
-def test_of_several_faces_the_largest_speaks_and_it_is_said(caller, tmp_path):
+def test_of_several_faces_the_largest_speaks_and_it_is_said(caller: Any, tmp_path: Path) -> None:
     small = cv2.resize(caller, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
     both = np.full((480, 1024, 3), 120, np.uint8)
     both[:, :640], both[100 : 100 + small.shape[0], 640:] = caller, small
@@ -210,8 +212,8 @@ def test_of_several_faces_the_largest_speaks_and_it_is_said(caller, tmp_path):
     assert eye_distance(found.frame.landmarks) > 90
 
 
-def test_what_cannot_serve_is_said_in_a_line(caller, tmp_path):
-    def refused(path, words):
+def test_what_cannot_serve_is_said_in_a_line(caller: Any, tmp_path: Path) -> None:
+    def refused(path: Path, words: Any) -> None:
         with pytest.raises(PortraitError, match=words) as caught:
             load_portrait(path)
         assert "\n" not in str(caught.value)
@@ -226,7 +228,7 @@ def test_what_cannot_serve_is_said_in_a_line(caller, tmp_path):
     refused(saved(tiny, tmp_path, "tiny.png"), "too small")
 
 
-def test_a_clip_is_walked_back_and_forth(caller_clip):
+def test_a_clip_is_walked_back_and_forth(caller_clip: Path) -> None:
     clip = load_portrait(caller_clip, seed=2)
     assert isinstance(clip, ClipPortrait)
     shown = [clip.step(index * 40.0) for index in range(300)]
