@@ -1,12 +1,12 @@
 """`lipline call`: join a room from a file or from camera and microphone, as caller, viewer or both."""
 
 import argparse
-import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from client.errors import UsageError
 from realtime import ending
+from realtime.tasks import first_to_end
 
 DESCRIPTION = """\
 Join a room of `lipline serve`. With --clip or --camera you are the caller: mono Opus at 24 kbit/s,
@@ -76,20 +76,8 @@ async def take_part(options: argparse.Namespace) -> None:
             if options.view:
                 parts.append(await record(stack, options, meeting, two_way=sends))
             say("In the call; Ctrl-C leaves it.")
-            tasks = [asyncio.create_task(part.run()) for part in parts]
-            tasks.append(asyncio.create_task(meeting.run()))
-            try:
-                async with asyncio.timeout(options.seconds):
-                    # The first end is the end of the call: a file has no more, or the room is gone.
-                    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                    for task in done:
-                        task.result()
-            except TimeoutError:
-                pass
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+            # The first end is the end of the call: a file has no more, or the room is gone.
+            await first_to_end(*(part.run() for part in parts), meeting.run(), timeout_s=options.seconds)
     except SignalingError as error:
         raise UsageError(str(error)) from error
     for part in parts:

@@ -1,7 +1,6 @@
 """The two parts that `lipline call` plays in a room: sending a file or devices, and recording what comes."""
 
 import argparse
-import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from client.call.recorder import Downlink, Recording
 from client.call.sender import BadUplink, Sending, clip_tracks, device_tracks, read_trace
 from realtime.clock import MonotonicClock
 from realtime.rtc.badlink.link import ImpairedLink
+from realtime.tasks import first_to_end
 from realtime.threads import in_thread
 
 
@@ -39,15 +39,7 @@ class Playing:
         Raises:
             UsageError: the connection is lost for good.
         """
-        tasks = [asyncio.create_task(self.part.run()), asyncio.create_task(self.kept.run())]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await first_to_end(self.part.run(), self.kept.run())
 
 
 def say(text: str) -> None:

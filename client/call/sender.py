@@ -1,6 +1,5 @@
 """What `lipline call` sends: a file or devices, over one connection to the node after another."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES, AudioBlock, Vide
 from realtime.rtc.badlink.link import ImpairedLink, LinkTrace
 from realtime.rtc.badlink.transport import ImpairedSend
 from realtime.rtc.send.caller import CallerPeer
+from realtime.tasks import first_to_end
 from realtime.threads import in_thread
 
 Tracks = tuple[MediaStreamTrack, MediaStreamTrack]
@@ -98,16 +98,8 @@ class Sending:
             track.stop()
 
     async def _round(self) -> None:
-        tasks = [asyncio.create_task(self._pictures()), asyncio.create_task(self._sound())]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                with contextlib.suppress(MediaStreamError):
-                    task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(MediaStreamError):
+            await first_to_end(self._pictures(), self._sound())
 
     def uplink(self) -> Uplink:
         """Make a connection that is fed from now on."""

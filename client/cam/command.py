@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from client.errors import UsageError
 from realtime import ending
 from realtime.cam.modes import Mode
+from realtime.tasks import first_to_end
 
 if TYPE_CHECKING:
     from client.cam.preview import PreviewedDevice
@@ -172,21 +173,11 @@ async def _until_ended(
     """Run the call until q, the end of `seconds` or of a device."""
     from realtime.devices.api import DeviceError
 
-    tasks = [
-        asyncio.create_task(call.run()),
-        asyncio.create_task(ended.wait()),
-        asyncio.create_task(_tell(call, line, switch)),
-    ]
     try:
-        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        await first_to_end(call.run(), ended.wait(), _tell(call, line, switch), timeout_s=seconds)
     except DeviceError as error:
         raise UsageError(str(error)) from error
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         line.clear()
         line.say(_summary(call))
 
