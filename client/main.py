@@ -89,7 +89,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     try:
-        return _run(arguments, chosen)
+        code = _run(arguments, chosen)
+        if ending.asked():
+            # Code that is called from C, as while a library is loaded, may swallow the exception.
+            raise KeyboardInterrupt
+        return code
     except KeyboardInterrupt:
         print("\nlipline: stopped", file=sys.stderr)
         return INTERRUPTED

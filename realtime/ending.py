@@ -47,6 +47,11 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
         raise
 
 
+def asked() -> bool:
+    """Return whether a signal has asked this process to end."""
+    return _asked
+
+
 def end_in_time() -> None:
     """End this process `GRACE_S` from now if it is still there then. Call it when the process is asked to end.
 

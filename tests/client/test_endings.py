@@ -204,7 +204,10 @@ def test_a_conversion_leaves_no_file(start: Start, tmp_path: Path) -> None:
 def test_the_doctor_leaves_when_told(start: Start) -> None:
     program = start("doctor")
     program.wait_until(lambda: loaded(program, "cv2"), "began its checks")
-    program.end_by(signal.SIGTERM)
+    program.process.send_signal(signal.SIGTERM)
+    # It loads one library after the other; one that swallows the exception is loaded to its end.
+    assert program.process.wait(PATIENCE_S) == INTERRUPTED, program.said()
+    assert GAVE_UP not in program.said() and "stopped" in program.said()
 
 
 def loaded(program: Program, library: str) -> bool:
@@ -249,9 +252,10 @@ def test_a_camera_to_a_file_is_whole_and_what_a_killed_one_left_is_kept_and_play
     program.wait_until(lambda: film.with_name("out.mp4.part").stat().st_size > 400_000, "recorded pictures")
     program.kill()
     again = start(*arguments)
+    rescued = film.with_name("out.rescued1.mp4")
+    again.wait_until(rescued.exists, "kept what the other left")
     again.wait_until(lambda: film.with_name("out.mp4.part").exists(), "began its file")
     again.wait_until(lambda: film.with_name("out.mp4.part").stat().st_size > 20_000, "recorded pictures")
     again.end_by(signal.SIGTERM)
     assert whole(film)
-    rescued = film.with_name("out.rescued1.mp4")
     assert sum(1 for _ in read_video(rescued)) > 10
