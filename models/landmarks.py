@@ -37,6 +37,17 @@ def eye_distance(landmarks: Landmarks) -> float:
     return float(np.linalg.norm(landmarks[33] - landmarks[263]))
 
 
+HEAD_JUMP: Final = 0.5
+"""Face distance (see `face_distance`) that no head moves between two frames of one shot."""
+
+
+def face_distance(one: Landmarks, other: Landmarks) -> float:
+    """Return how far apart two faces are: the median over eyes and nose, in eye distances of the first."""
+    stable = list(STABLE)
+    apart = np.median(np.linalg.norm(one[stable] - other[stable], axis=1))
+    return float(apart) / max(eye_distance(one), 1e-6)
+
+
 def mouth_opening(landmarks: Landmarks) -> float:
     """Return the gap between the inner lips (points 13 and 14) over the eye distance; 0 is closed, about 0.5 a yawn."""
     return float(np.linalg.norm(landmarks[13] - landmarks[14])) / max(eye_distance(landmarks), 1e-6)

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from models.facemesh import POINTS, FaceMesh
 from models.generator import Image, Landmarks
 from models.landmarks import (
+    HEAD_JUMP,
     LIPS_INNER,
     LIPS_OUTER,
-    STABLE,
     aligned_matrix,
     eye_distance,
+    face_distance,
     mouth_opening,
     yaw_degrees,
 )
@@ -27,7 +28,6 @@ YAW_LIMIT: Final = 35.0
 """Degrees of turn beyond which a mouth is not synthesised."""
 
 _MIN_EYES_PX: Final = 20.0
-_JUMP: Final = 0.5  # eye distances: no head moves this far between two frames of a call
 _ALONE_MS: Final = 2000.0  # between two looks for other faces while there is one,
 _SEVERAL_MS: Final = 400.0  # while there are several,
 _NEAR_MS: Final = 120.0  # and while they may cross or the followed one is hidden
@@ -215,7 +215,7 @@ class MediaPipeTracker:
 
     def _jumped(self, landmarks: Landmarks) -> bool:
         assert self._last is not None
-        return _apart(landmarks, self._last) > _JUMP * (1 + self._misses)
+        return face_distance(self._last, landmarks) > HEAD_JUMP * (1 + self._misses)
 
     def _due(self, t_ms: float) -> bool:
         """Say whether all faces are to be looked for in this frame."""
@@ -249,17 +249,11 @@ class MediaPipeTracker:
             # The finder may miss the only face, which the graph has; others are not the followed one.
             return None if self._hidden else landmarks
         at = next(face for face, one in zip(faces, seen, strict=True) if one is shown.face)
-        if landmarks is not None and _apart(landmarks, at) <= _JUMP:
+        if landmarks is not None and face_distance(at, landmarks) <= HEAD_JUMP:
             return landmarks
         self._last = None
         self._mesh.reset()
         return self._mesh.find(image if len(faces) == 1 else _only(image, at))
-
-
-def _apart(a: Landmarks, b: Landmarks) -> float:
-    """Return how far two faces lie apart, in eye distances of the second."""
-    stable = list(STABLE)
-    return float(np.median(np.linalg.norm(a[stable] - b[stable], axis=1))) / max(eye_distance(b), 1e-6)
 
 
 def _only(image: Image, landmarks: Landmarks) -> Image:

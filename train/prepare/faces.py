@@ -4,14 +4,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Protocol
 
-import numpy as np
-
 from models.facemesh import FaceMesh
 from models.generator import Image, Landmarks
-from models.landmarks import STABLE, eye_distance
+from models.landmarks import HEAD_JUMP, face_distance
 
 _LOOK: Final = 25  # frames between looks for more faces than the one that is followed
-_JUMP: Final = 0.5  # eye distances that no head moves between two frames
 _SAME: Final = 0.3  # eye distances by which two findings of one face differ
 
 
@@ -66,18 +63,11 @@ class FaceFinder:
         self.close()
 
 
-def distance(one: Landmarks, other: Landmarks) -> float:
-    """Return how far apart two findings are: the median over eyes and nose, in eye distances of the first."""
-    stable = list(STABLE)
-    apart = np.median(np.linalg.norm(one[stable] - other[stable], axis=1))
-    return float(apart) / max(eye_distance(one), 1e-6)
-
-
 def distinct(faces: Sequence[Landmarks]) -> list[Landmarks]:
     """Leave out what is found twice; MediaPipe follows one face twice when two of its searches met there."""
     kept: list[Landmarks] = []
     for face in faces:
-        if all(distance(other, face) > _SAME for other in kept):
+        if all(face_distance(other, face) > _SAME for other in kept):
             kept.append(face)
     return kept
 
@@ -91,7 +81,7 @@ def linked(before: Sequence[Landmarks], now: Sequence[Landmarks]) -> dict[int, i
         (apart, old, new)
         for old, face in enumerate(before)
         for new, found in enumerate(now)
-        if (apart := distance(face, found)) <= _JUMP
+        if (apart := face_distance(face, found)) <= HEAD_JUMP
     )
     links: dict[int, int] = {}
     for _, old, new in pairs:
