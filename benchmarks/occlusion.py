@@ -31,9 +31,10 @@ from models.alignment import SILENCE
 from models.catalog import open_generator
 from models.generator import Image
 from models.mel import melspectrogram
+from realtime.face.measure import TrackedFace
 from realtime.face.occlusion import OcclusionGuard
 from realtime.face.synth import FaceSynth
-from realtime.face.tracker import MediaPipeTracker, TrackedFace
+from realtime.face.tracker import MediaPipeTracker
 from realtime.media_file import read_audio, read_video
 
 FRAME_MS = 40.0

@@ -23,8 +23,9 @@ from models.facemesh import FaceMesh
 from models.generator import Generator, Image
 from models.landmarks import mouth_opening
 from models.mel import SAMPLE_RATE
+from realtime.face.measure import eye_opening
 from realtime.face.synth import FaceSynth
-from realtime.face.tracker import ScriptedTracker, eye_opening
+from realtime.face.tracker import ScriptedTracker
 from realtime.media_file import read_audio_blocks, read_video
 from realtime.photo.portrait import Portrait, load_portrait
 from realtime.speech.mel import StreamingMel

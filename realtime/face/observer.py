@@ -7,9 +7,10 @@ import numpy as np
 
 from models.generator import Image, Landmarks
 from realtime.face.history import History
+from realtime.face.measure import TrackedFace
 from realtime.face.occlusion import BEFORE_MOUTH, BEFORE_MS, TURNED, OcclusionGuard
 from realtime.face.pastframe import PastFrame, motion
-from realtime.face.tracker import FaceTracker, TrackedFace
+from realtime.face.tracker import FaceTracker
 
 _FACE_AGE_MS: Final = 400.0  # a face unseen for longer when the video stops is not shown talking
 _COVERED_MS: Final = 2000.0  # for so long the clean frames before a hand came stand in for those with it

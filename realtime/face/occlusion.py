@@ -19,7 +19,7 @@ import numpy as np
 from models.generator import Image
 from models.landmarks import LIPS_OUTER, aligned_matrix, transform
 from realtime.face.look import FLOOR, SIZE, Sample, light_between, look_at, lower_points, upper_points
-from realtime.face.tracker import TrackedFace
+from realtime.face.measure import TrackedFace
 
 COVERED: Final = 0.8
 """Mean distance above which a mouth counts as covered."""

@@ -11,9 +11,10 @@ from models.facemesh import FaceMesh
 from models.generator import FaceImage, Generator, Image, Landmarks
 from models.landmarks import eye_distance
 from realtime.face.history import History
+from realtime.face.measure import TrackedFace, describe, eye_opening
 from realtime.face.pastframe import PastFrame
 from realtime.face.posepath import PoseSource, ReferenceSource
-from realtime.face.tracker import MediaPipeTracker, TrackedFace, describe, eye_opening
+from realtime.face.tracker import MediaPipeTracker
 from realtime.media_file import MediaError, read_video
 from realtime.photo.eyelids import Eyelids
 from realtime.photo.idle import IdleMotion

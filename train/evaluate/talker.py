@@ -16,8 +16,8 @@ from models.generator import FaceImage, Generator
 from models.mel import melspectrogram
 from realtime.face.compose import Compositor
 from realtime.face.history import History
+from realtime.face.measure import LandmarkSmoother, describe
 from realtime.face.pastframe import PastFrame, motion
-from realtime.face.tracker import LandmarkSmoother, describe
 from train.data.clips import Clip
 from train.evaluate.opening import FRAME_MS
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.generator import FaceImage, Image, Landmarks
 from models.landmarks import eye_distance, transform, yaw_degrees
 from models.lite.onnx import aligned_crops
-from realtime.face.tracker import LandmarkSmoother
+from realtime.face.measure import LandmarkSmoother
 from train.data.clips import FPS
 from train.prepare import quality
 from train.prepare.faces import Finder, linked

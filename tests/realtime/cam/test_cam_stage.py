@@ -12,9 +12,10 @@ from realtime.cam.crossing import between
 from realtime.cam.modes import Mode
 from realtime.cam.stage import Stage
 from realtime.face.badge import Badge
+from realtime.face.measure import describe
 from realtime.face.pastframe import PastFrame
 from realtime.face.synth import FaceSynth
-from realtime.face.tracker import ScriptedTracker, describe
+from realtime.face.tracker import ScriptedTracker
 from realtime.picture.synth_api import FaceRenderer
 
 LOUD = np.full((80, 16), 4.0, np.float32)

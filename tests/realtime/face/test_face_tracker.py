@@ -8,7 +8,8 @@ from face_fakes import face_at
 
 from models.facemesh import FaceMesh
 from models.landmarks import STABLE, eye_distance
-from realtime.face.tracker import LandmarkSmoother, MediaPipeTracker, ScriptedTracker, describe, eye_opening
+from realtime.face.measure import LandmarkSmoother, describe, eye_opening
+from realtime.face.tracker import MediaPipeTracker, ScriptedTracker
 from realtime.media_file import read_video
 
 

@@ -7,9 +7,10 @@ import pytest
 from face_fakes import LoudnessMouth, draw, face_at
 
 from benchmarks.scenes.occluders import add_beard, add_glasses, coarse, covered, occlude
+from realtime.face.measure import describe
 from realtime.face.occlusion import BEFORE_MOUTH, TURNED, UNSEEN, Fade, OcclusionGuard
 from realtime.face.synth import FaceSynth
-from realtime.face.tracker import MediaPipeTracker, ScriptedTracker, describe
+from realtime.face.tracker import MediaPipeTracker, ScriptedTracker
 from realtime.media_file import read_video
 from train.head import MouthAndPose, MouthShape, random_face, render
 

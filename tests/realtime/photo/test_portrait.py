@@ -11,9 +11,10 @@ from face_fakes import LoudnessMouth
 from benchmarks.scenes.drawn_face import drawn_face
 from models.facemesh import FaceMesh
 from models.landmarks import STABLE, eye_distance, mouth_opening
+from realtime.face.measure import eye_opening
 from realtime.face.pastframe import motion
 from realtime.face.synth import FaceSynth
-from realtime.face.tracker import ScriptedTracker, eye_opening
+from realtime.face.tracker import ScriptedTracker
 from realtime.media_file import read_video
 from realtime.photo.openmouth import open_mouth
 from realtime.photo.portrait import ClipPortrait, Portrait, StillPortrait, load_portrait, make_ready
