@@ -72,10 +72,8 @@ class HandBack:
         self._real: Landmarks | None = None
         self.points: Landmarks | None = None
         """Where the face is in the frame returned last, lips included; None when there is none."""
-        self.remaining_px = 0.0
-        """Mean distance of the head from its real place in the frame returned last."""
         self.settled = True
-        """Whether that distance is so small that the last step home is lost in the head's own motion."""
+        """Whether the head is so near its real place that the last step home is lost in its own motion."""
 
     def frame(self, real: Image, landmarks: Landmarks | None, progress: float) -> Image:
         """Return the frame at `progress` (0..1) for the real frame `real` with its face, None when it has none."""
@@ -89,8 +87,8 @@ class HandBack:
         self._real = landmarks
         offset = paced(self._shown, landmarks, whole * (1.0 - progress), self._limit, own)
         shape = (self._landmarks - landmarks - whole) * (1.0 - smoothstep(progress / _MOUTH_BY))
-        self.remaining_px = float(np.linalg.norm(offset, axis=1).mean())
-        self.settled = self.remaining_px <= _HOME * step_limit(self._limit, landmarks)
+        remaining_px = float(np.linalg.norm(offset, axis=1).mean())
+        self.settled = remaining_px <= _HOME * step_limit(self._limit, landmarks)
         self._shown = (landmarks + offset).astype(np.float32)
         self.points = at = (landmarks + offset + shape).astype(np.float32)
         return melt(self._image, self._landmarks, real, landmarks, at, smoothstep(progress / _PIXELS_BY))

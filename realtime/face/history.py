@@ -8,8 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.generator import Landmarks
-from models.landmarks import aligned_matrix, eye_distance, transform
+from models.landmarks import eye_distance
 from realtime.face.pastframe import PastFrame, count_bytes, motion
 from realtime.face.posepath import PosePath
 
@@ -168,16 +167,6 @@ class History:
             if np.isfinite(cost).any():
                 chosen.append(int(np.argmin(cost)))
         return sorted((pool[index] for index in chosen), key=lambda frame: frame.opening)
-
-    def neutral(self) -> Landmarks | None:
-        """Return the closed mouth: the median of the most closed frames in aligned coordinates (crop of size 1)."""
-        pool = [frame for frame in self._all() if abs(frame.yaw) <= _FRONTAL] or list(self._frames)
-        if not pool:
-            return None
-        pool.sort(key=lambda frame: frame.opening)
-        closed = pool[: max(1, len(pool) // 5)]
-        shapes = [transform(aligned_matrix(frame.landmarks, 1), frame.landmarks) for frame in closed]
-        return np.asarray(np.median(shapes, axis=0), dtype=np.float32)
 
     def _all(self) -> list[PastFrame]:
         seen: dict[int, PastFrame] = {id(frame): frame for frame in self._frames}

@@ -87,9 +87,8 @@ class People:
     seen within that time. Nobody is followed in a frame that does not show the followed person.
     """
 
-    def __init__(self, memory_ms: float = _MEMORY_MS) -> None:
-        """Remember people unseen for up to `memory_ms`."""
-        self._memory_ms = memory_ms
+    def __init__(self) -> None:
+        """Begin with nobody known."""
         self._people: list[Person] = []
         self._count = 0
         self._now_ms = 0.0
@@ -123,11 +122,6 @@ class People:
         """The faces of the newest frame, by number of their people."""
         return tuple(FaceMark(p.number, p.face.box, p.number == self._followed) for p in self.present)
 
-    @property
-    def chosen(self) -> bool:
-        """Whether somebody chose who is followed."""
-        return self._chosen
-
     def near(self, widths: float, t_ms: float) -> bool:
         """Say whether anybody seen within 1.5 s is within `widths` face widths of who is followed."""
         person = self.followed
@@ -146,7 +140,7 @@ class People:
         if self._people and t_ms <= self._now_ms:
             raise ValueError(f"frame at {t_ms} ms after one at {self._now_ms} ms")
         self._now_ms = t_ms
-        self._people = [p for p in self._people if t_ms - p.seen_ms <= self._memory_ms]
+        self._people = [p for p in self._people if t_ms - p.seen_ms <= _MEMORY_MS]
         faces = sorted(faces, key=lambda face: -face.width)[:MOST_FACES]
         for face, person in zip(faces, self._assign(faces, t_ms), strict=True):
             if person is None:
@@ -173,10 +167,6 @@ class People:
             return None
         at = [index for index, person in enumerate(row) if person.number == self._followed]
         return self._choose(row[(at[0] + 1) % len(row)] if at else row[0])
-
-    def release(self) -> None:
-        """Take the choice back: the largest face is followed again."""
-        self._chosen = False
 
     def _choose(self, person: Person) -> Person:
         self._followed, self._chosen, self._challenge = person.number, True, None

@@ -91,11 +91,6 @@ class StillPortrait:
         """The picture at rest."""
         return self._still
 
-    @property
-    def blinks(self) -> bool:
-        """Whether the eyes can be closed."""
-        return self._lids is not None
-
     def hear(self, media_ms: float, level_db: float) -> None:
         """Note how loud the speech at `media_ms` is, dB relative to full scale; the head nods with it."""
         self._level = (media_ms, level_db)

@@ -3,11 +3,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from face_fakes import FACE, face_at
+from face_fakes import face_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.landmarks import aligned_matrix, transform
 from realtime.face.history import History, natural_motion
 from realtime.face.pastframe import PastFrame, count_bytes, motion
 
@@ -176,18 +175,6 @@ def test_references_of_an_empty_or_poor_history() -> None:
     assert history.references(3) == [history.last]
     with pytest.raises(LookupError, match="no face"):
         History().path()
-
-
-def test_neutral_is_the_closed_mouth_in_aligned_coordinates() -> None:
-    history = History()
-    assert history.neutral() is None
-    for i in range(40):
-        opening = 0.0 if i % 4 == 0 else 0.2
-        history.add(past(40.0 * i, face_at(100 + i, 90 - i, 40 + i, opening), opening))
-    neutral = history.neutral()
-    face = FACE.astype(np.float32)
-    expected = transform(aligned_matrix(face, 1), face)
-    assert np.abs(neutral[[13, 14]] - expected[[13, 14]]).max() < 0.01
 
 
 def test_cuts_do_not_count_as_natural_motion() -> None:
