@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from realtime.media import VideoFrame
@@ -13,59 +14,106 @@ from realtime.picture.synth_api import FaceRenderer, SynthJob, SynthResult
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class _Mailbox:
+    """What waits for the rendering thread: one of each kind at most. Read and written under the worker's lock.
+
+    Attributes:
+        frame: newest real frame, not yet observed.
+        job: newest job, not yet rendered.
+        begin_ms: media time for which an outage is to be made ready.
+        outage: number of the outage that jobs now belong to.
+        closed: whether the thread is to end.
+    """
+
+    frame: VideoFrame | None = None
+    job: SynthJob | None = None
+    begin_ms: float | None = None
+    outage: int = 0
+    closed: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return self.frame is None and self.job is None and self.begin_ms is None
+
+    def end_outage(self) -> None:
+        """Drop what waits for the outage; jobs put in later belong to the next one."""
+        self.outage += 1
+        self.job = self.begin_ms = None
+
+    def take(self, *, on_screen: bool) -> VideoFrame | SynthJob | float | None:
+        """Take out what comes next: a frame, a job, or the media time to make ready for; None when nothing waits.
+
+        The newest real frame comes before an outage, which then begins with it; once synthetic frames are on screen a
+        job must not wait for a tracker. A job begins its outage by itself, so that `begin_ms` falls away with it.
+        """
+        if self.job is not None and (on_screen or self.frame is None):
+            job, self.job, self.begin_ms = self.job, None, None
+            return job
+        if self.frame is not None:
+            frame, self.frame = self.frame, None
+            return frame
+        begin_ms, self.begin_ms = self.begin_ms, None
+        return begin_ms
+
+
 class SynthWorker:
     """Render in one thread that alone owns `renderer`; a `realtime.picture.synth_api.Synthesizer`.
 
     One real frame and one job may wait; a newer one replaces it, so a slow renderer skips and never queues. A renderer
-    that fails costs its frame: the fault is counted in `errors`, told in `last_error`, logged once per outage.
-    Call `close` at the end, not from the event loop: it waits for the frame in work.
+    that fails costs its frame only. Call `close` at the end, not from the event loop: it waits for the frame in work.
+
+    Attributes:
+        errors: number of faults of the renderer; the first of each outage is logged.
+        last_error: type and text of the newest fault; empty before the first.
+        frames_skipped: number of real frames that a newer one replaced before they were observed.
+        jobs_skipped: number of jobs that a newer one replaced before they were rendered.
+        frames_observed: number of real frames given to the renderer.
+        faces_found: number of those in which it found a face.
     """
 
     RESULTS_KEPT = 4
     REHEARSE_AT = 12
     """Faces seen before the rehearsal; about half a second of the call."""
 
-    def __init__(self, renderer: FaceRenderer, name: str = "synth") -> None:
+    def __init__(self, renderer: FaceRenderer) -> None:
+        """Start the thread; `renderer` belongs to it from now on."""
         self._renderer = renderer
         self._changed = threading.Condition()
-        self._frame: VideoFrame | None = None
-        self._job: SynthJob | None = None
-        self._begin_ms: float | None = None
-        self._rendered = False
-        self._rehearsed = False
+        self._mailbox = _Mailbox()
         self._results: deque[SynthResult] = deque(maxlen=self.RESULTS_KEPT)
-        self._outage = 0
-        """Number of the outage that jobs now belong to; `release` moves on to the next."""
-        self._running: int | None = None
-        self._logged: int | None = None
-        self._closed = False
+        self._running: int | None = None  # number of the outage that the renderer is in
+        self._rendered = False  # whether it has rendered in that outage
+        self._rehearsed = False
+        self._logged: int | None = None  # outage whose fault was logged last
         self.errors = 0
         self.last_error = ""
         self.frames_skipped = 0
         self.jobs_skipped = 0
         self.frames_observed = 0
         self.faces_found = 0
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name="synth", daemon=True)
         self._thread.start()
 
     def observe(self, frame: VideoFrame) -> None:
         """Offer a real frame to tracker and history; an older one still waiting is dropped."""
         with self._changed:
-            self.frames_skipped += self._frame is not None
-            self._frame = frame
+            self.frames_skipped += self._mailbox.frame is not None
+            self._mailbox.frame = frame
             self._changed.notify()
 
     def begin(self, media_ms: float) -> None:
-        """Get ready for an outage whose first frame is for about `media_ms`, after the real frame that still waits."""
+        """Get ready for an outage that begins at about `media_ms`; a real frame that waits is observed first."""
         with self._changed:
-            self._begin_ms = media_ms
+            self._mailbox.begin_ms = media_ms
             self._changed.notify()
 
     def request(self, job: SynthJob) -> None:
         """Ask for the frame of `job`; a job still waiting is replaced."""
         with self._changed:
-            self.jobs_skipped += self._job is not None
-            self._job = job
+            self.jobs_skipped += self._mailbox.job is not None
+            self._mailbox.job = job
             self._changed.notify()
 
     def take(self, media_ms: float) -> SynthResult | None:
@@ -79,22 +127,21 @@ class SynthWorker:
             return max(ready, key=lambda result: result.media_ms)
 
     def ready(self, media_ms: float, since_ms: float = float("-inf")) -> bool:
-        """Say whether `take` would return a frame, and one of `since_ms` or later."""
+        """Return whether `take` would find a frame of `since_ms` or later."""
         with self._changed:
             return any(since_ms <= result.media_ms <= media_ms for result in self._results)
 
     def release(self) -> None:
         """End the outage: jobs and results still waiting are dropped."""
         with self._changed:
-            self._outage += 1
-            self._job = self._begin_ms = None
+            self._mailbox.end_outage()
             self._results.clear()
             self._changed.notify()
 
     def close(self) -> None:
         """Stop the thread and wait for it; safe to call twice."""
         with self._changed:
-            self._closed = True
+            self._mailbox.closed = True
             self._changed.notify()
         self._thread.join()
 
@@ -102,36 +149,24 @@ class SynthWorker:
         while True:
             with self._changed:
                 self._changed.wait_for(self._has_work)
-                if self._closed:
+                outage = self._mailbox.outage
+                if self._mailbox.closed:
                     break
-                outage = self._outage
-                frame, job, begin_ms = self._choose()
+                work = self._mailbox.take(on_screen=self._running == outage and self._rendered)
             if self._running is not None and self._running != outage:
                 self._running = None
                 self._guard(self._renderer.stop, outage)
-            if frame is not None:
-                self._guard(partial(self._observe, frame), outage)
-            if begin_ms is not None:
-                self._guard(partial(self._start, begin_ms, outage), outage)
-            if job is not None:
-                self._guard(partial(self._render, job, outage), outage)
-        self._guard(self._renderer.close, self._outage)
+            if isinstance(work, VideoFrame):
+                self._guard(partial(self._observe, work), outage)
+            elif isinstance(work, SynthJob):
+                self._guard(partial(self._render, work, outage), outage)
+            elif work is not None:
+                self._guard(partial(self._start, work, outage), outage)
+        self._guard(self._renderer.close, outage)
 
     def _has_work(self) -> bool:
-        ended = self._running is not None and self._running != self._outage
-        return self._closed or ended or self._frame is not None or self._job is not None or self._begin_ms is not None
-
-    def _choose(self) -> tuple[VideoFrame | None, SynthJob | None, float | None]:
-        """Take one piece of work; the newest real frame goes before an outage begins, a job before it afterwards."""
-        shown = self._running is not None and self._running == self._outage and self._rendered
-        if self._job is not None and (shown or self._frame is None):
-            job, self._job, self._begin_ms = self._job, None, None
-            return None, job, None
-        if self._frame is not None:
-            frame, self._frame = self._frame, None
-            return frame, None, None
-        begin_ms, self._begin_ms = self._begin_ms, None
-        return None, None, begin_ms
+        ended = self._running is not None and self._running != self._mailbox.outage
+        return self._mailbox.closed or ended or not self._mailbox.is_empty
 
     def _start(self, media_ms: float, outage: int) -> None:
         if self._running is None:
@@ -140,7 +175,7 @@ class SynthWorker:
 
     def _observe(self, frame: VideoFrame) -> None:
         if self._running is not None and not self._rendered:
-            # One more real frame: the outage will begin after this one.
+            # The outage was made ready and not yet shown: it is to begin with this frame, not the one before.
             self._running = None
             self._renderer.stop()
         self.frames_observed += 1
@@ -150,7 +185,7 @@ class SynthWorker:
             self._rehearse(frame)
 
     def _rehearse(self, frame: VideoFrame) -> None:
-        """Render once in good times for nobody: the first run of every part is slow, and would be seen as a pause."""
+        """Render once before it matters: the first run of every part is slow, and would be seen as a pause."""
         try:
             self._renderer.start(frame.media_ms)
             self._renderer.render(None, frame.media_ms, speech=False)
@@ -169,7 +204,7 @@ class SynthWorker:
         spent_ms = (time.monotonic() - began) * 1000.0
         result = SynthResult(drawn.image, job.media_ms, spent_ms, drawn.why is not None, drawn.settled)
         with self._changed:
-            if outage == self._outage:
+            if outage == self._mailbox.outage:
                 self._results.append(result)
 
     def _guard(self, work: Callable[[], object], outage: int) -> None:

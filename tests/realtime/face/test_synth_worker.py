@@ -62,7 +62,7 @@ def test_an_outage_from_start_to_stop(worker: SynthWorker, renderer: FakeRendere
     assert names(renderer) == ["observe", "start", "render", "hand_back", "stop"]
     assert worker.take(1e9) is None
     assert worker.errors == 0
-    assert renderer.threads == {worker._thread.ident} != {threading.get_ident()}
+    assert len(renderer.threads) == 1 and threading.get_ident() not in renderer.threads
 
 
 def test_an_outage_foreseen_is_ready_and_begins_after_the_newest_real_frame(
@@ -112,11 +112,28 @@ def test_a_slow_renderer_skips_and_never_queues(worker: SynthWorker, renderer: F
 
 
 def test_the_last_real_frame_is_seen_before_an_outage_begins(worker: SynthWorker, renderer: FakeRenderer) -> None:
-    with worker._changed:
-        worker.observe(VideoFrame(picture(1), 0.0))
-        worker.request(SynthJob(40.0))
+    renderer.gate.clear()
+    worker.request(SynthJob(0.0))
+    assert renderer.rendering.wait(90.0)
+    worker.release()
+    worker.observe(VideoFrame(picture(1), 20.0))
+    worker.request(SynthJob(40.0))
+    renderer.gate.set()
     take(worker, 40.0)
-    assert names(renderer)[:2] == ["observe", "start"]
+    assert names(renderer) == ["start", "render", "stop", "observe", "start", "render"]
+
+
+def test_once_synthetic_frames_are_shown_a_job_does_not_wait_for_a_real_frame(
+    worker: SynthWorker, renderer: FakeRenderer
+) -> None:
+    renderer.gate.clear()
+    worker.request(SynthJob(0.0))
+    assert renderer.rendering.wait(90.0)
+    worker.observe(VideoFrame(picture(1), 20.0))
+    worker.request(SynthJob(40.0))
+    renderer.gate.set()
+    until(lambda: "observe" in names(renderer))
+    assert names(renderer) == ["start", "render", "render", "observe"]
 
 
 def test_take_gives_the_newest_that_is_due_and_keeps_the_future(worker: SynthWorker, renderer: FakeRenderer) -> None:
@@ -156,5 +173,5 @@ def test_close_frees_the_renderer_and_ends_the_thread(renderer: FakeRenderer) ->
     worker = SynthWorker(renderer)
     worker.close()
     worker.close()
-    assert not worker._thread.is_alive()
     assert names(renderer) == ["close"]
+    assert not renderer.threads & {thread.ident for thread in threading.enumerate()}
