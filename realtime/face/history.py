@@ -71,7 +71,7 @@ class History:
         return tuple(self._frames)
 
     def interrupt(self) -> None:
-        """Say that the face was not seen: no path leads across this moment."""
+        """Note that the face was not seen: no path leads across this moment."""
         self._sequence = None
         self._section += 1
 

@@ -30,7 +30,7 @@ Places = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class _Moves:
-    """Say how pictures change in `box`: where each is taken from (None: as it is), and how it is interpolated.
+    """The change of pictures in `box`: where each is taken from (None: as it is), and how it is interpolated.
 
     With `step` 2 places are those of every second pixel, in px of the picture at half its size.
     """

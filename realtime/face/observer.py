@@ -46,7 +46,7 @@ class Observer:
         return self._face_ms is not None
 
     def is_new(self, media_ms: float) -> bool:
-        """Say whether a frame of `media_ms` is newer than all that were observed."""
+        """Return whether a frame of `media_ms` is newer than all that were observed."""
         return self._observed_ms is None or media_ms > self._observed_ms
 
     def observe(self, image: Image, media_ms: float, *, keep_size: bool) -> TrackedFace | None:

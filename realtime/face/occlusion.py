@@ -55,7 +55,7 @@ _STRANGER: Final = 0.65  # mean distance of the upper face: takes of one person 
 
 @dataclass(slots=True)
 class _Model:
-    """Hold what a face looks like: (n, 4) means and variances of the lower, (m, 4) means of the upper points."""
+    """Colours of a face: (n, 4) means and variances of the lower, (m, 4) means of the upper points."""
 
     lower: Sample
     variance: Sample
@@ -64,7 +64,7 @@ class _Model:
 
 
 class OcclusionGuard:
-    """Say of each frame whether something is before the mouth. One thread; about 0.5 ms a frame."""
+    """Find out for each frame whether something is before the mouth. One thread; about 0.5 ms a frame."""
 
     def __init__(self) -> None:
         """Start with nobody known: the first 8 frames are taken as free."""
@@ -140,7 +140,7 @@ class OcclusionGuard:
         return self._covered
 
     def _there_first(self, lower: Sample, upper: Sample, t_ms: float) -> bool:
-        """Say whether something covers the mouth of a face of which little is known; keep the state of that."""
+        """Return whether something covers the mouth of a face of which little is known; update that state."""
         if self._model is not None and self._model.frames >= _YOUNG:
             return False
         pale = float(np.median(upper[:, 1]) - np.median(lower[self._lips, 1]))
@@ -168,7 +168,7 @@ class OcclusionGuard:
             self._covered = False
 
     def _outlived(self, lower: Sample, t_ms: float) -> bool:
-        """Say whether the model is wrong rather than the mouth covered: it was made of a hand, or the light is new."""
+        """Return whether the model is wrong, not the mouth covered: it was made of a hand, or the light is new."""
         assert self._model is not None
         if self._model.frames < _YOUNG:
             return t_ms - self._since_ms >= _YOUNG_MS
@@ -179,7 +179,7 @@ class OcclusionGuard:
         return t_ms - self._relit_ms >= _RELIT_MS
 
     def _shows_lips(self, lower: Sample) -> bool:
-        """Say whether `lower` has lips and the model has none: it was made of a hand that stayed for long."""
+        """Return whether `lower` has lips and the model has none: it was made of a hand that stayed for long."""
         assert self._model is not None
         known = float(np.median(self._model.lower[self._lips, 1]))
         shown = float(np.median(lower[self._lips, 1]))

@@ -91,7 +91,7 @@ class Outage:
         return self._points if self.hand_back is None else self.hand_back.points
 
     def draw_near(self, points: Landmarks, media_ms: float) -> None:
-        """Learn where the real face is at `media_ms`, (468, 2) px: the head is led there ahead of the hand-back."""
+        """Lead the head towards the real face at `media_ms`, (468, 2) px, ahead of the hand-back."""
         self._real = points, media_ms
 
     def frame(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Image:

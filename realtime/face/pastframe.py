@@ -11,7 +11,7 @@ from models.landmarks import STABLE
 
 @dataclass(slots=True, eq=False)
 class PastFrame:
-    """Hold one past frame.
+    """A past frame of the caller.
 
     Attributes:
         image: (H, W, 3) uint8 BGR.

@@ -29,7 +29,7 @@ _ABSENT_COST: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class SeenFace:
-    """Hold one face of one frame: its `box` x0, y0, x1, y1 in px and how it looks."""
+    """A face in one frame: its `box` x0, y0, x1, y1 in px and how it looks."""
 
     box: tuple[float, float, float, float]
     looks: Descriptor
@@ -49,7 +49,7 @@ class SeenFace:
 
 @dataclass(frozen=True, slots=True)
 class FaceMark:
-    """Hold what a person who chooses is shown of a face: the `number` of its person, its `box`, if it is `followed`."""
+    """A face as shown to the person who chooses: the `number` of its person, its `box`, if it is `followed`."""
 
     number: int
     box: tuple[float, float, float, float]
@@ -58,7 +58,7 @@ class FaceMark:
 
 @dataclass(slots=True)
 class Person:
-    """Hold what is known of one person.
+    """A person, as known so far.
 
     Attributes:
         number: counts up from 1; never given twice.
@@ -123,7 +123,7 @@ class People:
         return tuple(FaceMark(p.number, p.face.box, p.number == self._followed) for p in self.present)
 
     def near(self, widths: float, t_ms: float) -> bool:
-        """Say whether anybody seen within 1.5 s is within `widths` face widths of who is followed."""
+        """Return whether anybody seen within 1.5 s is within `widths` face widths of who is followed."""
         person = self.followed
         if person is None:
             return False

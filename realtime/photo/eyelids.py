@@ -27,7 +27,7 @@ Plane = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Eye:
-    """Hold one eye: a box of the picture, and for its pixels where they lie, in px along and across the eye."""
+    """An eye: a box of the picture, and for its pixels where they lie, in px along and across the eye."""
 
     box: tuple[slice, slice]
     height: float

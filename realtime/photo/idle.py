@@ -37,7 +37,7 @@ _OPEN_MS: Final = (95.0, 140.0)
 
 @dataclass(frozen=True, slots=True)
 class IdlePose:
-    """Say how far the head is from where the picture has it.
+    """Offset of the head from where the picture has it.
 
     Attributes:
         x, y: in eye distances, right and down.
@@ -61,7 +61,7 @@ class IdlePose:
 
 @dataclass(frozen=True, slots=True)
 class Blink:
-    """Hold one blink: when it begins, and how long the lids take to close, stay shut and open again, ms."""
+    """A blink: when it begins, and how long the lids take to close, stay shut and open again, ms."""
 
     begin_ms: float
     close_ms: float

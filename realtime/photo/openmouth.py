@@ -28,7 +28,7 @@ Plane = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Axes:
-    """Hold the mouth's own axes: origin midway between the corners, unit the eye distance, x along, y down."""
+    """The mouth's own axes: origin midway between the corners, unit the eye distance, x along, y down."""
 
     origin: NDArray[np.float64]
     turn: NDArray[np.float64]

@@ -35,10 +35,10 @@ _BLURRED: Final = 2.5  # enlarged more than this a picture looks soft
 
 
 class Portrait(Protocol):
-    """Be a pose source made of a file.
+    """A pose source made of a file.
 
     Attributes:
-        notes: what the person should know about the file, a line each.
+        notes: remarks on the file for the person who gave it, a line each.
     """
 
     notes: tuple[str, ...]

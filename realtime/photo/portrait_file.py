@@ -23,12 +23,12 @@ _FILL: Final = 0.05  # of the frame's width over which what is added around a pi
 
 
 class PortraitError(ValueError):
-    """Say in one line why a picture or clip cannot be used and what to do about it."""
+    """A picture or clip cannot be used; the text gives the reason and the remedy in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Say how a picture is put into a frame of `size` (width, height): enlarged by `scale`, shifted by whole px."""
+    """Placement of a picture in a frame of `size` (width, height): enlarged by `scale`, shifted by whole px."""
 
     scale: float
     x: int
