@@ -14,8 +14,10 @@ async def first_to_end(*work: Coroutine[Any, Any, object], timeout_s: float | No
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
         done, _ = await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        # In the order of `work`: where two end at once, it is no matter of chance whose error is raised.
+        for task in tasks:
+            if task in done:
+                task.result()
     finally:
         for task in tasks:
             task.cancel()

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import Callable
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 Arguments = ParamSpec("Arguments")
@@ -17,7 +19,7 @@ async def in_thread(
     `asyncio.to_thread` leaves the thread running when its caller is cancelled. What `work` uses (an encoder, a device)
     would then be closed by the caller's `finally` while the thread is still in it.
     """
-    running = asyncio.ensure_future(asyncio.to_thread(work, *args, **named))
+    running = _started(partial(work, *args, **named))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
@@ -34,14 +36,20 @@ async def opened_in_thread(
         opening: opens something that has to be closed.
         close: closes it; runs on a thread, too.
     """
-    running = asyncio.ensure_future(asyncio.to_thread(opening))
+    running = _started(opening)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await _end_of(running)
         if not running.cancelled() and running.exception() is None:
-            await _end_of(asyncio.ensure_future(asyncio.to_thread(close, running.result())))
+            await _end_of(_started(partial(close, running.result())))
         raise
+
+
+def _started(work: Callable[[], Result]) -> "asyncio.Future[Result]":
+    # A future, not a task as of `asyncio.to_thread`: `asyncio.run` cancels every task that is left at its end, and a
+    # cancelled task counts as done while its thread still works.
+    return asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, work)
 
 
 async def _end_of(running: "asyncio.Future[Result]") -> None:

@@ -59,3 +59,30 @@ async def test_what_was_opened_for_nobody_is_closed() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert slow.log == ["worked", "closed what was opened"]
+
+
+@pytest.mark.parametrize("ends", [None, KeyboardInterrupt])
+def test_the_end_of_the_loop_waits_for_the_thread_of_a_task_that_was_left(ends: type[BaseException] | None) -> None:
+    """`asyncio.run` cancels every task at its end: one made by `asyncio.to_thread` would count as done."""
+    slow = Slow()
+
+    async def user() -> None:
+        try:
+            await in_thread(slow.work)
+        finally:
+            slow.log.append("closed")
+
+    async def main() -> None:
+        left = asyncio.ensure_future(user())
+        await begun(slow)
+        left.add_done_callback(lambda _: None)
+        threading.Timer(0.1, slow.go.set).start()
+        if ends is not None:
+            raise ends
+
+    if ends is None:
+        asyncio.run(main())
+    else:
+        with pytest.raises(ends):
+            asyncio.run(main())
+    assert slow.log == ["worked", "closed"]
