@@ -1,5 +1,4 @@
 import asyncio
-import time
 from fractions import Fraction
 
 import numpy as np
@@ -8,15 +7,15 @@ from aiortc.mediastreams import MediaStreamError
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from virtual_time import LoopClock, VirtualLoop, in_virtual_time
 
-from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock
 from realtime.rtc.control import MAX_MESSAGE_BYTES, Control, ControlType, decode
 from realtime.rtc.send.opus import OpusDecoder, OpusEncoder, split_frames
 from realtime.rtc.send.packer import SpeechMode, SpeechPacker
 from realtime.rtc.send.tracks import LATE_RUN, BlockAudioTrack, EngineVideoTrack
 
-CLOCK = MonotonicClock()
+CLOCK = LoopClock()
 
 
 def tone(blocks: int) -> NDArray[np.int16]:
@@ -48,6 +47,7 @@ async def test_a_stopped_track_wakes_its_reader() -> None:
             await reader
 
 
+@in_virtual_time
 async def test_audio_carries_media_time_and_our_bit_rate() -> None:
     track = BlockAudioTrack(CLOCK, zero_ms=500.0)
     decoder = OpusDecoder()
@@ -68,6 +68,7 @@ async def test_audio_carries_media_time_and_our_bit_rate() -> None:
     assert abs(float(np.argmax(spectrum)) * 48_000 / out.size - 300) < 5
 
 
+@in_virtual_time
 async def test_a_starved_track_sends_silence_and_a_full_one_drops_the_oldest() -> None:
     track = BlockAudioTrack(CLOCK, zero_ms=0.0, queue_blocks=3, patience_ms=5.0)
     for i in range(5):
@@ -81,6 +82,7 @@ async def test_a_starved_track_sends_silence_and_a_full_one_drops_the_oldest() -
     assert track.blocks_late == 1
 
 
+@in_virtual_time
 async def test_the_output_clock_makes_the_timestamps() -> None:
     track, speech = BlockAudioTrack(CLOCK, zero_ms=0.0), tone(20)
     for i in range(20):
@@ -97,6 +99,7 @@ async def silent_for(track: BlockAudioTrack, blocks: int) -> list[int | None]:
     return pts
 
 
+@in_virtual_time
 async def test_a_source_that_paused_is_heard_again() -> None:
     """A device stalls, silence goes out in its place, and its stamps go on as if nothing had been."""
     track = BlockAudioTrack(CLOCK, zero_ms=0.0, patience_ms=1.0)
@@ -117,6 +120,7 @@ async def test_a_source_that_paused_is_heard_again() -> None:
     assert (await track.recv()).pts == 960 * len(pts)
 
 
+@in_virtual_time
 async def test_a_device_that_held_sound_back_keeps_its_place() -> None:
     """What comes all at once after a stall is late; what comes next is not, so nothing is moved for good."""
     track = BlockAudioTrack(CLOCK, zero_ms=0.0, patience_ms=1.0, queue_blocks=20)
@@ -127,6 +131,7 @@ async def test_a_device_that_held_sound_back_keeps_its_place() -> None:
     assert track.blocks_late == 11
 
 
+@in_virtual_time
 async def test_a_loop_that_stood_still_is_no_pause_of_its_source() -> None:
     """The machine stalls, source and track alike: all sound goes out late, none of it lost or moved in time."""
     track, begin_ms = BlockAudioTrack(CLOCK, zero_ms=0.0), CLOCK.now_ms()
@@ -148,9 +153,12 @@ async def test_a_loop_that_stood_still_is_no_pause_of_its_source() -> None:
 
 
 def stall(seconds: float) -> None:
-    time.sleep(seconds)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.stall(seconds)
 
 
+@in_virtual_time
 async def test_two_frames_share_a_packet_when_asked_for() -> None:
     track, speech = BlockAudioTrack(CLOCK, zero_ms=0.0), tone(40)
     track.set_mode(SpeechMode(24_000, frames=2))
@@ -228,12 +236,13 @@ def test_almost_control_messages_are_ignored(text: str) -> None:
     assert decode(text) is None
 
 
+@in_virtual_time
 async def test_a_cancellation_that_meets_a_block_is_not_lost() -> None:
     track = BlockAudioTrack(CLOCK, zero_ms=0.0, patience_ms=1000.0)
     track.put_block(AudioBlock(tone(1), 0.0))
     await track.recv()
     reader = asyncio.create_task(track.recv())
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)  # of the loop's own time: the reader waits
     track.put_block(AudioBlock(tone(1), 20.0))
     reader.cancel()  # the wait is over, but its reader has not run yet
     with pytest.raises(asyncio.CancelledError):
