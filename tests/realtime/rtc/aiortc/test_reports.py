@@ -64,8 +64,9 @@ async def test_reports_are_of_the_picture_and_not_of_its_sending(
         await feeder
 
 
-def report(ssrc: int) -> RtcpSrPacket:
-    return RtcpSrPacket(ssrc, RtcpSenderInfo(ntp_timestamp=1 << 32, rtp_timestamp=7, packet_count=0, octet_count=0))
+def report(ssrc: int, timestamp: int) -> RtcpSrPacket:
+    info = RtcpSenderInfo(ntp_timestamp=1 << 32, rtp_timestamp=timestamp, packet_count=0, octet_count=0)
+    return RtcpSrPacket(ssrc, info)
 
 
 async def test_a_stream_that_rests_is_not_reported_but_says_goodbye(
@@ -82,18 +83,17 @@ async def test_a_stream_that_rests_is_not_reported_but_says_goodbye(
     rests = True
     undo = compat.quiet_reports(sender, lambda: rests)
     # aiortc's own reports have no time before the first picture: those with one are ours.
-    await sender._send_rtcp([report(sender._ssrc)])
-    await asyncio.sleep(0.1)
-    assert reports == []
+    await sender._send_rtcp([report(sender._ssrc, 1)])
     rests = False
-    await sender._send_rtcp([report(sender._ssrc)])
-    await until(lambda: len(reports) == 1)
+    await sender._send_rtcp([report(sender._ssrc, 2)])
+    await until(lambda: bool(reports))
+    assert [each.rtp_timestamp for each in reports] == [2], "the one before it would have come before it"
     rests = True
     await sender._send_rtcp([RtcpByePacket(sources=[sender._ssrc])])
     await until(lambda: byes == ["bye"])
     undo()
-    await sender._send_rtcp([report(sender._ssrc)])
-    await until(lambda: len(reports) == 2)
+    await sender._send_rtcp([report(sender._ssrc, 3)])
+    await until(lambda: [each.rtp_timestamp for each in reports] == [2, 3])
 
 
 async def test_aiortcs_own_reports_can_be_held_back(
