@@ -63,9 +63,9 @@ class _Playout:
 
 
 class Engine:
-    """Run the picture of one call. Not thread-safe: everything from one thread (the event loop's).
+    """Choose the pictures of one call. Not thread-safe: call everything from one thread (the event loop's).
 
-    Without `synth` the last frame is repeated through an outage.
+    Without `synth` an outage repeats the last frame.
     """
 
     def __init__(
@@ -83,8 +83,7 @@ class Engine:
         self.pinned = False
         """Whether synthetic frames are shown whatever arrives; may be set at any time."""
         self.real_skew_ms: float | None = None
-        """Time before its moment at which this tick would show the newest real frame, shown or not; None when no new
-        one is due."""
+        """Time in ms by which the newest real frame is early at this tick, shown or not; None without a new one."""
         self._requests = SynthRequests(
             synth, speech, lambda: self.monitor.speech,
             interval_ms=self.config.interval_ms, heard_late_ms=self.config.heard_late_ms,
@@ -103,16 +102,16 @@ class Engine:
 
     @property
     def output(self) -> Output:
-        """What is shown, or will be from the next tick on."""
+        """Output planned for the next tick."""
         return self._switch.output
 
     # --- events ------------------------------------------------------------------------------------------------------
 
     def on_video(self, frame: VideoFrame, arrival_ms: float) -> float | None:
-        """Take a decoded real frame; its `media_ms` is the caller's own time.
+        """Accept a decoded real frame; its `media_ms` is the caller's own time.
 
         Returns:
-            How long before its moment it came, in ms (negative: late); None before any sound has left.
+            The time by which it is early, in ms (negative: late); None before any sound has left.
         """
         self.monitor.on_video(arrival_ms)
         media_ms = self._axis.stamp(frame.media_ms, self._head_ms)
@@ -127,17 +126,17 @@ class Engine:
         return early_ms
 
     def on_audio_packet(self, arrival_ms: float) -> None:
-        """Take note that a speech packet arrived."""
+        """Note that a speech packet has arrived."""
         self.monitor.on_audio(arrival_ms)
 
     def on_signal(self, signal: VideoSignal, at_ms: float) -> None:
-        """Take the caller's word about its video."""
+        """Note what the caller's program says about its video."""
         self.monitor.on_signal(signal, at_ms)
 
     def on_heard(self, media_ms: float, source_ms: float | None) -> None:
-        """Learn of a block that enters the hold line at `media_ms`; the caller's time of it is None while concealed.
+        """Note that a block enters the hold line at `media_ms`; its `source_ms` is None when it is concealed.
 
-        Real frames are offered to the synthesizer now, when their own sound is known.
+        Real frames up to that time are now passed on to the synthesizer, since their own sound is known.
         """
         self._head_ms = media_ms
         if source_ms is not None:
@@ -146,7 +145,7 @@ class Engine:
         self._requests.heard_until(media_ms, observe=self.output is not Output.RETURNING)
 
     def on_playout(self, block: AudioBlock, at_ms: float) -> None:
-        """Learn that `block` leaves at `at_ms`: this is what T is counted from."""
+        """Note that `block` leaves at `at_ms`; T is counted from it."""
         offset = self._playout.offset_ms if self._playout else None
         if block.source_ms is not None:
             offset = block.media_ms - block.source_ms
@@ -161,16 +160,16 @@ class Engine:
 
     @property
     def hears_ahead(self) -> bool:
-        """Return whether synthesis needs sound ahead of T, now or very soon; not on suspicion alone."""
+        """Whether synthesis needs sound ahead of T, now or very soon; a video that is merely LATE does not count."""
         return not self.shows_real or self.monitor.state in (VideoState.GONE, VideoState.BACK)
 
     @property
     def shows_real(self) -> bool:
-        """Return whether all that has been shown since the last outage is real."""
+        """Whether only real frames have been shown since the last outage."""
         return self._switch.shows_real
 
     def real_due_in(self, now_ms: float) -> float | None:
-        """Return the ms until the next real frame may leave (0: now); None while none waits or none may be shown."""
+        """Return the ms until the next real frame may leave, 0 for now; None while none waits or may be shown."""
         t = self.media_ms(now_ms)
         coming = self._coming
         if t is None or coming is None or not self.shows_real:
@@ -218,7 +217,7 @@ class Engine:
         return frame.media_ms if offset is None else frame.source_ms + offset
 
     def _skew_of(self, due: RealFrame | None, t: float) -> float | None:
-        """Return how long before its moment `due` would be shown at `t`; None when it was due before."""
+        """Return the time in ms by which `due` would be early at `t`; None when it was due at an earlier tick."""
         if due is None or due.media_ms <= self._due_ms:
             return None
         self._due_ms = due.media_ms

@@ -75,7 +75,7 @@ _FLOW_GAP_MS = 500.0
 
 
 class VideoMonitor:
-    """Follow one caller's video.
+    """Judge one caller's video by its arrivals.
 
     Feed it every event as it happens and `tick` at least once per output frame. A time earlier than one already seen
     counts as that one, so any order of events is safe. Not thread-safe.
@@ -98,19 +98,19 @@ class VideoMonitor:
 
     @property
     def interval_ms(self) -> float:
-        """Return the mean frame interval of the last 30 frames while the video was good."""
+        """Mean interval of the last 30 frames while the video was good, 10 to 200 ms; the expected one before any."""
         if not self._gaps:
             return self.config.frame_interval_ms
         return min(max(sum(self._gaps) / len(self._gaps), INTERVAL_RANGE_MS[0]), INTERVAL_RANGE_MS[1])
 
     @property
     def synth_gap_ms(self) -> float:
-        """Return the gap after which synthesis starts; always less than max(3 d, d + 150 ms) for the interval d."""
+        """Gap in ms after which synthesis starts; always less than max(3 d, d + 150 ms) for the mean interval d."""
         return max(self.config.synth_gap_ms, 2.0 * self.interval_ms)
 
     @property
     def speech(self) -> bool:
-        """Return whether anyone can be heard: audio has arrived within `audio_gone_ms` of the last event."""
+        """Whether anyone can be heard: audio has arrived within `audio_gone_ms` of the last event."""
         return self._audio is not None and self._now - self._audio <= self.config.audio_gone_ms
 
     def given_up_at(self, at_ms: float) -> bool:
@@ -139,13 +139,13 @@ class VideoMonitor:
         self._audio = self._now
 
     def on_signal(self, signal: VideoSignal, at_ms: float) -> None:
-        """Take the caller's word: a pause starts synthesis at once when speech arrives. A resume is only a promise."""
+        """Note a signal: a pause starts synthesis at once while speech arrives; a resume alone changes nothing."""
         self.tick(at_ms)
         if signal is VideoSignal.VIDEO_PAUSED and self._video is not None and self.speech:
             self._enter(VideoState.GONE)
 
     def tick(self, now_ms: float) -> None:
-        """Let time pass up to `now_ms`."""
+        """Advance to `now_ms` and change the state where a limit has passed."""
         self._now = max(self._now, now_ms)
         if self._video is None:
             return
@@ -196,7 +196,7 @@ class VideoMonitor:
         return lasted and spread and len(recent) >= self.config.slow_frames_per_s
 
     def _learn_run(self) -> None:
-        """Take the returning source's own interval, so that a slower one is not lost again at its first gap."""
+        """Adopt the returning source's interval, so that a slower source is not given up at its first gap."""
         gaps = [b - a for a, b in zip(self._run, list(self._run)[1:], strict=False)]
         self._gaps.clear()
         self._gaps.extend(gaps[-_GAPS_KEPT:])

@@ -1,7 +1,7 @@
 """Real frames between arrival and their moment at the output, each stamped with its media time.
 
 Pure. The caller's own time (`source_ms`) and media time (sound played so far) differ by an offset that changes when the
-playout buffer waits or hurries. A frame is stamped once, on arrival, so that its picture leaves with its sound.
+playout buffer slows down or speeds up. A frame is stamped once, on arrival, so that its picture leaves with its sound.
 """
 
 from bisect import insort
@@ -11,10 +11,10 @@ from realtime.media import VideoFrame
 
 
 class AxisMap:
-    """Map the caller's time to media time.
+    """A map from the caller's time to media time.
 
-    The offset follows the sound's by at most half of the time that passes, so that a step in the sound makes the
-    picture faster or slower but never stop; the first one, and steps of more than a second, are taken at once.
+    The offset follows that of the sound, by at most half of the time that passes: a step in the sound makes the picture
+    faster or slower, but never stops it. The first offset, and steps of more than a second, apply at once.
     """
 
     SLEW = 0.5
@@ -26,13 +26,13 @@ class AxisMap:
         self._newest = float("-inf")
 
     def anchor(self, media_ms: float, source_ms: float) -> None:
-        """Learn that the caller's `source_ms` is heard at `media_ms`."""
+        """Set the offset to aim for: the caller's `source_ms` is heard at `media_ms`."""
         if self._wanted is None:
             self._offset = None
         self._wanted = media_ms - source_ms
 
     def stamp(self, source_ms: float, fallback_ms: float) -> float:
-        """Return the media time of a frame of `source_ms`; before any anchor the first gets `fallback_ms`."""
+        """Return the media time of a frame of `source_ms`; before any anchor the first frame gets `fallback_ms`."""
         wanted = self._wanted
         if wanted is None:
             known = self._offset is not None and abs(source_ms + self._offset - fallback_ms) <= self.SNAP_MS
@@ -47,7 +47,7 @@ class AxisMap:
 
 @dataclass(frozen=True, slots=True, order=True)
 class RealFrame:
-    """Hold a real frame: its media time in `frame`, the caller's own time, and when it arrived, all in ms."""
+    """A real frame with its media time, the caller's own time, and its arrival, all in ms."""
 
     media_ms: float
     frame: VideoFrame = field(compare=False)
@@ -56,7 +56,7 @@ class RealFrame:
 
 
 class RealFrames:
-    """Keep real frames in order of media time; bounded, the oldest goes first."""
+    """A bounded list of real frames in order of media time; the oldest is dropped first."""
 
     def __init__(self, size: int = 32) -> None:
         self._size = size
@@ -66,14 +66,14 @@ class RealFrames:
         return len(self._frames)
 
     def add(self, frame: RealFrame) -> None:
-        """Insert `frame`; a second one of the same time is left out."""
+        """Insert `frame`; a second one with the same media time is ignored."""
         if any(other.media_ms == frame.media_ms for other in self._frames):
             return
         insort(self._frames, frame)
         del self._frames[: -self._size]
 
     def due(self, until_ms: float, since_ms: float = float("-inf")) -> RealFrame | None:
-        """Return the newest frame not after `until_ms` that arrived at `since_ms` or later, and leave it here."""
+        """Return the newest frame not after `until_ms` that arrived at `since_ms` or later, without removing it."""
         return next((f for f in reversed(self._frames) if f.media_ms <= until_ms and f.arrival_ms >= since_ms), None)
 
     def after(self, media_ms: float) -> RealFrame | None:
@@ -81,5 +81,5 @@ class RealFrames:
         return next((f for f in self._frames if f.media_ms > media_ms), None)
 
     def drop_until(self, media_ms: float) -> None:
-        """Forget the frames not after `media_ms`."""
+        """Remove the frames not after `media_ms`."""
         self._frames = [f for f in self._frames if f.media_ms > media_ms]

@@ -29,7 +29,7 @@ class Speech(Protocol):
 
 
 class SynthRequests:
-    """Talk to a synthesizer. Not thread-safe.
+    """Give a synthesizer its frames and jobs, each when its sound is known. Not thread-safe.
 
     Attributes:
         possible: whether there is a synthesizer; without one nothing comes.
@@ -66,7 +66,7 @@ class SynthRequests:
     # --- real frames -------------------------------------------------------------------------------------------------
 
     def offer(self, frame: VideoFrame) -> None:
-        """Take a real frame that has arrived; it is passed on when its own sound is heard."""
+        """Add a real frame that has arrived; it is passed on when its own sound is heard."""
         self._unseen.append(frame)
 
     def heard_until(self, media_ms: float, *, observe: bool) -> None:
@@ -80,11 +80,11 @@ class SynthRequests:
     # --- frames to be made -------------------------------------------------------------------------------------------
 
     def begin(self, media_ms: float) -> None:
-        """Let the synthesizer get ready for an outage whose first frame is for about `media_ms`."""
+        """Have the synthesizer prepare for an outage whose first frame is for about `media_ms`."""
         self._synth.begin(media_ms)
 
     def request(self, media_ms: float, target: VideoFrame | None, progress: float) -> None:
-        """Ask for the frame of `media_ms`; with `target` it is `progress` (0..1) of the way to that real frame."""
+        """Request the frame of `media_ms`; with `target` it is `progress` (0..1) of the way to that real frame."""
         job = SynthJob(media_ms, returning_to=target, progress=progress)
         # Sound that queued behind video is played as it comes, so lips hear too little ahead: another block may help.
         quick = self._render_ms < _QUICK * self._interval_ms and target is None
@@ -94,7 +94,7 @@ class SynthRequests:
             self._ask(job)
 
     def more_sound(self) -> None:
-        """Ask for what has waited for another block of sound."""
+        """Send the request that was waiting for another block of sound, if there is one."""
         if self._waiting is not None:
             self._ask(self._waiting)
 
@@ -106,7 +106,7 @@ class SynthRequests:
         return result
 
     def release(self) -> None:
-        """End the outage, or the getting ready for one: what was asked for is no longer wanted."""
+        """End the outage, or the preparation for one, and drop all requests."""
         self._waiting = None
         self._synth.release()
 

@@ -43,7 +43,7 @@ class Shown:
         self._repeated = 0
 
     def note(self, kind: FrameKind | None, output: ShownState, now_ms: float) -> None:
-        """Note a frame of `kind`, None for none at all, that leaves while the output is `output`.
+        """Note that a frame of `kind` (None: no frame) leaves while the output is `output`.
 
         Whatever the output, viewers who see the same picture for long are told that it stands; one repeated frame does
         not change the state.
@@ -136,7 +136,7 @@ def freezes(frame_times_ms: Iterable[float], end_ms: float | None = None) -> Fre
 
 
 class Quantiles:
-    """Keep the newest `size` values of a figure for their quantiles; memory is bounded."""
+    """Quantiles of the newest `size` values of a figure; memory is bounded."""
 
     def __init__(self, size: int = 2048) -> None:
         self._values: deque[float] = deque(maxlen=size)

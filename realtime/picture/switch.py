@@ -102,7 +102,7 @@ class Switch:
 
     @property
     def shows_real(self) -> bool:
-        """Return whether all that has been shown since the last outage is real."""
+        """Whether only real frames have been shown since the last outage."""
         return self.output is Output.REAL or not self.synthetic_shown
 
     def show_real(self, *, pinned: bool) -> bool:
@@ -131,7 +131,7 @@ class Switch:
         return Step(step.output, step.ask_ms, step.target, step.progress, release=step.release, returns=returns)
 
     def _foresee(self, now: Moment) -> Step:
-        """Let the synthesizer get ready while the last real frames are still on their way out."""
+        """Have the synthesizer prepare while the last real frames are still to be shown."""
         if not now.possible or not now.ready:
             return Step(Output.REAL)
         overdue = now.state is VideoState.LATE and now.coming_ms is None
@@ -141,7 +141,7 @@ class Switch:
         return Step(Output.REAL, begin_ms=begin_ms, release=before and not feared)
 
     def _stands_still(self, now: Moment) -> bool:
-        """Return whether the picture would stand at the next tick, for longer than a late frame explains."""
+        """Return whether the picture would stand still at the next tick, for longer than a late frame explains."""
         if now.pinned:
             self.was_pinned = now.possible
             return now.possible

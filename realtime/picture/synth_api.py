@@ -1,15 +1,15 @@
-"""The seam between the engine, which must never wait, and the renderer of synthetic frames, which takes its time.
+"""The interface between the engine, which never waits, and the renderer of synthetic frames, which may be slow.
 
 The engine talks to a `Synthesizer` (realtime/face/worker.py: a thread with one-slot mailboxes). The thread alone owns a
 `FaceRenderer` (realtime/face/synth.py), which need not be thread-safe.
 
 The life of one outage, in media time, as the renderer sees it:
 
-1. `observe` real frames while the output is real, newest first when it cannot keep up.
+1. `observe` real frames while the output is real; only the newest when it cannot keep up.
 2. `start(t)`: the first synthetic frame will be for t, about one frame interval after the last observed frame.
-3. `render(window, t, speech)` for rising t, at most one per output frame; frames that came too late are left out.
+3. `render(window, t, speech)` for rising t, at most one per output frame; frames that finish too late are skipped.
 4. `hand_back(real, t, progress)` for rising t with progress rising from above 0 to 1: pixels move from the synthetic
-   pose to `real`. When the link falls in mid-return, `render` is next: it leads away from the frame shown last.
+   pose to `real`. If the video fails again meanwhile, `render` comes next and leads on from the frame shown last.
 5. `stop()`: the output is real again.
 """
 
@@ -25,10 +25,10 @@ from realtime.media import VideoFrame
 
 @dataclass(frozen=True, slots=True)
 class SynthJob:
-    """Ask for one frame.
+    """A request for one frame.
 
     Attributes:
-        media_ms: audio time in ms at which the frame will be shown.
+        media_ms: media time of the sound with which the frame will be shown, in ms.
         mel: float32 (80, columns), the generator's window for `media_ms`; None when the mouth must close.
         speech: whether someone speaks and the audio is genuine; False closes the mouth.
         returning_to: the real frame due at `media_ms` during the hand-back, else None.
@@ -44,13 +44,13 @@ class SynthJob:
 
 @dataclass(frozen=True, slots=True)
 class SynthResult:
-    """Hold a finished frame.
+    """A finished frame.
 
     Attributes:
         image: (H, W, 3) uint8 BGR.
-        media_ms: that of its job.
-        render_ms: time spent on it.
-        paused: whether it is a still that says so, because no talking face may be shown.
+        media_ms: media time of its job, in ms.
+        render_ms: time spent on it, in ms.
+        paused: whether it is a still marked as one, because no talking face may be shown.
         settled: whether a hand-back may end after it, because the head is where the real one is.
     """
 
@@ -62,25 +62,25 @@ class SynthResult:
 
 
 class Synthesizer(Protocol):
-    """Take frames and jobs, give results; every method returns at once and may be called from any thread."""
+    """What turns jobs into synthetic frames; every method returns at once and may be called from any thread."""
 
     def observe(self, frame: VideoFrame) -> None:
         """Offer a real frame to tracker and history; an older one still waiting is dropped."""
 
     def begin(self, media_ms: float) -> None:
-        """Get ready for an outage whose first frame is for about `media_ms`; `release` takes it back."""
+        """Prepare for an outage whose first frame is for about `media_ms`; `release` cancels it."""
 
     def request(self, job: SynthJob) -> None:
-        """Ask for the frame of `job`; a job still waiting is replaced; the first after `release` starts an outage."""
+        """Request the frame of `job` and replace one still waiting; the first job after `release` starts an outage."""
 
     def take(self, media_ms: float) -> SynthResult | None:
         """Return the finished frame with the greatest time not past `media_ms`, once; None when there is none."""
 
     def ready(self, media_ms: float, since_ms: float = float("-inf")) -> bool:
-        """Return whether `take` would return a frame, and one of `since_ms` or later."""
+        """Return whether `take` would return a frame with a media time of `since_ms` or later."""
 
     def release(self) -> None:
-        """End the outage: jobs and results still waiting are dropped, observing goes on."""
+        """End the outage and drop jobs and results still waiting; real frames are still observed."""
 
 
 class NoSynth:
@@ -90,7 +90,7 @@ class NoSynth:
         """Ignore the frame."""
 
     def begin(self, media_ms: float) -> None:
-        """Get nothing ready."""
+        """Prepare nothing."""
 
     def request(self, job: SynthJob) -> None:
         """Ignore the job."""
@@ -109,12 +109,12 @@ class NoSynth:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a renderer found in the real frame that it looked at last.
+    """What a renderer found in the newest real frame.
 
     Attributes:
         found: whether a face was tracked in it.
-        points: place of the face, (468, 2) px; None when none is in view.
-        reason: why no mouth may be painted on it; None when one may.
+        points: landmarks of the face, (468, 2) px; None when none is in view.
+        reason: why no mouth may be painted on it, in words for people; None when one may.
     """
 
     found: bool
@@ -124,15 +124,15 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One frame that a renderer made.
+    """A frame that a renderer made.
 
     Attributes:
         image: (H, W, 3) uint8 BGR, with the badge where it is synthetic.
-        plain: the same without the badge, to be mixed with another.
-        points: place of the face in it, lips included, (468, 2) px; None when it shows none.
-        why: why it is a still, or shows no painted mouth; None where all is as it should be.
+        plain: the same image without the badge, to be mixed with another.
+        points: landmarks of the face in it, lips included, (468, 2) px; None when it shows none.
+        why: why it is a still or has no painted mouth, in words for people; None when it has one.
         settled: whether a hand-back may end after it, because the head is where the real one is.
-        seen: what was found in the real frame that was looked at last, this one included.
+        seen: what was found in the newest real frame, which may be this one.
     """
 
     image: Image
@@ -147,11 +147,11 @@ class FaceRenderer(Protocol):
     """Render synthetic frames from past ones. Not thread-safe: one thread owns it from the first call to `close`.
 
     Calls come in this order: `observe` any number of times; `start`; `render`, `hand_back` and `observe` in any order;
-    `stop`; and so on; `close` once, last.
+    `stop`; then again from the beginning; `close` once, at the end.
     """
 
     def observe(self, image: Image, media_ms: float) -> Seen:
-        """Track `image`, keep it when it is worth keeping, and return what was found in it."""
+        """Track the face in `image`, keep the frame if it is useful, and return what was found in it."""
 
     def start(self, media_ms: float) -> None:
         """Begin an outage whose first frame is for `media_ms`.
@@ -163,7 +163,7 @@ class FaceRenderer(Protocol):
     def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Drawn:
         """Return the frame for `media_ms`, marked as synthetic; without window or speech the mouth is closed.
 
-        `why` is set when it is a still, because no talking face may be shown.
+        `Drawn.why` is set when no talking face may be shown and the frame is a still.
         """
 
     def hand_back(self, real_image: Image, media_ms: float, progress: float) -> Drawn:
@@ -173,4 +173,4 @@ class FaceRenderer(Protocol):
         """End the outage."""
 
     def close(self) -> None:
-        """Free what is held."""
+        """Release all resources."""

@@ -56,13 +56,13 @@ class TickPhase:
         return abs(sum(single) / len(single) - self._interval) <= TOLERANCE * self._interval
 
     def lost(self) -> None:
-        """Forget the phase: the picture is synthetic and no real one is due, so the next one is measured anew."""
+        """Forget the phase, because the picture is synthetic and no real one is due; the next one is measured anew."""
         self._error = None
 
     def shown(self, skew_ms: float) -> float:
         """Follow a new real picture that met this tick `skew_ms` before its moment (negative: after it).
 
-        In an outage pictures that come again need not be shown for that: ticks are with them when the hand-back begins.
+        After an outage, pictures that are due count before they are shown: ticks are in step at the hand-back.
 
         Returns:
             By how many ms the next tick is to come later (negative: earlier) than one interval after this one.
