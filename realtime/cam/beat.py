@@ -1,7 +1,7 @@
-"""When the next picture of a local call leaves: in the camera's time where it gives any, else by a timer.
+"""When the next picture of a local call leaves: with the camera's pictures while they come, else by a timer.
 
-Pure. A camera's pictures come when they come; a tick on a timer of our own beside them would show some twice and others
-late. So each of them brings its own tick, and the timer steps in where the camera does not.
+Pure. The camera has a clock of its own; beside it, a tick from our timer would show some pictures twice and others
+late. So each camera picture brings its own tick, and the timer steps in when none comes.
 """
 
 from typing import Final
@@ -18,11 +18,11 @@ _OVERDUE: Final = 1.25
 
 
 class Beat:
-    """Keep the time of the next tick of `engine`. Not thread-safe; times in ms of the monotonic clock.
+    """The time of the next tick of `engine`. Not thread-safe; times in ms of the monotonic clock.
 
     Attributes:
-        next_ms: time of the next tick, unless the camera brings it before.
-        over_camera: whether made frames are drawn over the camera's pictures (dub) and leave in their time.
+        next_ms: time of the next tick, unless a camera picture brings it forward.
+        over_camera: whether synthetic frames are drawn over the camera's pictures (DUB) and leave when these come.
     """
 
     def __init__(self, engine: Engine, start_ms: float) -> None:
@@ -39,11 +39,11 @@ class Beat:
 
     @property
     def follows_camera(self) -> bool:
-        """Whether made frames leave in the time of the camera's pictures that they are drawn over."""
+        """Whether synthetic frames leave when the camera pictures under them come."""
         return self.over_camera and self._engine.monitor.state in (VideoState.GOOD, VideoState.LATE)
 
     def camera_frame(self, now_ms: float) -> bool:
-        """Return whether the picture that has just been given to the engine brings a tick at once."""
+        """Return whether the camera picture that has just gone to the engine brings a tick at once."""
         self._camera_ms = now_ms
         if not self._engine.shows_real:
             return self.follows_camera and now_ms - self._ticked_ms >= self.interval_ms / 2
@@ -61,21 +61,21 @@ class Beat:
             self.next_ms = min(self.next_ms, now_ms + max(wait_ms, _SOON_MS))
 
     def tick_now(self, now_ms: float) -> None:
-        """Have the next tick at `now_ms` at the latest."""
+        """Move the next tick to `now_ms` unless it comes before."""
         self.next_ms = min(self.next_ms, now_ms)
 
     def look_again(self, now_ms: float) -> None:
-        """Put the tick off: a made frame is late and waited for."""
+        """Delay the tick, to wait for a synthetic frame that is late."""
         self.next_ms = now_ms + _LOOK_MS
 
     def ticked(self, now_ms: float, late_ms: float) -> None:
-        """Set the tick after that of `now_ms`, which was `late_ms` late itself."""
+        """Set the tick that follows the one of `now_ms`, which was itself `late_ms` late."""
         self._ticked_ms = now_ms
         self.next_ms = now_ms + self._wait_ms(now_ms, late_ms)
         self.bring_forward(now_ms)
 
     def _wait_ms(self, now_ms: float, late_ms: float) -> float:
-        """Return in how many ms the timer brings the next tick if the camera does not."""
+        """Return the time in ms after which the timer brings the next tick if the camera does not."""
         if self._engine.shows_real or self.follows_camera:
             # Where no picture comes, the link is given up `synth_gap_ms` after the last one, and a made frame is to be
             # shown just then. It must be asked for a tick earlier: that tick is the one set here. It may not come

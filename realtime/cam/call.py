@@ -1,4 +1,4 @@
-"""Join devices to a local call: their threads hand over to one event loop, on which everything else happens."""
+"""Join devices to a local call: their threads hand over to one event loop, which does everything else."""
 
 import asyncio
 import threading
@@ -27,7 +27,7 @@ _LATE: Final = 0.5
 
 
 class CameraRelay:
-    """Start a camera before anybody is there to look, and hand its pictures on in one size. Any thread."""
+    """A camera that is started before the call and passes its pictures on in one size. Any thread."""
 
     def __init__(self, camera: Camera) -> None:
         self.camera = camera
@@ -43,7 +43,7 @@ class CameraRelay:
     def attach(
         self, size: tuple[int, int], take: Callable[[CameraFrame], None], lost: Callable[[DeviceError], None]
     ) -> None:
-        """Hand pictures of `size` (width, height) to `take` from now on."""
+        """Pass pictures of `size` (width, height) to `take` from now on."""
         with self._lock:
             self._size, self._take, self._lost = size, take, lost
 
@@ -68,15 +68,15 @@ class CameraRelay:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """What a local call is joined to; None where there is none.
+    """The devices of a local call; None where there is none.
 
     Attributes:
-        camera: started already.
-        microphone: the person's own.
-        dub: another voice.
-        pictures: takes what leaves, of `size` (width, height).
-        sound: takes what leaves; None where others hear the microphone itself.
-        size: of every picture.
+        camera: the camera, already started.
+        microphone: the person's own microphone.
+        dub: the source of another voice.
+        pictures: the sink of the pictures that leave.
+        sound: the sink of the sound that leaves; None where others hear the microphone itself.
+        size: width and height of every picture, in px.
     """
 
     camera: CameraRelay | None
@@ -88,7 +88,7 @@ class Devices:
 
 
 class LocalCall:
-    """Run a local call on one event loop. `say` tells the person in a line what happens to devices."""
+    """Run a local call on one event loop. `say` receives a line for the person when something happens to a device."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class LocalCall:
     # --- what the person does ----------------------------------------------------------------------------------------
 
     def choose(self, mode: Mode) -> str | None:
-        """Go over to `mode`; return in one line why that cannot be, None when it is done."""
+        """Switch to `mode`; return None, or one line that says why it cannot be."""
         reason = self.refusal(mode)
         if reason is None and mode is not self.path.mode:
             self.path.set_mode(mode, self._clock.now_ms())
@@ -130,7 +130,7 @@ class LocalCall:
         return reason
 
     def refusal(self, mode: Mode) -> str | None:
-        """Return in one line why `mode` cannot be chosen now; None when it can."""
+        """Return one line that says why `mode` cannot be chosen now; None when it can."""
         devices = self._devices
         if mode is Mode.PHOTO:
             return None if self._stage.photo is not None else "there is no photo: start with --photo FILE"
@@ -189,7 +189,7 @@ class LocalCall:
         self._arm()
 
     def _arm(self) -> None:
-        """Have the next tick come when the path wants it."""
+        """Schedule the next tick at the time that the path names."""
         if self._loop is None:
             return
         if self._timer is not None:
@@ -205,7 +205,7 @@ class LocalCall:
         self._arm()
 
     def _guard(self, work: Callable[[], None]) -> None:
-        """Run a callback of the loop; what fails ends the call."""
+        """Run a callback of the loop; an exception ends the call."""
         try:
             work()
         except Exception as error:
@@ -261,7 +261,7 @@ def as_i420(image: Image) -> Pixels:
 
 
 def fitted(frame: CameraFrame, size: tuple[int, int]) -> CameraFrame:
-    """Return `frame` in `size` (width, height): itself where it has it, else enlarged or reduced and cut to fill it."""
+    """Return `frame` in `size` (width, height): unchanged where it has that size, else scaled and cut to fill it."""
     width, height = size
     image = frame.image
     if image.shape[:2] == (height, width) and frame.i420 is not None:

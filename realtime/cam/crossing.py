@@ -10,18 +10,18 @@ from realtime.face.handback import dissolve, smoothstep
 from realtime.face.morph import melt
 
 _FRAMES: Final = 10
-"""Frames in which one thing becomes another."""
+"""Frames of a crossing."""
 _FAR: Final = 2.5
-"""Eye distances: heads further apart dissolve, as a melt would tear the wall between them along."""
+"""Distance of two heads, in eye distances, from which they dissolve: a melt would drag the wall between them along."""
 _LARGER: Final = 2.0
-"""Times: of heads more unlike in size the same is true."""
+"""Ratio of the sizes of two heads from which they dissolve."""
 
 Shown = tuple[Image, Landmarks | None]
-"""A frame without badge, which must not move with a head, and where its face is."""
+"""A frame without its badge, which must not move with a head, and the landmarks of its face."""
 
 
 class Crossing:
-    """Lead from the frame that was left to what is drawn instead. Not thread-safe.
+    """Lead from one frame to what is drawn in its place. Not thread-safe.
 
     Attributes:
         frames: frames since `begin`.
@@ -32,16 +32,16 @@ class Crossing:
         self._left: Shown | None = None
 
     def begin(self, left: Shown | None) -> None:
-        """Leave the frame `left`; None begins with what is drawn, without a way to it."""
+        """Begin a crossing from the frame `left`; None shows what is drawn at once."""
         self._left, self.frames = left, 0
 
     @property
     def under_way(self) -> bool:
-        """Return whether a frame that was left still shows."""
+        """Whether a crossing is still going on."""
         return self._left is not None
 
     def lead(self, shown: Shown) -> Shown | None:
-        """Return the frame on the way to `shown`, `frames` after the beginning; None once it is there."""
+        """Return the frame on the way to `shown`, `frames` after the beginning; None once the crossing is over."""
         if self._left is None:
             return None
         if self.frames > _FRAMES or self._left[0].shape != shown[0].shape:
@@ -50,7 +50,7 @@ class Crossing:
         return between(self._left, shown, smoothstep(self.frames / (_FRAMES + 1.0)))
 
     def part_of(self, shown: Shown, progress: float) -> Shown | None:
-        """Return the frame `progress` (0..1) of the way to `shown`; None where nothing was left to come from."""
+        """Return the frame `progress` (0..1) of the way to `shown`; None where there is no crossing."""
         if self._left is None or self._left[0].shape != shown[0].shape:
             return None
         return between(self._left, shown, smoothstep(progress))

@@ -15,13 +15,13 @@ _SLEPT_MS = 200.0
 
 
 class FileSound:
-    """Play the sound of a file, over and over: a `SoundSource`.
+    """A `SoundSource` that plays the sound of a file over and over.
 
-    `round_ms` is how long a round takes, so that sound and picture of one clip stay together; None is its own length.
+    `round_ms` is the length of a round, so that sound and picture of one clip stay together; None is the sound's own.
     """
 
     def __init__(self, path: str | Path, *, round_ms: float | None = None) -> None:
-        """Take a file with sound; raises MediaError where there is none."""
+        """Open a file with sound; raises MediaError where there is none."""
         if not probe(path).has_audio:
             raise MediaError(f"{path} has no audio track: give a file with speech")
         self._path, self._round_ms = path, round_ms
@@ -84,7 +84,7 @@ def _whole(samples: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> Samp
 
 
 def video_round_ms(path: str | Path) -> float:
-    """Return how long a clip's pictures take when they are played at their mean rate; MediaError without any."""
+    """Return the length in ms of a clip's pictures at their mean rate; raises MediaError without any."""
     import av
 
     info = probe(path)

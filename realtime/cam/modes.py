@@ -1,4 +1,4 @@
-"""What a local call shows and whose words it speaks. Pure."""
+"""The modes of a local call: what it shows and which voice is heard. Pure."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -6,7 +6,7 @@ from typing import Final
 
 
 class Mode(Enum):
-    """What is shown; chosen by the person, at any moment."""
+    """What is shown; the person may change it at any moment."""
 
     THROUGH = "through"
     """The camera as it is; made frames only while it gives none."""
@@ -19,7 +19,7 @@ class Mode(Enum):
 
 
 class Voice(Enum):
-    """Which sound is heard, and moves the lips."""
+    """Which sound is heard and moves the lips."""
 
     MICROPHONE = "microphone"
     DUB = "dub"
@@ -28,11 +28,11 @@ class Voice(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ModeRule:
-    """What a mode is made of.
+    """The rule of a mode.
 
     Attributes:
-        voice: sound that is heard.
-        made: whether frames are made even while the camera gives some.
+        voice: the sound that is heard.
+        made: whether frames are synthetic even while the camera gives pictures.
     """
 
     voice: Voice

@@ -18,9 +18,9 @@ class Picture:
     Attributes:
         image: (H, W, 3) uint8 BGR.
         i420: the camera's own (H * 3 // 2, W) uint8 where nothing was changed, else None.
-        kind: where it comes from.
-        arrived_ms: when it came from the camera; None for a made one.
-        skew_ms: time that it depicts minus that of the sound that leaves with it.
+        kind: whether it is real, synthetic or repeated.
+        arrived_ms: time at which it came from the camera; None for a synthetic one.
+        skew_ms: time that it depicts minus that of the sound that leaves with it, in ms.
     """
 
     image: NDArray[np.uint8]
@@ -35,16 +35,16 @@ class CamStatus:
     """What is shown at this moment; times in ms.
 
     Attributes:
-        mode: as chosen.
-        state: real, synth, returning, still (the picture stands) or waiting (none was seen yet).
-        since_ms: how long that has lasted.
+        mode: the chosen mode.
+        state: real, synth, returning, still (the picture stands) or waiting (no picture yet).
+        since_ms: duration of that state so far.
         fps: pictures that left in the last 2 s, per second.
-        latency_ms: 95 % of the real pictures left within so long after they came.
-        skew_ms: 95 % of all pictures were within so much of their sound; of what leaves here.
-        behind_ms: how much later than their sound made lips are seen by who hears the microphone itself; else 0.
-        sound_ms: how long ago the sound that leaves now was spoken.
+        latency_ms: 95 % quantile of the time between a real picture's arrival and its leaving.
+        skew_ms: 95 % quantile of the distance between pictures and their sound, both as they leave here.
+        behind_ms: delay of synthetic lips for those who hear the microphone itself; 0 for those who hear our sound.
+        sound_ms: age of the sound that leaves now.
         heard: whether any sound comes in.
-        why: why the picture stands, or no lips are made or could be, as the stage says it; None while all is well.
+        why: why the picture stands still, or why no lips are or could be made; None otherwise.
     """
 
     mode: Mode

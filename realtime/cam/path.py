@@ -1,7 +1,7 @@
 """A local call from devices to devices: camera pictures and sound in, pictures and sound out, one clock.
 
 Pure: times are arguments, in ms of the monotonic clock that devices stamp with; nothing here waits. Real pictures leave
-when they come, or when their sound is near enough; while there are none a timer takes over.
+when they come, or as soon as their sound is near enough; while none come, a timer takes over.
 """
 
 from collections import deque
@@ -31,15 +31,16 @@ from realtime.speech.voice import MouthGate
 _KEPT = 40
 _RATE_MS = 2000.0
 _REPEAT_MS = 150.0
-"""A picture that stands is sent again so often: who has just begun to look must see something."""
+"""Interval in ms at which a picture that stands still is sent again: a program that has just opened the camera must
+see something."""
 _CARD_MS = 700.0
 _SINK_MOST_MS = 40.0
-"""Pictures wait for so much of what the virtual microphone itself takes; the rest is the other program's to know."""
+"""Most of the virtual microphone's own delay, in ms, that pictures wait for."""
 _SINK_FOLLOW = 0.02
 
 
 class Staged(Protocol):
-    """What draws made frames, as far as it is told what to draw; `realtime.cam.stage.Stage` is one."""
+    """The settings of what draws synthetic frames; `realtime.cam.stage.Stage` is one."""
 
     mode: Mode
     camera: NDArray[np.uint8] | None
@@ -49,13 +50,13 @@ class Staged(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CamConfig:
-    """Set a local call.
+    """Settings of a local call.
 
     Attributes:
-        fps: pictures a second while the camera gives none; its own rate.
-        ahead_ms: a real picture leaves when its sound is at most so far behind; it waits for no more.
-        hears_us: whether others hear the sound that leaves here. Without, they hear the microphone itself: real
-            pictures wait for nothing, and made ones are late.
+        fps: nominal rate of the camera, and the rate of pictures while it gives none.
+        ahead_ms: lead of a real picture over its sound, in ms, up to which it may leave.
+        hears_us: whether others hear the sound that leaves here. If not, they hear the microphone itself: real pictures
+            wait for nothing, and synthetic ones are late.
     """
 
     fps: float = 25.0
@@ -71,10 +72,10 @@ class _Came:
 
 
 class CamPath:
-    """Run the sound and the picture of a local call. Everything from one thread.
+    """Run the sound and the picture of a local call. Call everything from one thread.
 
-    Call `play` every 20 ms and `tick` whenever `next_tick_ms` is past. `on_picture` and `on_block` take what leaves and
-    may not block; `stage` is what `synth` draws with, None where it draws nothing; `gate` tells speech from other
+    Call `play` every 20 ms and `tick` whenever `next_tick_ms` is past. `on_picture` and `on_block` receive what leaves
+    and may not block; `stage` is what `synth` draws with, None where it draws nothing; `gate` tells speech from other
     sounds.
     """
 
@@ -116,13 +117,13 @@ class CamPath:
 
     @property
     def next_tick_ms(self) -> float:
-        """Time of the next tick in ms; it may move whenever something else is called."""
+        """Time of the next tick in ms; any other call may move it."""
         return self._beat.next_ms
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
     def camera_frame(self, frame: CameraFrame, now_ms: float) -> None:
-        """Take a picture of the camera that came at `now_ms`; it may leave before this returns."""
+        """Accept a picture that came from the camera at `now_ms`; it may leave before this returns."""
         if self.mode is Mode.PHOTO and not self._shows_camera:
             # Who began with the photo is not to be seen, not even until it is drawn.
             return
@@ -135,13 +136,13 @@ class CamPath:
             self.tick(now_ms)
 
     def sound_block(self, voice: Voice, block: Block, captured_ms: float, now_ms: float) -> None:
-        """Take (960,) int16 samples of `voice`, spoken from `captured_ms` on; left out where it is not heard now."""
+        """Add (960,) int16 samples of `voice`, spoken from `captured_ms` on; ignored while that voice is not heard."""
         if RULES[self.mode].voice is voice:
             self.engine.on_audio_packet(now_ms)
             self.sound.push(block, captured_ms)
 
     def set_mode(self, mode: Mode, now_ms: float) -> None:
-        """Go over to `mode`."""
+        """Switch to `mode`."""
         if RULES[mode].voice is not RULES[self.mode].voice:
             self.sound.cut()
         self.mode = mode
@@ -159,7 +160,7 @@ class CamPath:
     # --- out ---------------------------------------------------------------------------------------------------------
 
     def play(self, due_ms: float, sink_ms: float = 0.0) -> None:
-        """Let the 20 ms leave that are due at `due_ms`; `sink_ms` is what the device takes until they are heard."""
+        """Send the block that is due at `due_ms`; `sink_ms` is the delay of the device that plays it."""
         sink_ms = min(sink_ms, _SINK_MOST_MS)
         before_ms = sink_ms if self._sink_ms is None else self._sink_ms
         self._sink_ms = before_ms + _SINK_FOLLOW * (sink_ms - before_ms)
@@ -173,11 +174,11 @@ class CamPath:
         self._beat.bring_forward(due_ms)
 
     def skip(self, ms: float) -> None:
-        """Let `ms` pass in which `play` was not called: the machine slept."""
+        """Pass over `ms` in which `play` was not called, because the machine slept."""
         self.speech.skip(ms)
 
     def tick(self, now_ms: float) -> None:
-        """Let the picture leave that is due at `now_ms`, and ask for the next. A late made one is waited for."""
+        """Send the picture that is due at `now_ms` and request the next; wait for a synthetic one that is late."""
         media_ms, late_ms = self.engine.media_ms(now_ms), 0.0
         made_ms = None if self.engine.shows_real else media_ms
         if self._late is not None and made_ms is not None and self._late.waits(made_ms, now_ms):
@@ -198,7 +199,7 @@ class CamPath:
         self._beat.ticked(now_ms, late_ms)
 
     def _stands(self, now_ms: float) -> bool:
-        """Return whether a repeated picture is to be sent: none was for so long that somebody may see nothing."""
+        """Return whether to send a repeated picture, because nothing has been sent for a while."""
         return now_ms - (self._sent[-1] if self._sent else self._begun_ms + _CARD_MS) >= _REPEAT_MS
 
     def _send(self, image: NDArray[np.uint8], kind: FrameKind, skew_ms: float, now_ms: float) -> None:

@@ -1,4 +1,4 @@
-"""A file in place of virtual camera and virtual microphone: what left, when it left."""
+"""A file in place of the virtual camera and the virtual microphone, timed as things left."""
 
 import queue
 import threading
@@ -21,16 +21,16 @@ _DRIFT_MS: Final = 60.0
 
 
 class Recorder:
-    """Write an MP4 on a thread of its own: a `FrameSink` and an `AudioSink` in one.
+    """A `FrameSink` and an `AudioSink` in one that writes an MP4 on a thread of its own.
 
-    Pictures get the places in which they left; one that comes twice in an interval is left out. When the encoder cannot
-    keep up, what comes is dropped and counted in `dropped`.
+    Pictures are timed as they left; a second one within a frame interval is left out. When the encoder cannot keep up,
+    pictures and sound are dropped and counted in `dropped`.
     """
 
     latency_ms = 0.0
 
     def __init__(self, path: Path, size: tuple[int, int], fps: float, clock: Clock) -> None:
-        """Begin `path`; it appears when it is complete. Raises MediaError where that cannot be."""
+        """Begin the file `path`, which appears once it is complete; raises MediaError where it cannot be written."""
         # Frames of it may be synthetic: the file says so from the start.
         # The encoder shares two cores with the face: it may not take much.
         self._writer = MediaWriter(path, fps, AUDIO_RATE, synthetic=True, preset="ultrafast", live=True)
@@ -47,11 +47,11 @@ class Recorder:
 
     @property
     def frames(self) -> int:
-        """Return how many pictures were written."""
+        """Number of pictures that were written."""
         return self._writer.frames
 
     def send(self, i420: Pixels) -> None:
-        """Take a picture (H * 3 // 2, W) uint8 that leaves now."""
+        """Add a picture (H * 3 // 2, W) uint8 that leaves now."""
         width, height = self.size
         if i420.shape != (height * 3 // 2, width):
             raise ValueError(f"a picture of {width}x{height} as I420 is {(height * 3 // 2, width)}, not {i420.shape}")
@@ -59,7 +59,7 @@ class Recorder:
         self._offer(lambda: self._write_picture(i420, at_ms))
 
     def put(self, block: Samples) -> None:
-        """Take (960,) int16 samples that leave now."""
+        """Add (960,) int16 samples that leave now."""
         check_block(block)
         at_ms = self._since_begin_ms()
         self._offer(lambda: self._write_sound(block, at_ms))

@@ -1,7 +1,7 @@
-"""The sound of a local call on its way from the microphone to the virtual one: no longer than somebody needs it.
+"""The sound of a local call on its way from the microphone to the virtual one, with as little delay as possible.
 
-Pure. Blocks are heard by the lips as they come and wait in a line. What is left in the line after each 20 ms that leave
-is the spare: a few ms against the unevenness of two clocks, more only while synthesis must hear ahead.
+Pure. Blocks reach the mel columns at once and wait in a line. The spare is what is left in the line after each block
+that leaves: a few ms against the unevenness of two clocks, and more only while synthesis needs lookahead.
 """
 
 from collections import deque
@@ -15,9 +15,9 @@ from realtime.speech.conceal import Block
 from realtime.speech.steering import Steering
 
 _SPARE_MS: Final = 6.0
-"""Sound in ms that is kept in plain times, beyond the block that leaves."""
+"""Sound in ms that is kept, beyond the block that leaves, while pictures are real."""
 _LATE_SHARE: Final = 0.02
-"""Share (0..1) of the blocks of the last 10 s that may come later than that."""
+"""Share (0..1) of the blocks of the last 10 s for which the spare may be smaller."""
 _LONG_MS: Final = 10.0
 """Excess over the target in ms from which pitch periods are left out."""
 _SHORT_MS: Final = 5.0
@@ -25,11 +25,11 @@ _SHORT_MS: Final = 5.0
 _HASTE_MS: Final = 30.0
 """Distance from the target in ms beyond which every block is changed, else every second one."""
 _LEAVE_MS: Final = 12.0
-"""Sound in ms that leaving out a pitch period leaves in the line."""
+"""Sound in ms that must remain in the line when a pitch period is left out."""
 _MOST_MS: Final = 300.0
-"""Excess over the target in ms that is dropped at once: the machine slept."""
+"""Excess over the target in ms that is dropped at once, because the machine slept."""
 _CONCEAL_BLOCKS: Final = 3
-"""Missing blocks in a row that fade out; then there is silence, timed by the clock."""
+"""Missing blocks in a row that are concealed with a fade-out; after them there is silence, timed by the clock."""
 _NOTED: Final = 500
 """Blocks whose spare is remembered: 10 s."""
 _EVERY: Final = 5
@@ -37,11 +37,11 @@ _EVERY: Final = 5
 
 
 class LocalSound:
-    """Carry one person's sound. Not thread-safe; times in ms of the monotonic clock.
+    """The sound of one person on its way through a local call. Not thread-safe; times in ms of the monotonic clock.
 
     Attributes:
-        lag_ms: time in ms from the moment at which the sound of the last block was spoken until it left.
-        concealed_blocks: number of blocks that were made up in short gaps of the sound that comes in.
+        lag_ms: time in ms between the speaking of the last block's sound and its leaving.
+        concealed_blocks: number of blocks that were concealed in short gaps of the incoming sound.
     """
 
     def __init__(self, speech: SpeechPath) -> None:
@@ -61,26 +61,26 @@ class LocalSound:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing comes in."""
+        """Whether no sound comes in."""
         return self._missing_run > _CONCEAL_BLOCKS
 
     def push(self, block: Block, captured_ms: float) -> None:
-        """Take (960,) int16 samples at 48 kHz, the first of them spoken at `captured_ms`."""
+        """Add (960,) int16 samples at 48 kHz, the first of them spoken at `captured_ms`."""
         if self.silent:
-            # What was learned of the spare was learned of silence made here.
+            # The spares noted so far are those of the silence made here.
             self._forget()
         self._missing_run = 0
         self._speech.push(block, captured_ms, cut=self._cut)
         self._cut = False
 
     def cut(self) -> None:
-        """Expect another source from now on."""
+        """Note that the next block comes from another source."""
         self._cut = True
 
     def play(self, now_ms: float, ahead_ms: float = 0.0) -> AudioBlock:
         """Return the 20 ms that leave at `now_ms`; call it every 20 ms.
 
-        `ahead_ms` is how much sound beyond what leaves must be here, for lips that hear ahead.
+        `ahead_ms` is the lookahead of the lips: the sound that must be in the line beyond the block that leaves.
         """
         line = self._speech.line
         self._note(line.fill_ms - BLOCK_MS)
@@ -113,11 +113,11 @@ class LocalSound:
 
     @property
     def _spare_ms(self) -> float:
-        """Return what is left after a block at the worst moments of the last seconds, as the line is now."""
+        """Spare in ms at the worst moments of the last 10 s, given the line's present length."""
         return self._speech.line.fill_ms - BLOCK_MS if self._low is None else self._low + self._shift
 
     def _note(self, spare_ms: float) -> None:
-        # Kept as if the line had never been changed on purpose, so that it is known at once what a change leaves.
+        # Noted as if the line had never been changed on purpose, so that the effect of a change is known at once.
         self._spares.append(spare_ms - self._shift)
         self._noted += 1
         if self._noted % _EVERY == 0 or self._low is None:

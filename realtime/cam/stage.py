@@ -17,44 +17,44 @@ from realtime.picture.synth_api import Drawn, FaceRenderer, Seen
 _WORDS: Final = 5
 """Frames in which the lips of the camera become those of the dub."""
 _TELL_AFTER: Final = 5
-"""Frames that a reason must hold before it is told: one that the tracker misses is nobody's concern."""
+"""Frames for which a reason must hold before it is reported: one frame that the tracker misses does not count."""
 _UNSEEN: Final = Seen(False, None, None)
 
 
 class Photo(PoseSource, Protocol):
-    """Give the pose of a photo or clip, moved by the speech; `realtime.photo.portrait.Portrait` is one."""
+    """A source of poses of a photo or clip, moved by the speech; `realtime.photo.portrait.Portrait` is one."""
 
     def hear(self, media_ms: float, level_db: float) -> None:
         """Note how loud the speech at `media_ms` is, dB relative to full scale."""
 
 
 class StageFace(FaceRenderer, Protocol):
-    """Draw a person from past frames, from a pose of their own, or over real frames; `FaceSynth` is one.
+    """A renderer of past frames, of poses of its own, or of new lips on real frames; `FaceSynth` is one.
 
     Calls come in the order of `FaceRenderer`; `overlay` outside `start` and `stop` only.
     """
 
     def start(self, media_ms: float, pose: PoseSource | None = None) -> None:
-        """Begin an outage, of past frames or of those of `pose`."""
+        """Begin an outage, with past frames or with those of `pose`."""
 
     def overlay(
         self, real_image: Image, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool
     ) -> Drawn:
-        """Return a real frame with other words on its lips; untouched where no face is to be painted, `why` then."""
+        """Return a real frame with new lips; untouched, with `why` set, where no face may be painted."""
 
 
 class Stage:
     """Draw what each mode shows: a `realtime.picture.synth_api.FaceRenderer` for one `SynthWorker`.
 
-    `mode`, `camera` and `level_db` may be set and `why` may be read from any thread; all else belongs to the thread
-    that renders. All pictures have one size.
+    `mode`, `camera` and `level_db` may be set and `why` may be read from any thread; all else belongs to the rendering
+    thread. All pictures have the same size.
 
     Attributes:
-        mode: what to show.
+        mode: the chosen mode.
         camera: the newest picture of the camera; None while it gives none.
         level_db: loudness of the newest speech, dB relative to full scale.
         photo: the person in the photo; None where there is none.
-        why: why the picture stands, or no lips are made or could be; None while all is well.
+        why: why the picture stands still, or why no lips are or could be made, in words for people; None otherwise.
     """
 
     def __init__(self, face: StageFace, photo: Photo | None = None) -> None:
@@ -67,25 +67,25 @@ class Stage:
         self._face = face
         self._badge = Badge()
         self._shown: Shown | None = None
-        """The frame made last."""
+        """The newest synthetic frame."""
         self._real: Shown | None = None
-        """The real frame shown or looked at last."""
+        """The newest real frame that was shown or tracked."""
         self._found = _UNSEEN
-        """What the face said of the real frame that it looked at last."""
+        """What the face found in the newest real frame."""
         self._active: Mode | None = None
-        """The mode that is drawn; None while none is."""
+        """The mode that is drawn; None while the output is real."""
         self._past = False
         """Whether past frames are drawn in DUB, because the camera gives none."""
         self._left_photo = False
-        """Whether a hand-back leads away from the photo."""
+        """Whether a hand-back from the photo has begun."""
         self._crossing = Crossing()
         self._observed_ms = float("-inf")
 
     def observe(self, image: Image, media_ms: float) -> Seen:
-        """Learn from a real frame, unless the person is not to be looked at now; return what was found."""
+        """Track a real frame and return what was found; other modes than THROUGH only keep the picture."""
         if self.mode is not Mode.THROUGH:
             if self._real is not None:
-                # Its face has hardly moved since it was looked at last. Who began with the photo was never to be seen.
+                # The face has hardly moved since it was tracked last. A call that began with the photo never tracks it.
                 self._real = image, self._real[1]
             return _UNSEEN
         self._observed_ms = max(self._observed_ms, media_ms)
@@ -95,13 +95,13 @@ class Stage:
         return self._found
 
     def start(self, media_ms: float) -> None:
-        """Begin to draw; RuntimeError where there is nothing to draw from."""
+        """Begin to draw the chosen mode; raises RuntimeError where there is no face to draw."""
         self._enter(self.mode, media_ms)
         # Past frames and lips begin with the camera's own picture.
         self._crossing.begin(self._real if self.mode is Mode.PHOTO else None)
 
     def render(self, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Drawn:
-        """Return the frame for `media_ms` of the present mode; a change of modes melts one head into the other."""
+        """Return the frame of the chosen mode for `media_ms`; after a change of mode one head melts into the other."""
         if self._active is not self.mode or self._left_photo:
             self._change(media_ms)
         if self._active is Mode.DUB:
@@ -132,13 +132,13 @@ class Stage:
         return self._leave_photo(real_image, media_ms, progress)
 
     def stop(self) -> None:
-        """End what is drawn: the output is real."""
+        """Stop drawing: the output is real."""
         self._face.stop()
         self._active, self._past, self._left_photo = None, False, False
         self._crossing = Crossing()
 
     def close(self) -> None:
-        """Free the face."""
+        """Close the face renderer."""
         self._face.close()
 
     def _tell(self, why: str | None) -> None:
@@ -194,7 +194,7 @@ class Stage:
         return replace(drawn, image=self._badge.draw(mixed))
 
     def _overlay(self, image: Image, mel_window: NDArray[np.float32] | None, media_ms: float, *, speech: bool) -> Drawn:
-        # Frames may have been observed ahead of the sound that leaves; one that seems older would not be looked at.
+        # Frames may have been observed ahead of the sound that leaves; one that seems older would not be tracked.
         self._observed_ms = max(media_ms, self._observed_ms + 1.0)
         drawn = self._face.overlay(image, mel_window, self._observed_ms, speech=speech)
         self._found = drawn.seen
@@ -203,7 +203,7 @@ class Stage:
     # --- from one to another -----------------------------------------------------------------------------------------
 
     def _led(self, drawn: Drawn) -> Drawn:
-        """Return `drawn` on the way from what was left to it."""
+        """Return `drawn`, led over from the picture before it while a crossing is under way."""
         self._shown = drawn.plain, drawn.points
         if self._crossing.under_way and self._active is not Mode.DUB:
             self._crossing.frames += 1
@@ -219,7 +219,7 @@ class Stage:
             self._left_photo, self._real = True, None
             self._crossing.begin(self._shown)
         self._found = self._face.observe(real_image, media_ms)
-        # A face that is missed in one frame is where it was.
+        # A face that the tracker misses in one frame is taken to be where it was.
         points = self._found.points
         self._real = real_image, points if points is not None or self._real is None else self._real[1]
         on_the_way = self._crossing.part_of(self._real, progress)
@@ -229,5 +229,5 @@ class Stage:
         return Drawn(self._badge.draw(on_the_way[0]), *on_the_way)
 
     def _for_worker(self, drawn: Drawn) -> Drawn:
-        """Return `drawn` as a frame that is shown: only past frames can be a still, or a hand-back that is not home."""
+        """Return `drawn` for the worker: only frames made of past ones can be stills or leave a hand-back unsettled."""
         return drawn if self._draws_past else replace(drawn, why=None, settled=True)
