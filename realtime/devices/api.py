@@ -1,4 +1,4 @@
-"""What a local call asks of cameras and sound devices; real ones and in-memory ones fit alike."""
+"""The protocols of cameras and sound devices, which real devices and those in memory follow alike."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ OUR_NAME = "lipline"
 
 
 class Fault(Enum):
-    """Say what is wrong with a device."""
+    """The kind of a fault of a device."""
 
     MISSING = "missing"
     BUSY = "busy"
@@ -28,7 +28,7 @@ class Fault(Enum):
 
 
 class DeviceError(OSError):
-    """Say in one line what is wrong with a device and what to do about it."""
+    """A fault of a device: one line that says what is wrong and what to do about it."""
 
     def __init__(self, fault: Fault, text: str) -> None:
         super().__init__(text)
@@ -37,12 +37,12 @@ class DeviceError(OSError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraFrame:
-    """Hold one picture of a camera.
+    """A picture of a camera.
 
     Attributes:
         image: (H, W, 3) uint8 BGR.
-        i420: (H * 3 // 2, W) uint8, the planes Y, U, V one below the other as in video range; the camera's own bytes
-            where it gives 4:2:0. None where width or height is odd.
+        i420: (H * 3 // 2, W) uint8, planes Y, U, V one below the other, in video range; the camera's own bytes where
+            it gives 4:2:0. None where width or height is odd.
         captured_ms: monotonic time in ms (`time.monotonic`) at which it was taken.
     """
 
@@ -57,26 +57,26 @@ OnLost = Callable[[DeviceError], None]
 
 
 class Camera(Protocol):
-    """Give pictures from a thread of its own."""
+    """A camera, which gives pictures on a thread of its own."""
 
     @property
     def name(self) -> str:
-        """Return the name by which it is found again."""
+        """Name by which it is found again after a loss."""
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return width and height of its pictures in px; what was asked for until it runs."""
+        """Width and height of its pictures, in px; the requested size until it runs."""
 
     @property
     def fps(self) -> float:
-        """Return its nominal rate; what was asked for until it runs."""
+        """Nominal rate in pictures a second; the requested rate until it runs."""
 
     def start(self, on_frame: OnFrame, on_lost: OnLost) -> None:
         """Begin; call once.
 
-        Both are called on one thread of the camera's: `on_frame` with the newest picture (those that come while it runs
-        are left out but for the last), `on_lost` once each time that pictures stop coming. It looks for the camera by
-        name until it is back; then `on_frame` goes on.
+        Both are called on one thread of the camera's: `on_frame` with the newest picture (of those that come while it
+        runs, only the last is kept), `on_lost` once each time that pictures stop coming. The camera is then looked for
+        by its name until it is back, and `on_frame` goes on.
 
         Raises:
             DeviceError: it cannot be opened now.
@@ -87,13 +87,13 @@ class Camera(Protocol):
 
 
 class FrameSink(Protocol):
-    """Take pictures."""
+    """What shows pictures."""
 
     def send(self, i420: Pixels) -> None:
-        """Show a picture (H * 3 // 2, W) uint8 of the sink's size; do not wait for anybody to look.
+        """Show a picture (H * 3 // 2, W) uint8 of the sink's size; does not wait for anybody to look.
 
         Raises:
-            ValueError: another size.
+            ValueError: the picture has another size.
             DeviceError: the device went away.
         """
 
@@ -102,7 +102,7 @@ class FrameSink(Protocol):
 
 
 class SoundSource(Protocol):
-    """Give sound from a thread of its own."""
+    """A source of sound, which gives blocks on a thread of its own."""
 
     def start(self, on_block: OnBlock, on_lost: OnLost | None = None) -> None:
         """Begin; call once.
@@ -119,17 +119,17 @@ class SoundSource(Protocol):
 
 
 class AudioSink(Protocol):
-    """Take sound."""
+    """What plays sound."""
 
     @property
     def latency_ms(self) -> float:
-        """Return how long sound that is put now takes until it is heard, in ms, as far as is known."""
+        """Time until sound that is put now is heard, in ms, as far as is known."""
 
     def put(self, block: Samples) -> None:
-        """Add (960,) int16 samples, 20 ms at 48 kHz, to a bounded queue that drops the oldest; never wait.
+        """Add (960,) int16 samples, 20 ms at 48 kHz, to a bounded queue that drops the oldest; never waits.
 
         Raises:
-            ValueError: another length.
+            ValueError: the block has another length.
         """
 
     def close(self) -> None:

@@ -27,12 +27,12 @@ _SYSTEMS: Final = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 
 
 class AvReader:
-    """Read one open webcam. Not thread-safe."""
+    """A reader of one open webcam. Not thread-safe."""
 
     WAIT_MS: Final = 20
 
     def __init__(self, container: Any, name: str, handle: int | None = None) -> None:
-        """Read `container`; `handle` is its file, to wait at instead of asking over and over."""
+        """Read `container`; `handle` is its file descriptor, to wait on instead of polling."""
         self._container = container
         self._poll: Any = None
         if handle is not None:
@@ -93,12 +93,12 @@ def open_webcam(wanted: str, size: tuple[int, int], fps: float, place: str = "")
 
 
 def choose_mode(found: "Sequence[CaptureMode]", size: tuple[int, int], fps: float, name: str) -> "CaptureMode | None":
-    """Return the way of giving pictures of `size` that is fast enough and needs the least work.
+    """Return the capture mode of `size` that is fast enough and costs the least work.
 
-    None when the driver lists nothing. Where nothing is fast enough, the fastest is taken.
+    None when the driver lists no modes; the fastest when none is fast enough.
 
     Raises:
-        DeviceError: other sizes only.
+        DeviceError: the camera has other sizes only.
     """
     usable = [mode for mode in found if mode.fourcc in _PREFERRED]
     if not usable:
@@ -153,7 +153,7 @@ def _open_v4l2(device: VideoDevice, size: tuple[int, int], fps: float) -> AvRead
 
 
 def _handles(path: str) -> set[int]:
-    """Return this process's open files on a device: FFmpeg does not tell which one it opened."""
+    """Return this process's file descriptors on a device, since FFmpeg does not say which one it opened."""
     found = set()
     for handle in os.listdir("/proc/self/fd"):
         with suppress(OSError):
@@ -170,7 +170,7 @@ def _av_open(file: str, system: str, options: dict[str, str]) -> Any:
 
 
 def open_fault(device: VideoDevice, error: Exception) -> DeviceError:
-    """Return in one line why a camera could not be opened, and the remedy."""
+    """Return one line that says why a camera could not be opened, and the remedy."""
     number = getattr(error, "errno", None)
     if number == errno.EBUSY:
         who = held_by([device.path])
@@ -199,7 +199,7 @@ def _open_named(wanted: str, size: tuple[int, int], fps: float) -> AvReader:
 
 
 def list_named(system: str) -> list[str]:
-    """Return the names of the cameras of macOS ("avfoundation") or Windows ("dshow"); [] when it does not tell."""
+    """Return the names of the cameras of macOS ("avfoundation") or Windows ("dshow"); [] when they are not listed."""
     import av
 
     try:
@@ -215,7 +215,7 @@ def list_named(system: str) -> list[str]:
 
 
 def choose_named(names: Sequence[str], wanted: str) -> str:
-    """Return the name of the camera that is meant, never a virtual one of ours, unless it is named in full.
+    """Return the name of the camera that is meant; a virtual one of ours only if it is named in full.
 
     Raises:
         DeviceError: there is none.
@@ -233,7 +233,7 @@ def choose_named(names: Sequence[str], wanted: str) -> str:
 
 
 def named_fault(system: str, name: str, size: tuple[int, int], error: Exception) -> DeviceError:
-    """Return in one line why a camera of macOS or Windows could not be opened, and the remedy."""
+    """Return one line that says why a camera of macOS or Windows could not be opened, and the remedy."""
     if system == "avfoundation":
         remedy, fault = MAC_CAMERA, Fault.DENIED
     else:

@@ -18,19 +18,19 @@ class FrameReading(Protocol):
     fps: float
 
     def read(self) -> CameraFrame | None:
-        """Return the next picture, None when there is none yet; raises DeviceError when the camera is gone."""
+        """Return the next picture, or None when there is none yet; raises DeviceError when the camera is gone."""
 
     def close(self) -> None:
         """Let go of it. Idempotent."""
 
 
 class WatchedCamera:
-    """Run whatever `open_reading` opens on two threads: one reads, one gives, so that the newest picture wins.
+    """A camera on two threads: one reads what `open_reading` opened, one passes on the newest picture.
 
     Attributes:
-        name: its name, which it keeps while it is away.
+        name: name of the camera, also while it is away.
         size: width and height in px.
-        fps: nominal rate.
+        fps: nominal rate in pictures a second.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class WatchedCamera:
 
     @property
     def dropped(self) -> int:
-        """Return how many pictures were left out because a newer one was there."""
+        """Number of pictures that were dropped because a newer one had come."""
         return self._watching.dropped
 
     @property
     def outages(self) -> int:
-        """Return how often pictures stopped coming."""
+        """Number of times that pictures stopped coming."""
         return self._watching.outages
 
     def start(self, on_frame: OnFrame, on_lost: OnLost) -> None:
@@ -72,7 +72,7 @@ class WatchedCamera:
 
 
 class Webcam(WatchedCamera):
-    """The real webcam: opened by name, found again by name after it was unplugged."""
+    """A real webcam, opened by name and found again by name after it was unplugged."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Webcam(WatchedCamera):
         *,
         config: WatchConfig | None = None,
     ) -> None:
-        """Mean the camera `name`, its path or part of its name; "" is the first one that is not ours."""
+        """Choose the camera `name`: its path, its name or part of it; "" is the first camera that is not ours."""
         super().__init__(self._find, name=name, size=size, fps=fps, config=config)
         self._place = ""
 
@@ -99,7 +99,7 @@ class FileCamera(WatchedCamera):
     """A clip in place of a webcam, played in real time, over and over."""
 
     def __init__(self, path: str | Path, *, loop: bool = True) -> None:
-        """Take the clip's own size and rate.
+        """Read size and rate of the clip.
 
         Raises:
             MediaError: the file is missing or has no video.
@@ -114,7 +114,7 @@ class FileCamera(WatchedCamera):
 
 
 class _ClipReading:
-    """Give a clip's pictures when they are due."""
+    """An opened clip, which gives its pictures when they are due."""
 
     def __init__(self, path: str | Path, size: tuple[int, int], fps: float, loop: bool) -> None:
         self.name, self.size, self.fps = str(path), size, fps

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Name a process that has a device open; `writes` says that it cannot be a reader."""
+    """A process that has a device open; `writes` means that it cannot be a reader."""
 
     pid: int
     name: str
@@ -19,7 +19,7 @@ class Holder:
 
 
 def who_holds(paths: Iterable[str], proc: Path = Path("/proc")) -> list[Holder]:
-    """Return the processes that hold one of `paths`, by number; those of other users only root can see."""
+    """Return the processes that have one of `paths` open, by process number; only root sees those of other users."""
     wanted = {os.path.realpath(path) for path in paths}
     found = []
     for folder in sorted((f for f in proc.glob("[0-9]*") if f.name.isdigit()), key=lambda f: int(f.name)):
@@ -61,6 +61,6 @@ def _name(folder: Path) -> str:
 
 
 def held_by(paths: Iterable[str], proc: Path = Path("/proc")) -> str:
-    """Return who holds one of `paths` in words, "another program" where that cannot be seen."""
+    """Return in words who has one of `paths` open; "another program" where that cannot be seen."""
     holders = [str(holder) for holder in who_holds(paths, proc) if holder.pid != os.getpid()]
     return ", ".join(holders) or "another program"

@@ -1,4 +1,4 @@
-"""Devices made of memory: for tests, and for running without any."""
+"""Devices in memory, for tests and for machines without devices."""
 
 from collections import deque
 
@@ -7,7 +7,7 @@ from realtime.media import BLOCK_SAMPLES
 
 
 class MemoryCamera:
-    """Give the pictures that a test hands it, on the caller's thread."""
+    """A camera that gives the pictures that it is handed, on the caller's thread."""
 
     def __init__(self, name: str = "memory", size: tuple[int, int] = (640, 480), fps: float = 30.0) -> None:
         self.name, self.size, self.fps = name, size, fps
@@ -20,7 +20,7 @@ class MemoryCamera:
         self._on_frame, self._on_lost = on_frame, on_lost
 
     def push(self, frame: CameraFrame) -> None:
-        """Take a picture."""
+        """Give a picture to whoever started the camera."""
         if self._on_frame is not None and not self.closed:
             self._on_frame(frame)
 
@@ -35,7 +35,7 @@ class MemoryCamera:
 
 
 class MemoryFrames:
-    """Keep the last pictures sent, `limit` at most."""
+    """A picture sink that keeps the last `limit` pictures."""
 
     def __init__(self, size: tuple[int, int] = (640, 480), limit: int = 1000) -> None:
         self.size = size
@@ -57,7 +57,7 @@ class MemoryFrames:
 
 
 class MemorySource:
-    """Give the sound that a test hands it, on the caller's thread."""
+    """A sound source that gives the blocks that it is handed, on the caller's thread."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -69,7 +69,7 @@ class MemorySource:
         self._on_block, self._on_lost = on_block, on_lost
 
     def push(self, block: Samples, captured_ms: float) -> None:
-        """Hear (960,) int16 samples."""
+        """Give (960,) int16 samples to whoever started the source."""
         check_block(block)
         if self._on_block is not None and not self.closed:
             self._on_block(block, captured_ms)
@@ -85,7 +85,7 @@ class MemorySource:
 
 
 class MemorySound:
-    """Keep the last blocks put, `limit` at most."""
+    """A sound sink that keeps the last `limit` blocks."""
 
     def __init__(self, limit: int = 3000) -> None:
         self.blocks: deque[Samples] = deque(maxlen=limit)

@@ -12,13 +12,13 @@ SYS = Path("/sys/class/video4linux")
 
 @dataclass(frozen=True, slots=True)
 class VideoDevice:
-    """Describe one video node.
+    """A video node of Linux.
 
     Attributes:
-        path: "/dev/video2"; the number may be another one after the next plugging in.
-        name: what the driver or the label says: "HD Webcam: HD Webcam".
-        node: which of a camera's nodes it is; 0 gives pictures, others of UVC cameras are metadata.
-        place: where it is plugged in ("1-2:1.0"), to tell equal cameras apart; "" for virtual ones.
+        path: path such as "/dev/video2"; the number may change when the camera is plugged in again.
+        name: name given by the driver or the label, such as "HD Webcam: HD Webcam".
+        node: index among the camera's nodes; 0 gives pictures, the others of UVC cameras give metadata.
+        place: where it is plugged in, such as "1-2:1.0", to tell equal cameras apart; "" for virtual ones.
         loopback: whether it is a virtual camera of v4l2loopback.
     """
 
@@ -30,7 +30,7 @@ class VideoDevice:
 
     @property
     def ours(self) -> bool:
-        """Say whether this is the camera that we send to."""
+        """Whether this is the camera that lipline sends to."""
         return self.loopback and self.name == OUR_NAME
 
 
@@ -62,7 +62,7 @@ def find_camera(devices: Sequence[VideoDevice], wanted: str = "", place: str = "
     """Return the camera that is meant, never our own.
 
     Args:
-        devices: what there is.
+        devices: the video nodes to choose from.
         wanted: a path, a name, or part of a name (case does not matter); "" takes the first real camera, then the first
             virtual one.
         place: where it was plugged in before; decides between cameras of equal name.

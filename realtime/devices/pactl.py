@@ -1,4 +1,4 @@
-"""Talk to PulseAudio or PipeWire through `pactl`, and read what it says as JSON."""
+"""Control PulseAudio or PipeWire through `pactl`, and read what it prints as JSON."""
 
 import json
 import shutil
@@ -20,15 +20,15 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True, slots=True)
 class SoundNode:
-    """Describe a sink or a source.
+    """A sink or a source of the sound server.
 
     Attributes:
-        name: what programs ask for.
-        description: what people see.
+        name: name by which programs ask for it.
+        description: name that people see.
         module: number of the module that made it; -1 when none did.
-        owner: our mark (`lipline.owner`), "" where another made it.
-        monitor: whether it is what a sink plays.
-        index: the server's number for it, by which streams name it; -1 when it gives none.
+        owner: our mark (`lipline.owner`); "" where another program made it.
+        monitor: whether it is the monitor of a sink, which gives what the sink plays.
+        index: the server's number for it, by which streams name it; -1 without one.
     """
 
     name: str
@@ -43,7 +43,7 @@ def parse_nodes(text: str) -> list[SoundNode]:
     """Read `pactl -f json list sinks` or `list sources`.
 
     Raises:
-        DeviceError: it is no such list.
+        DeviceError: the text is not such a list.
     """
     return _read(text, _node)
 
@@ -73,7 +73,7 @@ def run_pactl(arguments: Sequence[str]) -> str:
     """Run `pactl ARGUMENTS` and return what it printed.
 
     Raises:
-        DeviceError: it is not installed, no server answers, or it refused.
+        DeviceError: pactl is not installed, no server answers, or it refused.
     """
     if shutil.which("pactl") is None:
         raise DeviceError(Fault.NOT_SET_UP, f"pactl is not installed: {install('pulseaudio-utils')}")
@@ -102,9 +102,9 @@ def sources(run: Run = run_pactl) -> list[SoundNode]:
 
 
 def connected_to(stream: str, pid: int, *, recording: bool, run: Run = run_pactl) -> int:
-    """Return the index of the source that a process's stream of this name records, or of the sink that it plays to.
+    """Return the index of the source that a stream of this name and process records, or of the sink that it plays to.
 
-    -1 while it is connected to nothing. Indexes are not used again for other devices.
+    -1 while it is connected to nothing. The server does not reuse indexes for other devices.
 
     Raises:
         DeviceError: no server answers.

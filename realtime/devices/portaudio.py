@@ -82,7 +82,7 @@ def _look_up(sounddevice: Any, wanted: str, kind: str) -> int | None:
 
 
 def _restart(sounddevice: Any) -> bool:
-    """Make PortAudio look again: it lists devices only as it begins. Streams that are open are opened anew."""
+    """Restart PortAudio, which lists devices only as it begins; open streams are opened again."""
     global _restarted_s
     with _lock:
         if time.monotonic() - _restarted_s < _RESTART_S:
@@ -97,7 +97,7 @@ def _restart(sounddevice: Any) -> bool:
 
 
 def open_fault(name: str, text: str) -> DeviceError:
-    """Return in one line why PortAudio could not open a device, and the remedy."""
+    """Return one line that says why PortAudio could not open a device, and the remedy."""
     what = name or "the default sound device"
     if "unavailable" in text or "busy" in text.lower():
         who = held_by([str(path) for path in _pcm_nodes()])
@@ -117,7 +117,7 @@ def _pcm_nodes() -> list[Any]:
 
 
 class _Stream(ABC):
-    """What reading and writing have in common."""
+    """A PortAudio stream, in what recording and playing have in common."""
 
     def __init__(self, wanted: str, kind: str) -> None:
         sounddevice = _sounddevice()
@@ -154,7 +154,7 @@ class _Stream(ABC):
 
     @abstractmethod
     def _called(self, data: Any, frames: int, times: Any, status: Any) -> None:
-        """Take or give one block, on PortAudio's own thread."""
+        """Read or write one block, on PortAudio's own thread."""
 
     def _check(self) -> None:
         if self._interrupted:
@@ -163,7 +163,7 @@ class _Stream(ABC):
             raise DeviceError(Fault.MISSING, f"{self.name} was unplugged: plug it in again")
 
     def interrupt(self) -> None:
-        """Stop, to be opened anew."""
+        """Stop the stream, so that it is opened again."""
         self._interrupted = True
         self._shut()
 
@@ -180,7 +180,7 @@ class _Stream(ABC):
 
 
 def _settings(sounddevice: Any, described: dict[str, Any]) -> Any:
-    """Let Windows bring a device of another rate to ours."""
+    """Return the settings with which WASAPI converts between the device's rate and ours; None elsewhere."""
     interface = sounddevice.query_hostapis(described["hostapi"])["name"]
     return sounddevice.WasapiSettings(auto_convert=True) if interface == "Windows WASAPI" else None
 
@@ -248,5 +248,5 @@ class PortAudioWriting(_Stream):
         self._blocks.put_nowait(np.ascontiguousarray(block, np.int16))
 
     def latency_ms(self) -> float:
-        """Return how long a block handed over now takes until it is heard, in ms."""
+        """Return the time in ms until a block written now is heard."""
         return self._blocks.qsize() * BLOCK_MS + float(self._stream.latency) * 1000.0

@@ -1,6 +1,6 @@
-"""Sound through PulseAudio or PipeWire's PulseAudio door: libpulse-simple, bound by hand. 48 kHz mono, 20 ms blocks.
+"""Sound through PulseAudio, or PipeWire's PulseAudio server: libpulse-simple, bound by hand. 48 kHz mono, 20 ms blocks.
 
-PortAudio as Linux packages it sees ALSA only: it cannot name the server's devices. Names and structures are those of
+Linux distributions package PortAudio for ALSA alone: it cannot name the server's devices. Names and structures are from
 `pulse/simple.h` and `pulse/sample.h`.
 """
 
@@ -70,7 +70,7 @@ def _library() -> Any:
 
 
 def available() -> bool:
-    """Say whether libpulse-simple is installed; a server may still not run."""
+    """Return whether libpulse-simple is installed; that does not mean that a server runs."""
     try:
         _library()
     except OSError:
@@ -79,13 +79,13 @@ def available() -> bool:
 
 
 def substitute(device: str, label: str, given: SoundNode, *, recording: bool) -> DeviceError | None:
-    """Return what to say when the server connected a stream to another device than is meant; None when it did not.
+    """Return the fault when the server connected a stream to another device than was asked for; None when it did not.
 
     Args:
         device: the name that was asked for, "" the default one, which may be any real one.
-        label: what people call it.
-        given: what the stream is connected to.
-        recording: whether it records.
+        label: name of the device for people.
+        given: the device that the stream is connected to.
+        recording: whether the stream records.
     """
     if not device:
         if recording and (given.owner or given.monitor):
@@ -106,10 +106,10 @@ def substitute(device: str, label: str, given: SoundNode, *, recording: bool) ->
 
 
 class _PulseStream:
-    """One connection to the sound server, used by one thread; `close` may come from another.
+    """A connection to the sound server, used by one thread; `close` may come from another.
 
-    PulseAudio and PipeWire move a stream whose device goes away to another device, a microphone even to what a
-    loudspeaker plays; PipeWire begins so where the device was never there. Such a stream is an error here.
+    When a device goes away, PulseAudio and PipeWire move its streams to another device, those of a microphone even to
+    what a loudspeaker plays; PipeWire does so from the start when the device is missing. Here that is an error.
     """
 
     def __init__(self, direction: int, device: str, label: str, what: str, attributes: _Attributes) -> None:
@@ -186,7 +186,7 @@ class _PulseStream:
             raise self._moved
 
     def latency_ms(self) -> float:
-        """Return the server's figure for the way between it and us, 0 when it has none."""
+        """Return the latency of the stream in ms as the server gives it; 0 when it gives none."""
         error = ctypes.c_int()
         with self._busy:
             if self._handle is None:

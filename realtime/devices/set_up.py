@@ -1,4 +1,4 @@
-"""What a person types, once, so that devices can be used: as this system's own tools want it. Nothing is run here."""
+"""The one-time set-up of devices, as commands of this system's own tools for a person to type. Nothing is run here."""
 
 import os
 import sys
@@ -41,7 +41,7 @@ _EFI: Final = Path("/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d
 
 
 def install(*packages: str, os_release: Path = Path("/etc/os-release")) -> str:
-    """Return the command that installs packages, which are named as Debian names them."""
+    """Return the command that installs packages, given by their names in Debian."""
     family = _family(os_release)
     if family & {"debian", "ubuntu"}:
         return f"sudo apt install {' '.join(packages)}"
@@ -63,7 +63,7 @@ def install_module(os_release: Path = Path("/etc/os-release")) -> str:
 
 
 def secure_boot(state: Path = _EFI) -> bool:
-    """Say whether the machine's firmware lets only signed modules be loaded."""
+    """Return whether the machine's firmware lets only signed modules be loaded."""
     try:
         # Four bytes of attributes come before the value.
         return state.read_bytes()[-1:] == b"\1"
@@ -72,7 +72,7 @@ def secure_boot(state: Path = _EFI) -> bool:
 
 
 def load_module(release: str = "", modules: Path = Path("/lib/modules")) -> str:
-    """Return how to load v4l2loopback, and to install it first where it is not built for the kernel that runs."""
+    """Return how to load v4l2loopback, and how to install it first where it is not built for the running kernel."""
     folder = modules / (release or os.uname().release)
     built = any(
         (folder / place / f"v4l2loopback.ko{packed}").exists()
@@ -83,7 +83,7 @@ def load_module(release: str = "", modules: Path = Path("/lib/modules")) -> str:
 
 
 def enroll_key(os_release: Path = Path("/etc/os-release")) -> str:
-    """Return how to let Secure Boot take modules that were built here."""
+    """Return how to let Secure Boot accept modules that were built on this machine."""
     family = _family(os_release)
     key = next((key for name, key in _KEYS.items() if name in family), _KEYS["debian"])
     why = 'if that says "Key was rejected by service", Secure Boot does not know who built the module'
@@ -96,12 +96,12 @@ def portaudio() -> str:
 
 
 def sound_server() -> str:
-    """Return how to install and start a sound server and what we talk to it with."""
+    """Return how to install and start a sound server and the tools to control it."""
     return f"{install('pulseaudio-utils', 'libpulse0', 'pipewire-pulse')}, then log out and in again"
 
 
 def _family(os_release: Path) -> set[str]:
-    """Return which distribution this is, and which ones it is made of."""
+    """Return the name of this distribution and of those that it derives from."""
     try:
         lines = os_release.read_text(errors="replace").splitlines()
     except OSError:

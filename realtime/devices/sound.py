@@ -22,17 +22,17 @@ class Writing(Protocol):
         """Play (960,) int16 samples, waiting for the device's clock; raises DeviceError when it is gone."""
 
     def latency_ms(self) -> float:
-        """Return how long a block written now takes until it is heard."""
+        """Return the time in ms until a block written now is heard."""
 
     def close(self) -> None:
         """Let go of it. Idempotent."""
 
 
 class Microphone:
-    """Hear a microphone on threads of its own; found again by name after it was unplugged. A `SoundSource`.
+    """A `SoundSource` that records a microphone on threads of its own and finds it again after it was unplugged.
 
     Attributes:
-        name: which one, "" the default one.
+        name: name of the microphone; "" is the default one.
     """
 
     DEPTH = 25
@@ -52,12 +52,12 @@ class Microphone:
 
     @property
     def overruns(self) -> int:
-        """Return how many blocks were left out because the listener was slow."""
+        """Number of blocks that were dropped because the listener was slow."""
         return self._watching.dropped
 
     @property
     def outages(self) -> int:
-        """Return how often sound stopped coming."""
+        """Number of times that sound stopped coming."""
         return self._watching.outages
 
     def start(self, on_block: OnBlock, on_lost: OnLost | None = None) -> None:
@@ -80,10 +80,10 @@ class Microphone:
 
 
 class Loudspeaker:
-    """Play blocks to a device on a thread of its own, at the device's own clock. An `AudioSink`.
+    """An `AudioSink` that plays blocks to a device on a thread of its own, at the device's own clock.
 
     Blocks come at the microphone's rate and leave at the loudspeaker's: the queue between them is read a little faster
-    or slower. While the device is away, sound is dropped; it is looked for each second.
+    or slower. While the device is away, sound is dropped, and the device is looked for every second.
     """
 
     RETRY_S = 1.0
@@ -109,17 +109,17 @@ class Loudspeaker:
 
     @property
     def underruns(self) -> int:
-        """Return how often there was no sound to play."""
+        """Number of times that there was no sound to play."""
         return self._queue.underruns
 
     @property
     def overruns(self) -> int:
-        """Return how many blocks were dropped because the device took too few."""
+        """Number of blocks that were dropped because the device played too slowly."""
         return self._queue.overruns
 
     @property
     def latency_ms(self) -> float:
-        """Return how long sound that is put now takes until it is heard, in ms."""
+        """Time until sound that is put now is heard, in ms."""
         writing = self._writing
         return self._queue.fill_ms + (writing.latency_ms() if writing is not None else 0.0)
 
@@ -162,7 +162,7 @@ class Loudspeaker:
 
 
 def has_sound_server() -> bool:
-    """Say whether PulseAudio, or PipeWire in its place, answers."""
+    """Return whether PulseAudio, or PipeWire in its place, answers."""
     from realtime.devices import pulse
     from realtime.devices.pactl import run_pactl
 
@@ -190,7 +190,7 @@ def open_reading_of(name: str) -> Reading[Heard]:
 
 
 def _default_source() -> str:
-    """Return "", the server's default; or a real microphone where the default is what we ourselves make."""
+    """Return "", the server's default, or the name of a real microphone where the default is our own."""
     from realtime.devices.pactl import run_pactl, sources
 
     default = run_pactl(["get-default-source"]).strip()

@@ -1,4 +1,4 @@
-"""Blocks between two clocks: a microphone's and a loudspeaker's differ by some ten ppm, a minute by some ms. Pure."""
+"""A queue of blocks between two clocks: those of a microphone and a loudspeaker differ by some ten ppm. Pure."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,14 +14,14 @@ _FADE: Final = 240
 
 @dataclass(frozen=True, slots=True)
 class QueueConfig:
-    """Set the delay; times in ms.
+    """Settings of the queue; times in ms.
 
     Attributes:
-        target_ms: what is there, on the mean, as a block is taken: one block and how late the next may be.
-        most_ms: more than this is dropped, the oldest first.
-        trim_per_ms: change of the reading rate for each ms off the target.
-        trim_most: largest change of the rate: 0.05 %, which nobody hears; clocks differ by 0.01 %.
-        memory: share of the old mean that each block leaves; a jump of one block must not be taken for drift.
+        target_ms: mean length of the queue as a block is taken: one block, and the time by which the next may be late.
+        most_ms: largest length; sound beyond it is dropped, the oldest first.
+        trim_per_ms: change of the reading rate for each ms by which the mean length is off the target.
+        trim_most: largest change of the reading rate; nobody hears 0.05 %, and clocks differ by 0.01 %.
+        memory: share of the old mean that each block keeps, so that a jump of one block is not taken for drift.
     """
 
     target_ms: float = 50.0
@@ -32,11 +32,11 @@ class QueueConfig:
 
 
 class SoundQueue:
-    """Take blocks at one clock's rate, give them at another's. Not thread-safe.
+    """A queue that is filled at one clock's rate and read at another's. Not thread-safe.
 
     Attributes:
-        underruns: blocks asked for when there was no sound; silence was given.
-        overruns: blocks dropped because nobody took them.
+        underruns: number of blocks that were silence because there was no sound.
+        overruns: number of blocks that were dropped because nobody took them.
     """
 
     def __init__(self, config: QueueConfig | None = None) -> None:
@@ -50,11 +50,11 @@ class SoundQueue:
 
     @property
     def fill_ms(self) -> float:
-        """Return how much sound is here."""
+        """Length of the queue, in ms."""
         return max(0.0, self._line.fill_ms)
 
     def put(self, block: Samples) -> None:
-        """Add (960,) int16 samples; too much makes the oldest go."""
+        """Add (960,) int16 samples; beyond the largest length the oldest are dropped."""
         self._line.append(block)
         if self._line.fill_ms > self.config.most_ms:
             excess_ms = self._line.fill_ms - self.config.target_ms
@@ -63,7 +63,7 @@ class SoundQueue:
             self._mean_ms = self.config.target_ms
 
     def take(self) -> Samples:
-        """Return (960,) int16 samples; silence before there is enough, and after it ran out until there is again."""
+        """Return (960,) int16 samples; silence at first and after running out, until there is enough sound."""
         if self._waits and self._line.fill_ms < self.config.target_ms:
             return np.zeros(BLOCK_SAMPLES, np.int16)
         if not self._line.ready:
@@ -82,7 +82,7 @@ class SoundQueue:
         return block
 
     def _fade_out(self) -> Samples:
-        """Return silence that begins where the sound stopped: no click."""
+        """Return silence that fades out from the last sample, so that there is no click."""
         block = np.zeros(BLOCK_SAMPLES, np.int16)
         block[:_FADE] = (float(self._last[0]) * np.linspace(1.0, 0.0, _FADE)).astype(np.int16)
         self._last = np.zeros(1, np.int16)

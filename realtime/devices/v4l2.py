@@ -1,4 +1,4 @@
-"""The few V4L2 calls that PyAV and pyvirtualcam do not make: what a device can do, and the remedy for v4l2loopback.
+"""The V4L2 calls that PyAV and pyvirtualcam do not make: what a device can do, and a remedy for v4l2loopback.
 
 Numbers and layouts are those of the kernel's `linux/videodev2.h` on 64-bit systems. Linux only: where there is no
 `fcntl`, importing this fails, so import it inside functions that run on Linux.
@@ -38,14 +38,14 @@ _DEVICE_CAPS: Final = 0x8000_0000
 
 @dataclass(frozen=True, slots=True)
 class CaptureMode:
-    """Describe one way in which a camera gives pictures.
+    """A format in which a camera gives pictures.
 
     Attributes:
-        fourcc: "YU12", "NV12", "YUYV", "MJPG" or another.
-        width: px.
-        height: px.
-        fps: most pictures a second; 0 when the driver does not say.
-        scaled: whether smaller sizes can be had too.
+        fourcc: code of the pixel format, such as "YU12", "NV12", "YUYV" or "MJPG".
+        width: width in px.
+        height: height in px.
+        fps: highest rate in pictures a second; 0 when the driver does not say.
+        scaled: whether smaller sizes are available, too.
     """
 
     fourcc: str
@@ -65,7 +65,7 @@ def _opened(path: str, flags: int) -> Iterator[int]:
 
 
 def _ask(handle: int, call: tuple[int, int], *head: int) -> bytearray:
-    """Send a call whose structure begins with the 32-bit numbers `head`; return the structure that comes back."""
+    """Make a call whose structure begins with the 32-bit numbers `head`; return the structure that comes back."""
     number, size = call
     data = bytearray(struct.pack(f"{len(head)}I", *head).ljust(size, b"\0"))
     fcntl.ioctl(handle, number, data)
@@ -81,7 +81,7 @@ def capabilities(path: str) -> int:
 
 
 def output_format(path: str) -> tuple[str, int, int]:
-    """Return the FourCC, width and height that a sender's pictures have to have now."""
+    """Return the FourCC, width and height that a sender's pictures must have now."""
     with _opened(path, os.O_RDWR) as handle:
         data = _ask(handle, _G_FMT, _TYPE_OUTPUT)
     width, height, fourcc = struct.unpack_from("<II4s", data, 8)
@@ -89,7 +89,7 @@ def output_format(path: str) -> tuple[str, int, int]:
 
 
 def set_rate(path: str, fps: float) -> bool:
-    """Tell readers of a virtual camera its rate; return whether the device took it."""
+    """Set the rate that readers of a virtual camera see; return whether the device accepted it."""
     with suppress(OSError), _opened(path, os.O_RDWR) as handle:
         data = _ask(handle, _G_PARM, _TYPE_OUTPUT)
         # v4l2_outputparm: capability, mode, then the interval as a fraction.
@@ -101,7 +101,7 @@ def set_rate(path: str, fps: float) -> bool:
 
 
 def modes(path: str) -> list[CaptureMode]:
-    """Return the ways in which a camera gives pictures; raises OSError where it cannot be opened."""
+    """Return the formats in which a camera gives pictures; raises OSError where it cannot be opened."""
     found: list[CaptureMode] = []
     with _opened(path, os.O_RDWR) as handle:
         for data in _each(handle, _ENUM_FMT, _TYPE_CAPTURE):
@@ -152,7 +152,7 @@ def fixed_format(path: str, sys: Path = SYS) -> str:
 
 
 def sender_active(path: str, watch_s: float = 0.5) -> bool:
-    """Say whether some program sends to the virtual camera now.
+    """Return whether some program sends to the virtual camera now.
 
     A process that has it open for writing only is a sender. Others (OBS, ffmpeg) open it as readers do: they are known
     by the pictures that come within `watch_s`.
@@ -176,7 +176,7 @@ def sender_active(path: str, watch_s: float = 0.5) -> bool:
 
 
 def free_output(path: str) -> None:
-    """Bring back the OUTPUT capability that v4l2loopback 0.12 loses when a sender closes. Never while one is active.
+    """Restore the OUTPUT capability that v4l2loopback 0.12 loses when a sender closes; not while a sender is active.
 
     With `exclusive_caps=1` the module offers OUTPUT again only when somebody closes it who had begun to stream to it
     (issue 470 of v4l2loopback); pyvirtualcam only ever writes. So one stream is begun and closed here. The call itself

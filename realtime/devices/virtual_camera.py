@@ -1,4 +1,4 @@
-"""The camera that other programs see: v4l2loopback on Linux, that of OBS on macOS and Windows, by pyvirtualcam."""
+"""The camera that other programs see, through pyvirtualcam: v4l2loopback on Linux, that of OBS on macOS and Windows."""
 
 import sys
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ SIZES: Final = ((640, 480), (1280, 720))
 
 
 class VirtualCamera:
-    """Send pictures to other programs, the bytes of I420 as they are. Not thread-safe.
+    """A `FrameSink` that other programs see as a camera, with the very bytes of I420. Not thread-safe.
 
     Attributes:
-        name: what to choose in the other program.
+        name: name to choose in the other program.
         size: width and height in px.
-        fps: what readers are told.
+        fps: rate that readers see.
     """
 
     def __init__(self, size: tuple[int, int] = (640, 480), fps: float = 30.0, *, label: str = OUR_NAME) -> None:
@@ -49,7 +49,7 @@ class VirtualCamera:
         """Show a picture (H * 3 // 2, W) uint8.
 
         Raises:
-            ValueError: another size or type.
+            ValueError: the picture has another size or type.
             DeviceError: the camera is closed.
         """
         width, height = self.size
@@ -70,7 +70,7 @@ class VirtualCamera:
             _free_if_lost(self._path)
 
     def _settle(self, device: VideoDevice) -> None:
-        """See that the device took our format, and tell it our rate."""
+        """Check that the device took our format, and set its rate."""
         from realtime.devices import v4l2
 
         width, height = self.size
@@ -94,10 +94,10 @@ def choose_loopback(devices: Sequence[VideoDevice], label: str = OUR_NAME) -> Vi
 
 
 def prepare(device: VideoDevice, size: tuple[int, int]) -> None:
-    """Bring a v4l2loopback device into the state in which it can be opened for sending.
+    """Prepare a v4l2loopback device so that it can be opened for sending.
 
     Raises:
-        DeviceError: it is forbidden, another program sends to it, or a reader keeps it in another format.
+        DeviceError: access is forbidden, another program sends to it, or a reader keeps it in another format.
     """
     from realtime.devices import v4l2
 
@@ -126,7 +126,7 @@ def _in_use(device: VideoDevice) -> str:
 
 
 def _bound(device: VideoDevice, size: tuple[int, int]) -> DeviceError:
-    """Say that whoever opened the device before us keeps its format."""
+    """Return the error for a device whose format is kept by a program that opened it before."""
     from realtime.devices import v4l2
 
     bound = v4l2.fixed_format(device.path).split("@")[0]
@@ -136,12 +136,12 @@ def _bound(device: VideoDevice, size: tuple[int, int]) -> DeviceError:
 
 
 def same_size(bound: str) -> str:
-    """Return how to send what readers are bound to, "" where that is not I420."""
+    """Return how to send in the format that readers are bound to; "" where that is not I420."""
     return f"; or keep it and give lipline --size {bound[5:].split('@')[0]}" if bound.startswith("YU12:") else ""
 
 
 def _free_if_lost(path: str) -> None:
-    """Mend what 0.12 leaves behind, for us and for whoever sends next."""
+    """Restore the OUTPUT capability that 0.12 lost, for us and for the next sender."""
     from realtime.devices import v4l2
 
     with suppress(OSError):
@@ -166,7 +166,7 @@ def _open(size: tuple[int, int], fps: float, backend: str, device: str | None) -
 
 
 def open_fault(text: str, backend: str) -> DeviceError:
-    """Return in one line why pyvirtualcam could not open the camera, and the remedy."""
+    """Return one line that says why pyvirtualcam could not open the camera, and the remedy."""
     said = " ".join(text.split())
     if "in use" in said.lower() or "already" in said.lower():
         return DeviceError(Fault.BUSY, f"the virtual camera is in use ({said}): close OBS or the other program")

@@ -1,9 +1,9 @@
-"""The microphone that other programs see: a null sink and a remapped source of PulseAudio or PipeWire, made by us.
+"""The microphone that other programs see: a null sink and a remapped source in PulseAudio or PipeWire.
 
-    what we play → sink "lipline" → its monitor → source "lipline_microphone", shown to people as "lipline"
+    played sound → sink "lipline" → its monitor → source "lipline_microphone", shown to people as "lipline"
 
-Both carry our mark, so that an earlier run's are found after a crash, and never another program's. Sinks and sources
-share one room of names in PulseAudio: they cannot both be called "lipline".
+Both carry our mark, so that those of an earlier run are found after a crash, and never another program's. Sinks and
+sources share one namespace in PulseAudio, so they cannot both be called "lipline".
 """
 
 import atexit
@@ -25,11 +25,11 @@ SOURCE: Final = f"{OUR_NAME}_microphone"
 
 
 class PulseMicrophone:
-    """Hold our sink and source in the sound server; taken away by `close`, at exit, or by the next run.
+    """Our sink and source in the sound server; removed by `close`, at exit, or by the next run.
 
     Attributes:
-        sink: the sink to play to.
-        name: what people choose in the other program.
+        sink: name of the sink to play to.
+        name: name to choose in the other program.
     """
 
     def __init__(self, run: Run = run_pactl, owner: str = "", proc: Path = Path("/proc")) -> None:
@@ -46,7 +46,7 @@ class PulseMicrophone:
         atexit.register(self.close)
 
     def restore(self) -> None:
-        """Make again what a server that began anew, or a person, took away; raises DeviceError."""
+        """Make sink and source again after the server restarted or a person removed them; raises DeviceError."""
         left = [node for node in _marked(self._run) if node.owner == self._owner]
         if self._open and {SINK, SOURCE} - {node.name for node in left}:
             _unload(left, self._run)
@@ -68,7 +68,7 @@ class PulseMicrophone:
             raise
 
     def close(self) -> None:
-        """Take both away. Idempotent; a server that is gone took them with it."""
+        """Remove both. Idempotent; a server that has ended took them with it."""
         if self._open:
             self._open = False
             atexit.unregister(self.close)
@@ -83,7 +83,7 @@ class PulseMicrophone:
 
 
 def owner_mark(pid: int, proc: Path = Path("/proc")) -> str:
-    """Return a mark for a process, "PID.START": numbers are used again, with another start time."""
+    """Return a mark for a process, "PID.START": process numbers are reused, but with another start time."""
     return f"{pid}.{_started(pid, proc)}"
 
 
@@ -96,13 +96,13 @@ def _started(pid: int, proc: Path) -> str:
 
 
 def alive(mark: str, proc: Path = Path("/proc")) -> bool:
-    """Say whether the process that left `mark` still runs."""
+    """Return whether the process that left `mark` still runs."""
     pid, _, started = mark.partition(".")
     return pid.isdigit() and started != "0" and _started(int(pid), proc) == started
 
 
 def remove_abandoned(run: Run = run_pactl, proc: Path = Path("/proc")) -> int:
-    """Take away what runs that are no more left behind; return how many modules that were."""
+    """Remove what ended runs left behind; return the number of modules removed."""
     return _unload([node for node in _marked(run) if not alive(node.owner, proc)], run)
 
 
@@ -131,22 +131,22 @@ def _refuse_taken(run: Run) -> None:
 
 
 def take_away(node: SoundNode) -> str:
-    """Return how to take away another program's device that has our name."""
+    """Return how to remove another program's device that has our name."""
     return f"pactl unload-module {node.module}" if node.module >= 0 else "close that program, or rename its device"
 
 
 class VirtualMicrophone:
-    """Play to a microphone that other programs can choose. An `AudioSink`.
+    """An `AudioSink` that other programs see as a microphone.
 
     Attributes:
-        name: what to choose in the other program.
+        name: name to choose in the other program.
     """
 
     def __init__(self, *, on_lost: OnLost | None = None) -> None:
-        """Make or find it: our own in the sound server; without one ALSA's loopback, BlackHole or VB-CABLE.
+        """Make our own in the sound server; without a server find ALSA's loopback, BlackHole or VB-CABLE.
 
         Raises:
-            DeviceError: there is none; one line with the set-up.
+            DeviceError: there is none; the line says how to set one up.
         """
         from realtime.devices.sound import Loudspeaker, has_sound_server
 
@@ -172,12 +172,12 @@ class VirtualMicrophone:
 
     @property
     def latency_ms(self) -> float:
-        """Return how long sound that is put now takes until it is heard, in ms."""
+        """Time until sound that is put now is heard, in ms."""
         return self._out.latency_ms
 
     @property
     def underruns(self) -> int:
-        """Return how often there was no sound to play."""
+        """Number of times that there was no sound to play."""
         return self._out.underruns
 
     def put(self, block: Samples) -> None:
@@ -185,14 +185,14 @@ class VirtualMicrophone:
         self._out.put(block)
 
     def close(self) -> None:
-        """Stop, and take away what was made. Idempotent."""
+        """Stop, and remove what was made. Idempotent."""
         self._out.close()
         if self._made is not None:
             self._made.close()
 
 
 def _play_to(made: PulseMicrophone) -> "Writing":
-    """Open our sink. Where it is gone, PipeWire would play to the loudspeaker."""
+    """Open our sink, made again first where it is gone: otherwise PipeWire would play to the loudspeaker."""
     from realtime.devices.pulse import PulseWriting
 
     made.restore()
@@ -200,7 +200,7 @@ def _play_to(made: PulseMicrophone) -> "Writing":
 
 
 def cable(platform: str) -> tuple[str, str, str]:
-    """Return what to choose as microphone, what to play to, and how to set it up, where no sound server is ours."""
+    """Return the microphone to choose, the device to play to, and how to set it up, where there is no sound server."""
     if platform == "darwin":
         return "BlackHole 2ch", "BlackHole 2ch", "brew install blackhole-2ch, then restart the Mac"
     if platform == "win32":

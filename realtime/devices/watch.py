@@ -1,4 +1,4 @@
-"""Keep a device giving: read it, tell once when nothing comes any more, and open it again until it is back. Pure."""
+"""Keep a device running: read it, report once when nothing comes any more, and reopen it until it is back. Pure."""
 
 from collections import deque
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from realtime.devices.api import DeviceError, Fault
 
 
 class Restarted(DeviceError):
-    """Say that a device must be opened anew at once, which is no outage: the system listed its devices again."""
+    """Raised when a device must be reopened at once because the system listed its devices again; this is no outage."""
 
 
 Item = TypeVar("Item")
@@ -21,7 +21,7 @@ class Reading(Protocol[Given]):
     """An opened device that is read."""
 
     def read(self) -> Given | None:
-        """Return what came, None when nothing has yet; raises DeviceError when the device is gone."""
+        """Return new data, or None when there is none yet; raises DeviceError when the device is gone."""
 
     def close(self) -> None:
         """Let go of it. Idempotent."""
@@ -29,13 +29,13 @@ class Reading(Protocol[Given]):
 
 @dataclass(frozen=True, slots=True)
 class WatchConfig:
-    """Set the patience, in ms.
+    """Time limits, in ms.
 
     Attributes:
-        stall_ms: nothing for so long is told as a stall.
-        reopen_ms: nothing for so long makes the device be opened anew.
-        retry_ms: how often a device that is gone is looked for.
-        idle_ms: wait between two looks at a device that has nothing.
+        stall_ms: time without data after which a stall is reported.
+        reopen_ms: time without data after which the device is reopened.
+        retry_ms: interval at which a device that is gone is looked for.
+        idle_ms: wait between two reads of a device that has no data.
     """
 
     stall_ms: float = 1000.0
@@ -45,10 +45,10 @@ class WatchConfig:
 
 
 class Watch(Generic[Item]):
-    """Drive one device, a step at a time. Not thread-safe; times come as arguments.
+    """Run one device, a step at a time. Not thread-safe; times are arguments.
 
     Attributes:
-        outages: how often it stopped giving.
+        outages: number of times that the device stopped giving data.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Watch(Generic[Item]):
         now_ms: float,
         config: WatchConfig | None = None,
     ) -> None:
-        """Begin with an open device; `again` finds and opens it anew or raises DeviceError."""
+        """Begin with an open device; `again` finds and reopens it or raises DeviceError."""
         self.config = config or WatchConfig()
         self.outages = 0
         self._reading: Reading[Item] | None = reading
@@ -72,7 +72,7 @@ class Watch(Generic[Item]):
         self._try_ms = now_ms
 
     def step(self, now_ms: float) -> float:
-        """Do what is to be done at `now_ms`; return how many ms to wait before the next step."""
+        """Do what is due at `now_ms`; return the time to wait before the next step, in ms."""
         if self._reading is None:
             return self._look(now_ms)
         try:
@@ -126,10 +126,10 @@ class Watch(Generic[Item]):
 
 
 class Handover(Generic[Item]):
-    """Pass items and losses from one thread to another; of items in a row only the newest are kept.
+    """A mailbox that passes items and losses from one thread to another; of items in a row it keeps only the newest.
 
     Attributes:
-        dropped: items that were overtaken.
+        dropped: number of items that were replaced by newer ones.
     """
 
     def __init__(self, depth: int = 1) -> None:
@@ -141,7 +141,7 @@ class Handover(Generic[Item]):
         self._closed = False
 
     def put(self, item: Item | DeviceError) -> None:
-        """Add one; never waits."""
+        """Add an item; never waits."""
         with self._changed:
             row = 0
             for waiting in reversed(self._waiting):
@@ -159,13 +159,13 @@ class Handover(Generic[Item]):
             self._changed.notify()
 
     def take(self) -> Item | DeviceError | None:
-        """Wait for the next; None when closed."""
+        """Wait for the next item; return None when closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting)
             return None if self._closed else self._waiting.popleft()
 
     def close(self) -> None:
-        """Wake who waits."""
+        """Wake whoever waits."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""A watched device on two threads: one reads it, one gives what came, so that a slow listener holds nothing up."""
+"""A watched device on two threads: one reads it, one passes the data on, so that a slow listener blocks nothing."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 class Watching(Generic[Item]):
-    """Run one device from `start` to `close`; what is given is given on a thread of its own."""
+    """Run one device from `start` to `close`; data are passed on by a thread of their own."""
 
     def __init__(self, depth: int = 1, *, patience_s: float) -> None:
         """Keep `depth` items for a slow listener; `close` waits up to `patience_s` for each thread."""
@@ -24,17 +24,17 @@ class Watching(Generic[Item]):
 
     @property
     def started(self) -> bool:
-        """Return whether `start` was called."""
+        """Whether `start` was called."""
         return bool(self._threads)
 
     @property
     def dropped(self) -> int:
-        """Return how many items were overtaken by newer ones."""
+        """Number of items that were replaced by newer ones."""
         return self._handover.dropped
 
     @property
     def outages(self) -> int:
-        """Return how often the device stopped giving."""
+        """Number of times that the device stopped giving data."""
         return self._watch.outages if self._watch is not None else 0
 
     def start(
@@ -48,7 +48,7 @@ class Watching(Generic[Item]):
         threads: tuple[str, str],
         config: WatchConfig | None,
     ) -> None:
-        """Begin with an open device; `threads` names the one that reads and the one that gives."""
+        """Begin with an open device; `threads` names the thread that reads and the one that passes data on."""
         put = self._handover.put
         now_ms = time.monotonic() * 1000.0
         self._watch = Watch(reading, again, put, put, name=name, now_ms=now_ms, config=config)
