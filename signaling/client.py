@@ -91,7 +91,7 @@ class SignalingClient:
 
     @property
     def has_session(self) -> bool:
-        """Return whether a seat is kept for us when the connection breaks."""
+        """Whether the server keeps our seat when the connection breaks."""
         return bool(self._join.session)
 
     async def close(self) -> None:

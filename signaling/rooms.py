@@ -81,17 +81,17 @@ class Rooms:
 
     @property
     def room_count(self) -> int:
-        """Return how many rooms have a seat taken."""
+        """Number of rooms in which a seat is taken."""
         return len(self._rooms)
 
     @property
     def peer_count(self) -> int:
-        """Return how many seats are taken, those kept for lost peers included."""
+        """Number of seats that are taken, those kept for lost peers included."""
         return len(self._room_of)
 
     @property
     def next_expiry_s(self) -> float | None:
-        """Return when `expire` has something to do; None when no seat is kept."""
+        """Time in s at which `expire` next has something to do; None when no seat is kept."""
         return min(self._away.values(), default=None)
 
     def join(

@@ -146,14 +146,14 @@ class SignalingServer:
 
     @property
     def port(self) -> int:
-        """Return the port that is listened on."""
+        """Port that the server listens on."""
         if self._server is None:
             return self._port
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
     @property
     def url(self) -> str:
-        """Return the address for clients on this machine."""
+        """Address for clients on this machine."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'wss' if self._tls else 'ws'}://{host}:{self.port}/"
 

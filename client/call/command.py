@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Take part until Ctrl-C, the end of `--seconds`, or the end of the room."""
+    """Run the call until Ctrl-C, the end of `--seconds`, or the end of the room; return 0."""
     if not (options.clip or options.camera or options.view):
         raise UsageError("nothing to send and nothing to record: add --clip FILE, --camera DEV or --view OUT.mp4")
     if options.clip and not options.clip.is_file():
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def take_part(options: argparse.Namespace) -> None:
-    """Take part as `options` say and print what was done; end with `--seconds`, the clip's end or the room's.
+    """Run the call that `options` describe until its end, and print a summary of what was sent and recorded.
 
     Raises:
         UsageError: the room or its node cannot be reached, or is gone for good.

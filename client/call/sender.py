@@ -48,7 +48,7 @@ class Uplink:
 
     @property
     def pc(self) -> RTCPeerConnection:
-        """Return the connection."""
+        """Connection, whose tracks are in place."""
         return self.peer.pc
 
     def begin(self) -> None:

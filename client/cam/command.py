@@ -48,7 +48,7 @@ A photo or clip is used only after you said that it is you or that its person ag
 beside the file's SHA-256. Ctrl-C ends it."""
 
 _STATUS_S = 0.5
-# Threads that compute give way this often: with Python's 5 ms a picture that came waits for several of them.
+# Computing threads give way this often: with Python's 5 ms a new picture waits for several of them.
 _SWITCH_S = 0.0005
 _MEDIA = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".wav", ".mp3", ".ogg", ".m4a", ".flac")
 
@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Be the camera until q, Ctrl-C or the end of `--seconds`."""
+    """Run the camera until q, Ctrl-C or the end of `--seconds`; return 0."""
     _check(options)
     from client.cam.parts import check_consent
 
@@ -153,7 +153,7 @@ async def _open_switches(
     watched: "PreviewedDevice",
     line: "StatusLine",
 ) -> None:
-    """Open the preview window and join the room, where they were asked for."""
+    """Open the preview window and join the room, each if the options ask for it."""
     if options.preview:
         from client.cam.preview import Preview
         from client.cam.status import status_text
@@ -170,7 +170,7 @@ async def _open_switches(
 async def _until_ended(
     call: "LocalCall", line: "StatusLine", switch: "CamSwitch", ended: asyncio.Event, seconds: float | None
 ) -> None:
-    """Run the call until q, the end of `seconds` or of a device."""
+    """Run the call until q, until `seconds` are over, or until a device ends."""
     from realtime.devices.api import DeviceError
 
     try:

@@ -26,7 +26,7 @@ from realtime.rtc.badlink.link import LinkTrace
 
 DEFAULT_TRACE = Path(__file__).with_name("default_trace.json")
 LAST_STEP_S = 6.0
-"""How long the call goes on after the last step of the link's script."""
+"""Length of the call after the last step of the link's script, in s."""
 
 DESCRIPTION = """\
 Run a real WebRTC call whose uplink collapses, first with lipline, then without, over the same
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class DemoProgress:
-    """Show lines of progress: over each other on a terminal, one every two seconds elsewhere."""
+    """Print lines of progress: one over the other on a terminal, one every two seconds elsewhere."""
 
     def __init__(self) -> None:
         self._terminal = sys.stdout.isatty()
@@ -67,7 +67,7 @@ class DemoProgress:
         self._width = 0
 
     def __call__(self, text: str) -> None:
-        """Show `text`; one that ends in a line break stays."""
+        """Print `text`; a text that ends in a line break stays."""
         stays = text.endswith("\n")
         if self._terminal:
             text = text.rstrip("\n")
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
 def _calls(
     options: argparse.Namespace, trace: LinkTrace, seconds: float
 ) -> tuple[list[Figure], Evidence, Evidence, Truth]:
-    """Prepare the clip, run both calls, look at what came."""
+    """Prepare the clip, run both calls, and look at what the viewers received."""
     show = DemoProgress()
     sources = options.clip or [CALLER]
     show(f"Preparing {', '.join(source.name for source in sources)} for a call of {seconds:.0f} s\n")
@@ -152,7 +152,7 @@ def _results(
 
 
 def table(rows: list[Figure]) -> str:
-    """Return the figures for a terminal; what was missed stands out and is repeated below."""
+    """Return the figures for a terminal; missed targets stand out and are listed again below."""
     lines = [f"\n{'':7}{'figure':<29}{'with':>14}{'without':>14}   target"]
     for row in rows:
         mark = {True: "met", False: "MISSED", None: ""}[row.passed]
@@ -165,7 +165,7 @@ def table(rows: list[Figure]) -> str:
 
 
 def _record(call: Evidence) -> dict[str, Any]:
-    """Return what a later program may want to draw again; NaN becomes null."""
+    """Return the data from which a later program can draw the call again; NaN becomes null."""
     return {
         "states": [[span.name, round(span.start_ms, 1), round(span.end_ms, 1)] for span in call.states],
         "frameMs": [round(float(time), 2) for time in call.frame_ms],

@@ -12,7 +12,7 @@ from client.doctor import checks, device_checks
 
 
 class Level(Enum):
-    """Say how bad a finding is: fine, something optional is missing, or no call can run."""
+    """The weight of a finding: fine, something optional is missing, or no call can run."""
 
     OK = "ok"
     OPTIONAL = "optional"
@@ -21,7 +21,7 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Hold one line of the doctor's report; `remedy` is a command or an instruction, empty when nothing is wrong."""
+    """One line of the doctor's report; `remedy` is a command or an instruction, empty when nothing is wrong."""
 
     name: str
     level: Level
@@ -31,13 +31,13 @@ class Finding:
 
 @dataclass(slots=True)
 class Diagnosis:
-    """Hold all findings; a call can run when none is BROKEN."""
+    """All findings; a call can run when none is BROKEN."""
 
     findings: list[Finding] = field(default_factory=list)
 
     @property
     def can_call(self) -> bool:
-        """Say whether a call can run on this machine."""
+        """Whether a call can run on this machine."""
         return all(finding.level is not Level.BROKEN for finding in self.findings)
 
     def as_json(self) -> str:

@@ -95,7 +95,7 @@ async def _serve(options: argparse.Namespace) -> None:
 
 
 def advice(host: str, secure: bool) -> list[str]:
-    """Return what to tell about `host`: how others reach it, and that browsers want TLS for camera and microphone."""
+    """Return advice about `host`: how others reach it, and that browsers need TLS for camera and microphone."""
     if is_local(host):
         return []
     everywhere = host in ("", "0.0.0.0", "::")
