@@ -9,8 +9,7 @@ from typing import Final
 import numpy as np
 
 from realtime.clock import Clock
-from realtime.devices.api import Pixels, Samples
-from realtime.devices.memory import check_block
+from realtime.devices.api import Pixels, Samples, check_block
 from realtime.media import AUDIO_RATE
 from realtime.media_file import MediaWriter
 

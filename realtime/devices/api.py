@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime.media import BLOCK_SAMPLES
+
 Pixels = NDArray[np.uint8]
 Samples = NDArray[np.int16]
 
@@ -134,3 +136,9 @@ class AudioSink(Protocol):
 
     def close(self) -> None:
         """Let go of the device. Idempotent."""
+
+
+def check_block(block: Samples) -> None:
+    """Raise ValueError unless `block` is (960,) int16."""
+    if block.shape != (BLOCK_SAMPLES,) or block.dtype != "int16":
+        raise ValueError(f"sound comes in blocks of ({BLOCK_SAMPLES},) int16, not {block.shape} {block.dtype}")

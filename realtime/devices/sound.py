@@ -6,8 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from realtime.devices.api import DeviceError, Fault, OnBlock, OnLost, Samples
-from realtime.devices.memory import check_block
+from realtime.devices.api import DeviceError, Fault, OnBlock, OnLost, Samples, check_block
 from realtime.devices.soundqueue import QueueConfig, SoundQueue
 from realtime.devices.watch import Reading, Restarted, WatchConfig
 from realtime.devices.watchers import Watching

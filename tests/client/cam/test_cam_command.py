@@ -19,8 +19,8 @@ from client.main import build_parser
 from realtime.cam.modes import Mode
 from realtime.cam.output import CamStatus
 from realtime.devices.api import DeviceError, Fault
-from realtime.devices.memory import MemoryCamera
 from realtime.media_file import probe, read_audio, write_media
+from tests.support.memory_devices import MemoryCamera
 
 
 def parse(*words: str) -> argparse.Namespace:

@@ -16,9 +16,9 @@ from realtime.cam.modes import Mode
 from realtime.cam.stage import Stage
 from realtime.clock import MonotonicClock
 from realtime.devices.api import CameraFrame, DeviceError, Fault, Pixels
-from realtime.devices.memory import MemoryCamera, MemoryFrames, MemorySound, MemorySource
 from realtime.face.worker import SynthWorker
 from realtime.picture.synth_api import Seen
+from tests.support.memory_devices import MemoryCamera, MemoryFrames, MemorySound, MemorySource
 
 SIZE = (64, 48)
 

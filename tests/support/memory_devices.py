@@ -1,9 +1,8 @@
-"""Devices in memory, for tests and for machines without devices."""
+"""Devices in memory, in place of real ones."""
 
 from collections import deque
 
-from realtime.devices.api import CameraFrame, DeviceError, OnBlock, OnFrame, OnLost, Pixels, Samples
-from realtime.media import BLOCK_SAMPLES
+from realtime.devices.api import CameraFrame, DeviceError, OnBlock, OnFrame, OnLost, Pixels, Samples, check_block
 
 
 class MemoryCamera:
@@ -100,9 +99,3 @@ class MemorySound:
     def close(self) -> None:
         """Take no more."""
         self.closed = True
-
-
-def check_block(block: Samples) -> None:
-    """Raise ValueError unless `block` is (960,) int16."""
-    if block.shape != (BLOCK_SAMPLES,) or block.dtype != "int16":
-        raise ValueError(f"sound comes in blocks of ({BLOCK_SAMPLES},) int16, not {block.shape} {block.dtype}")
