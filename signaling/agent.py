@@ -34,6 +34,9 @@ class Node(Protocol):
     async def drop(self, peer_id: str) -> None:
         """End what `peer_id` has here."""
 
+    async def close(self) -> None:
+        """End every connection, task and thread."""
+
 
 class NodeAgent:
     """Carry one room's offers to a node and its answers back.

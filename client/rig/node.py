@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from client.rig.order import Order, Wire
-from client.serve.host import filter_node, hosted, plain_node
+from client.serve.host import filter_node, hosted
 from realtime.clock import MonotonicClock
 from realtime.rtc.node.node import LiplineNode
 from realtime.rtc.node.path import TimelineEntry
+from realtime.rtc.node.plain import PlainNode
 from realtime.threads import in_thread
+from signaling.agent import Node
 
 SAMPLE_S = 0.2
 """Time between two samples of the node's counters."""
@@ -78,8 +80,8 @@ class NodeRecord:
 async def serve(order: Order, wire: Wire) -> None:
     """Serve the room until told to stop; write what the node did."""
 
-    def make() -> Any:
-        return filter_node(order.model, order.provider) if order.filtered else plain_node()
+    def make() -> Node:
+        return filter_node(order.model, order.provider) if order.filtered else PlainNode()
 
     clock = MonotonicClock()
     async with hosted([order.room], order.token, make) as here:

@@ -61,14 +61,16 @@ def run(options: argparse.Namespace) -> int:
 
 async def _serve(options: argparse.Namespace) -> None:
     from client.serve.certificates import load_tls
-    from client.serve.host import ClosableNode, filter_node, hosted, plain_node
+    from client.serve.host import filter_node, hosted
     from client.serve.pages import page
     from models.errors import ModelError
+    from realtime.rtc.node.plain import PlainNode
+    from signaling.agent import Node
     from signaling.client import SignalingError
     from signaling.errors import Refused
 
-    def make() -> ClosableNode:
-        return plain_node() if options.no_filter else filter_node(options.model, options.provider, options.models)
+    def make() -> Node:
+        return PlainNode() if options.no_filter else filter_node(options.model, options.provider, options.models)
 
     rooms = options.room or ["lipline"]
     token = options.token or secrets.token_urlsafe(12)

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 
@@ -17,7 +16,6 @@ from models.alignment import MelWindow
 from realtime.face.synth import FaceSynth
 from realtime.face.tracker import MediaPipeTracker
 from realtime.rtc.node.node import LiplineNode
-from realtime.rtc.node.plain import PlainNode
 from signaling.agent import Node, NodeAgent
 from signaling.client import SignalingClient
 from signaling.messages import Role
@@ -31,20 +29,13 @@ from signaling.server import SignalingServer
 SWITCH_S = 0.0001
 
 
-class ClosableNode(Node, Protocol):
-    """A node that ends its connections when it is closed."""
-
-    async def close(self) -> None:
-        """End every connection, task and thread."""
-
-
 @dataclass(frozen=True, slots=True)
 class Hosted:
     """Tell where to join (`url` for peers, `page_url` for browsers), and give the node of each room."""
 
     url: str
     page_url: str
-    nodes: dict[str, ClosableNode]
+    nodes: dict[str, Node]
     agents: list["asyncio.Task[None]"]
 
 
@@ -73,16 +64,11 @@ def filter_node(model: str, provider: str, personal: Path | None = None) -> Lipl
     return LiplineNode(renderer, window, personal=own)
 
 
-def plain_node() -> PlainNode:
-    """Make a node that forwards as it is."""
-    return PlainNode()
-
-
 @asynccontextmanager
 async def hosted(
     rooms: Sequence[str],
     token: str,
-    make_node: Callable[[], ClosableNode],
+    make_node: Callable[[], Node],
     *,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -104,7 +90,7 @@ async def hosted(
         address = f"{f'[{reachable}]' if ':' in reachable else reachable}:{server.port}"
         secure = "s" if tls else ""
         url = f"ws{secure}://{address}"
-        nodes: dict[str, ClosableNode] = {}
+        nodes: dict[str, Node] = {}
         agents: list[asyncio.Task[None]] = []
         for room in rooms:
             nodes[room] = make_node()

@@ -9,8 +9,9 @@ import pytest
 from client.errors import UsageError
 from client.serve.certificates import MAKE_ONE, load_tls
 from client.serve.command import advice, is_local
-from client.serve.host import hosted, plain_node
+from client.serve.host import hosted
 from client.serve.pages import page
+from realtime.rtc.node.plain import PlainNode
 from signaling.client import SignalingClient
 from signaling.messages import Role
 
@@ -28,7 +29,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, Path]]:
 
 async def test_the_command_that_we_give_makes_a_certificate_that_serves(pairs: list[tuple[Path, Path]]) -> None:
     tls = load_tls(*pairs[0])
-    async with hosted(["r"], "t", plain_node, tls=tls, pages=page) as here:
+    async with hosted(["r"], "t", PlainNode, tls=tls, pages=page) as here:
         assert here.url.startswith("wss://127.0.0.1:") and here.page_url.startswith("https://127.0.0.1:")
         async with SignalingClient(here.url, "r", "t", tls=tls.own) as ann:
             assert [peer.role for peer in ann.peers.values()] == [Role.NODE]
