@@ -1,7 +1,6 @@
 """Run a local call of the bundled caller as `lipline cam` does, from files to nowhere, and note what leaves."""
 
 import asyncio
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -102,7 +101,6 @@ async def running(
     Without `photo` a picture of the caller speaks.
     """
     cv2.setNumThreads(1)
-    sys.setswitchinterval(0.0005)
     camera = SlowCamera(CALLER, late_ms)
     size = size or camera.size
     relay, nowhere = CameraRelay(camera), Nowhere()

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -48,8 +47,6 @@ A photo or clip is used only after you said that it is you or that its person ag
 beside the file's SHA-256. Ctrl-C ends it."""
 
 _STATUS_S = 0.5
-# Computing threads give way this often: with Python's 5 ms a new picture waits for several of them.
-_SWITCH_S = 0.0005
 _MEDIA = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".wav", ".mp3", ".ogg", ".m4a", ".flac")
 
 
@@ -128,8 +125,6 @@ async def _run(options: argparse.Namespace) -> None:
 
     line, clock, ended = StatusLine(), MonotonicClock(), asyncio.Event()
     async with AsyncExitStack() as stack:
-        stack.callback(sys.setswitchinterval, sys.getswitchinterval())
-        sys.setswitchinterval(_SWITCH_S)
         stack.callback(_tell_file, options.out)
         parts = await put_together(options, stack, clock, line.say)
         watched = PreviewedDevice(parts.devices.pictures)

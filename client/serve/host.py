@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -22,11 +21,6 @@ from signaling.messages import Role
 from signaling.pages import Pages
 from signaling.rooms import Rooms
 from signaling.server import SignalingServer
-
-# How long a thread that computes keeps the interpreter from one that wakes. The event loop lets go of it a thousand
-# times a second (each datagram, each packet of sound) and each time waits so long while faces are rendered: with
-# Python's 5 ms it falls behind for good, with 0.5 it was 5 to 20 ms late at the median, with this 1 to 14.
-SWITCH_S = 0.0001
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +72,9 @@ async def hosted(
     """Serve signaling on `host` and `port` (0: a free one) with a node in each of `rooms`; all close at the end.
 
     The rooms exist from the start, and whoever joins one of them must bring `token`. `pages` go to browsers, and with
-    `tls` all of it is wss and https. Meanwhile this process's threads take turns more often than Python's do.
+    `tls` all of it is wss and https. The process must be tuned (`realtime.process.tune`), or its loop falls behind.
     """
     async with AsyncExitStack() as stack:
-        stack.callback(sys.setswitchinterval, sys.getswitchinterval())
-        sys.setswitchinterval(SWITCH_S)
         server = await stack.enter_async_context(
             SignalingServer(Rooms(), host=host, port=port, tls=tls.server if tls else None, pages=pages)
         )

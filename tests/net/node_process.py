@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from client.serve.host import filter_node, hosted  # noqa: E402
 from realtime.clock import MonotonicClock  # noqa: E402
+from realtime.process import tune  # noqa: E402
 from realtime.rtc.node.node import LiplineNode  # noqa: E402
 
 PERIOD_S = 0.2
@@ -52,4 +53,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    tune()
     asyncio.run(main())

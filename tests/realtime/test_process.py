@@ -76,6 +76,11 @@ def test_what_somebody_has_set_is_obeyed() -> None:
     assert run(f"{code}; print(os.environ['OPENBLAS_NUM_THREADS'])").stdout.split() == ["3"]
 
 
+def test_threads_of_a_tuned_process_take_turns_ten_times_a_millisecond() -> None:
+    code = "import sys; from realtime.process import tune; tune(); print(round(sys.getswitchinterval(), 6))"
+    assert run(code).stdout.split() == ["0.0001"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's settings")
 def test_all_threads_of_a_tuned_process_share_one_heap() -> None:
     tuned = run(IN_THREADS.format(first="from realtime.process import tune; tune()"))
