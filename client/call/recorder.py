@@ -51,6 +51,11 @@ class Recording:
         self._sound: deque[NDArray[np.int16]] = deque(maxlen=QUEUE_BLOCKS)
         self._finished = False
 
+    @property
+    def seconds(self) -> float:
+        """Length of what has been written, in s."""
+        return self._writer.frames / FPS
+
     def see(self, frame: VideoFrame, _arrival_ms: float) -> None:
         """Take a picture."""
         if self._newest is None or frame.image.shape == self._newest.shape:
@@ -80,7 +85,7 @@ class Recording:
         """Return what was recorded."""
         if not self._writer.frames:
             return f"nothing came: {self._path} was not written"
-        return f"{self._path}: {self._writer.frames / FPS:.1f} s"
+        return f"{self._path}: {self.seconds:.1f} s"
 
     async def finish(self) -> None:
         """Finish the file; leave none when nothing came. Idempotent."""

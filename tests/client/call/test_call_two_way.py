@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 
 from client.call import command as call
+from client.call import parts
+from client.call.recorder import Recording
 from client.call.sender import Sending, clip_tracks
 from client.errors import UsageError
 from client.main import build_parser
 from client.serve.host import hosted
 from models.alignment import MelWindow
-from realtime.clock import MonotonicClock
+from realtime.clock import Clock, MonotonicClock
 from realtime.media_file import probe, read_audio, read_video, write_media
 from realtime.rtc.node.node import LiplineNode, NodeConfig
 
@@ -110,19 +112,34 @@ def frames_real(node: LiplineNode) -> list[int]:
     return [int(str(node.snapshot(peer_id).get("framesReal", 0))) for peer_id in node.calls]
 
 
-async def test_two_people_record_each_other(small_clip: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def recordings(monkeypatch: pytest.MonkeyPatch) -> list[Recording]:
+    """Give all recordings that calls begin."""
+    made: list[Recording] = []
+
+    def make(path: Path, clock: Clock) -> Recording:
+        made.append(Recording(path, clock))
+        return made[-1]
+
+    monkeypatch.setattr(parts, "Recording", make)
+    return made
+
+
+async def test_two_people_record_each_other(small_clip: Path, tmp_path: Path, recordings: list[Recording]) -> None:
     seen = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
     async with hosted(["r"], "t", make_node) as here:
         node = here.nodes["r"]
         assert isinstance(node, LiplineNode)
         async with calling(*(options(here.url, small_clip, path) for path in seen)):
-            await until(lambda: len(frames_real(node)) == 2 and min(frames_real(node)) > 20 and len(node.views) == 2)
+            # What the node sends is seen once it is connected to who records, and from a keyframe on.
+            await until(lambda: len(recordings) == 2 and all(recording.seconds > 0.4 for recording in recordings))
+            assert min(frames_real(node)) > 0 and len(node.calls) == len(node.views) == 2
             assert {of for _, of in node.views} == set(node.calls)
             assert all(viewer != of for viewer, of in node.views), "nobody records oneself"
     for path in seen:
         found = probe(path)
         assert (found.width, found.height) == (160, 120)
-        assert found.duration_ms > 200.0
+        assert found.duration_ms > 400.0
 
 
 async def test_a_call_outlives_its_signaling_and_its_media(
