@@ -3,7 +3,6 @@
 `python -m benchmarks.cam --minutes 10`, in real time. Exit status 1 when a figure misses its limit.
 """
 
-import asyncio
 import itertools
 import threading
 import time
@@ -20,6 +19,7 @@ from benchmarks.soak.gauges import Before, Gauge, MemoryReading, memory, read
 from realtime.cam.filesound import blocks_of
 from realtime.cam.modes import Mode
 from realtime.cam.output import Picture
+from realtime.clock import Clock, MonotonicClock
 from realtime.devices.api import OnBlock, OnLost
 from realtime.media import BLOCK_MS, FrameKind
 
@@ -133,11 +133,15 @@ def plan(seconds: float) -> list[SoakStep]:
     return sorted(steps, key=lambda step: step.at_s)
 
 
-async def watch(call: Any, camera: Any, seconds: float, seen: CamWatch) -> None:
-    """Follow the plan for `seconds` with a call that runs already; `camera` has `gone` and `given`."""
-    began, cpu, given = time.monotonic(), time.process_time(), camera.given
+async def watch(call: Any, camera: Any, seconds: float, seen: CamWatch, clock: Clock | None = None) -> None:
+    """Follow the plan for `seconds` with a call that runs already; `camera` has `gone` and `given`.
+
+    `clock` is the machine's own unless given.
+    """
+    clock = clock or MonotonicClock()
+    began, cpu, given = clock.now_ms() / 1000.0, time.process_time(), camera.given
     steps, changed, last = plan(seconds), began, began
-    while (now := time.monotonic()) - began < seconds:
+    while (now := clock.now_ms() / 1000.0) - began < seconds:
         while steps and steps[0].at_s <= now - began:
             step, changed = steps.pop(0), now
             if step.camera is not None:
@@ -146,8 +150,8 @@ async def watch(call: Any, camera: Any, seconds: float, seen: CamWatch) -> None:
                 refused = call.choose(step.mode)
                 assert refused is None, refused
                 seen.mode = step.mode
-        await asyncio.sleep(READ_S)
-        now = time.monotonic()
+        await clock.sleep_until((now + READ_S) * 1000.0)
+        now = clock.now_ms() / 1000.0
         row, made = seen.modes[seen.mode], call.path.engine.pinned or camera.gone
         row.seconds += now - last
         # Real pictures are due as the camera gives them, made ones in their own time.

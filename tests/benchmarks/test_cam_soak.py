@@ -1,6 +1,5 @@
 """The plan of a long local call and how it is judged."""
 
-import asyncio
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +11,7 @@ from benchmarks.cam.soak import MODES, CamSeen, CamWatch, OffClockSound, drift_m
 from benchmarks.soak.gauges import Before
 from realtime.cam.modes import Mode
 from realtime.cam.output import Picture
+from realtime.clock import FakeClock
 from realtime.devices.api import Samples
 from realtime.media import FrameKind
 
@@ -72,15 +72,18 @@ def test_the_microphone_runs_by_its_own_clock(caller_clip: Path) -> None:
 
 async def test_the_plan_is_followed_and_counted() -> None:
     class Call:
-        chosen: list[Mode] = []
+        def __init__(self) -> None:
+            self.chosen: list[Mode] = []
+
         path = type("Path", (), {"engine": type("E", (), {"pinned": True}), "sound": type("S", (), {"lag_ms": 9.0})})
 
         def choose(self, mode: Mode) -> None:
             self.chosen.append(mode)
 
     camera = type("Camera", (), {"gone": False, "given": 0, "fps": 25.0})()
-    seen = CamWatch()
-    async with asyncio.timeout(90.0):
-        await watch(Call(), camera, 4.0, seen)
-    assert Call.chosen[:3] == [Mode.PHOTO, Mode.DUB, Mode.AWAY] and camera.gone is False
-    assert seen.readings and sum(row.due for row in seen.modes.values()) == pytest.approx(100.0, rel=0.25)
+    call, seen = Call(), CamWatch()
+    await watch(call, camera, 40.0, seen, FakeClock())
+    assert call.chosen == [Mode.PHOTO, Mode.DUB, Mode.AWAY, Mode.THROUGH, Mode.PHOTO, Mode.DUB, Mode.AWAY]
+    assert camera.gone is False and len(seen.readings) == 80
+    assert sum(row.due for row in seen.modes.values()) == pytest.approx(1000.0)
+    assert [row.seconds for row in seen.modes.values()] == pytest.approx([10.0] * 4)
