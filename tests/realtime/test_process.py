@@ -41,7 +41,7 @@ import ctypes, sys, threading
 all_here = threading.Barrier(4)
 def allocate():
     kept = bytes(100_000)
-    all_here.wait(30)
+    all_here.wait(90)
 threads = [threading.Thread(target=allocate) for _ in range(4)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -55,7 +55,7 @@ def run(code: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
-        cwd=ROOT, env=environment, input="", capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT, env=environment, input="", capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 

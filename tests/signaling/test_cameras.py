@@ -138,7 +138,7 @@ async def test_over_a_real_server_a_wish_reaches_the_camera_and_its_state_the_ro
 
 
 async def test_a_flood_of_wishes_ends_the_connection_of_who_sends_it() -> None:
-    limits = ServerLimits(messages_per_s=1.0, burst=5)
+    limits = ServerLimits(messages_per_s=0.001, burst=5)
     async with (
         asyncio.timeout(90.0),
         SignalingServer(Rooms(), port=0, limits=limits) as server,

@@ -59,6 +59,7 @@ class Publisher:
     def __init__(self, peer_id: str, shade: int) -> None:
         self.peer_id, self.shade = peer_id, shade
         self.showing = True
+        self.spoken = 0  # blocks of sound given to connections
         self.peer: CallerPeer | None = None
         self._made: list[CallerPeer] = []
         self._task = asyncio.create_task(self._feed())
@@ -72,6 +73,7 @@ class Publisher:
             t = (i * BLOCK_SAMPLES + np.arange(BLOCK_SAMPLES)) / 48_000
             tone = np.asarray(8000 * np.sin(2 * np.pi * 440 * t), np.int16)
             self.peer.put_audio(AudioBlock(tone, start + 20.0 * i))
+            self.spoken += 1
             if i % 4 == 0 and self.showing:  # 12.5 a second: what is tested here is not speed
                 self.peer.put_frame(VideoFrame(np.full(SHAPE, self.shade + i // 2 % 4, np.uint8), start + 20.0 * i))
 

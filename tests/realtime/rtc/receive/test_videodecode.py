@@ -82,7 +82,7 @@ class Gate:
 
     def hold(self) -> None:
         self.held.set()
-        self.gate.wait(10)
+        self.gate.wait(90.0)
 
 
 def test_a_full_queue_is_told_and_closing_does_not_hang() -> None:
