@@ -51,7 +51,7 @@ class FaceSynth:
         """
         if not self._observer.is_new(media_ms):
             return self._seen(self._observer.has_kept)
-        face = self._observer.observe(image, media_ms, keep_size=self._outage is not None)
+        face = self._observer.observe(image, media_ms, keep_size=self._outage is not None).face
         if self._outage is not None and face is not None:
             self._outage.draw_near(face.smoothed, media_ms)
         return self._seen(face is not None)
@@ -65,7 +65,7 @@ class FaceSynth:
         if pose is not None:
             self._outage, self._overlaid = Outage.of_pose(pose, self._painter, media_ms), None
             return
-        image, why = self._observer.image, self._observer.why_pause()
+        image, why = self._observer.last.image, self._observer.why_pause()
         if image is None:
             raise RuntimeError("no frame was observed yet: there is nothing to show")
         self._outages += 1
@@ -98,11 +98,11 @@ class FaceSynth:
             RuntimeError: called before `start`.
         """
         outage = self._require()
-        face = self._observer.look(real_image, media_ms)
+        real = self._observer.look(real_image, media_ms)
         if progress >= 1.0:
             return self._drawn(outage, real_image, real_image)
-        assert self._observer.image is not None
-        plain = outage.return_to(self._observer.image, face.smoothed if face else None, progress)
+        assert real.image is not None
+        plain = outage.return_to(real.image, real.face.smoothed if real.face else None, progress)
         badge = self._badge if outage.why_paused is None else self._paused_badge
         return self._drawn(outage, badge.draw(plain), plain)
 
@@ -116,7 +116,7 @@ class FaceSynth:
         the picture fades to the real one. Outside an outage only.
         """
         seen = self.observe(real_image, media_ms)
-        pose, paint = self._observer.live, seen.reason is None
+        pose, paint = self._observer.last.live, seen.reason is None
         if not self._fade.step(paint, media_ms, possible=pose is not None and (paint or self._overlaid is not None)):
             return Drawn(real_image, real_image, self._painted_points(seen), seen.reason, seen=seen)
         assert pose is not None
@@ -135,12 +135,12 @@ class FaceSynth:
         self._observer.close()
 
     def _seen(self, found: bool) -> Seen:
-        live = self._observer.live
-        return Seen(found, None if live is None else live.landmarks, self._observer.reason)
+        last = self._observer.last
+        return Seen(found, None if last.live is None else last.live.landmarks, last.reason)
 
     def _drawn(self, outage: Outage, image: Image, plain: Image) -> Drawn:
         settled = outage.hand_back is None or outage.hand_back.settled
-        seen = self._seen(self._observer.face is not None)
+        seen = self._seen(self._observer.last.face is not None)
         return Drawn(image, plain, outage.points, outage.why_paused, settled, seen)
 
     def _painted_points(self, seen: Seen) -> Landmarks | None:
