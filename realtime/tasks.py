@@ -1,11 +1,10 @@
 """Tasks that end together."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable
 
 
-async def first_to_end(*work: Coroutine[Any, Any, object], timeout_s: float | None = None) -> None:
+async def first_to_end(*work: Awaitable[object], timeout_s: float | None = None) -> None:
     """Run `work` side by side until one of it ends or `timeout_s` is over; cancel the rest and wait for its end.
 
     Raises:

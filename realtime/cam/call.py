@@ -21,6 +21,7 @@ from realtime.devices.api import AudioSink, Camera, CameraFrame, DeviceError, Fr
 from realtime.media import BLOCK_MS
 from realtime.picture.synth_api import Synthesizer
 from realtime.speech.voice import MouthGate
+from realtime.tasks import first_to_end
 
 _LATE: Final = 0.5
 """A tick that is later than this share of an interval keeps no beat."""
@@ -163,16 +164,12 @@ class LocalCall:
             devices.camera.attach(devices.size, self._frame_came, self._camera_lost)
         self._listen(devices.microphone, Voice.MICROPHONE, "microphone")
         self._listen(devices.dub, Voice.DUB, "other voice")
-        sound = asyncio.create_task(beat(self._clock, BLOCK_MS, self._play, self.path.skip))
         self._arm()
         try:
-            await asyncio.wait({sound, self._over}, return_when=asyncio.FIRST_COMPLETED)
-            (self._over if self._over.done() else sound).result()
+            await first_to_end(self._over, beat(self._clock, BLOCK_MS, self._play, self.path.skip))
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-            sound.cancel()
-            await asyncio.gather(sound, return_exceptions=True)
             self._loop = None
 
     def _listen(self, source: SoundSource | None, voice: Voice, name: str) -> None:
