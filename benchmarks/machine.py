@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class CpuTimes:
-    """Hold what all cores together did since the start of the machine.
+    """What all cores together did since the start of the machine.
 
     Attributes:
         idle: ticks in which they did nothing.

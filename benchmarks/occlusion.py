@@ -47,7 +47,7 @@ FIRSTS = tuple(kind + FIRST for kind in OCCLUDERS)
 
 @dataclass(slots=True)
 class Count:
-    """Hold what was judged of the frames of one kind of scene.
+    """What was judged of the frames of one kind of scene.
 
     Attributes:
         covered: count of frames with a covered mouth.

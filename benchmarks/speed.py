@@ -39,7 +39,7 @@ FRAMES = 100
 
 @dataclass(frozen=True, slots=True)
 class PartRow:
-    """Hold one part's times in ms.
+    """One part's times in ms.
 
     Attributes:
         part: what was timed.

@@ -38,7 +38,7 @@ Shown = list[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Hold what one run showed; times in ms.
+    """What one run showed; times in ms.
 
     Attributes:
         receiver: "lipline" or "stock aiortc".

@@ -1,5 +1,5 @@
-"""The error that a person caused and can mend."""
+"""The error that a person caused and can correct."""
 
 
 class UsageError(Exception):
-    """Say in one line what is wrong and what to do about it; the command prints it and exits with 2."""
+    """One line that says what is wrong and what to do about it; the command prints it and exits with 2."""

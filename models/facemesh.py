@@ -26,7 +26,7 @@ _STDERR_LOCK: Final = threading.Lock()
 
 @contextmanager
 def _without_noise() -> Iterator[None]:
-    """Hold back what reaches file descriptor 2; pass on afterwards every line that is not MediaPipe's noise."""
+    """Collect what is written to file descriptor 2; pass on afterwards every line that is not MediaPipe's noise."""
     with _STDERR_LOCK, tempfile.TemporaryFile() as held:
         try:
             saved = os.dup(2)

@@ -75,7 +75,7 @@ class VadNetwork:
 
 
 class VoiceDetector:
-    """Tell speech from other sounds, 32 ms by 32 ms; remembers what came before. Not thread-safe."""
+    """A detector that tells speech from other sounds, 32 ms by 32 ms. Stateful; not thread-safe."""
 
     chunk = CHUNK
 
@@ -90,7 +90,7 @@ class VoiceDetector:
         self._kept: NDArray[np.float32] = np.zeros(CONTEXT, np.float32)
 
     def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take the next samples (n,) float32 at 16 kHz, -1..1; return the probabilities 0..1 of chunks now complete."""
+        """Add samples (n,) float32 at 16 kHz, -1..1; return the probabilities 0..1 of the chunks now complete."""
         self._kept = np.concatenate((self._kept, samples)).astype(np.float32)
         found: list[float] = []
         while self._kept.size >= CONTEXT + CHUNK:

@@ -10,17 +10,17 @@ _CATCH_UP_MS: Final = 500.0
 
 
 class Clock(Protocol):
-    """Tell monotonic time in ms and wait for it."""
+    """A monotonic clock in ms that one can wait on."""
 
     def now_ms(self) -> float:
-        """Return monotonic time in ms; the zero point means nothing."""
+        """Return monotonic time in ms; its zero has no meaning."""
 
     async def sleep_until(self, when_ms: float) -> None:
         """Wait until `now_ms() >= when_ms`; return at once when that is past."""
 
 
 class MonotonicClock:
-    """Tell the machine's monotonic time."""
+    """The machine's monotonic clock."""
 
     def now_ms(self) -> float:
         """Return monotonic time in ms."""
@@ -32,7 +32,7 @@ class MonotonicClock:
 
 
 class FakeClock:
-    """Tell the time that a test sets; `sleep_until` jumps there."""
+    """A clock that a test sets; `sleep_until` jumps to its time."""
 
     def __init__(self, now_ms: float = 0.0) -> None:
         self._now_ms = now_ms
@@ -58,8 +58,8 @@ async def beat(
 ) -> None:
     """Call `work(due_ms)` now and every `interval_ms`, until cancelled.
 
-    Calls that are late by up to 500 ms are made up for at once. When they are later the machine slept, and what lies
-    behind is not worth hurrying through: `skipped(ms)` is told how much, a multiple of `interval_ms`.
+    Calls that are late by up to 500 ms are made up for at once. If they are later, the machine slept, and they are
+    skipped: `skipped(ms)` receives the time skipped, a multiple of `interval_ms`.
     """
     due_ms = clock.now_ms()
     while True:

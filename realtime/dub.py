@@ -87,7 +87,7 @@ def _learn(synth: FaceSynth, video: str | Path, fps: float) -> float:
 
 
 class _Picture:
-    """Give the frames: those of the video with new lips, after its end a walk over its last seconds."""
+    """The frames: those of the video with new lips, and after its end a walk over its last seconds."""
 
     def __init__(self, synth: FaceSynth, video: str | Path, fps: float, offset_ms: float) -> None:
         self._synth, self._offset_ms = synth, offset_ms

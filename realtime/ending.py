@@ -21,10 +21,10 @@ _asked = False
 
 
 def on_signals() -> None:
-    """Let SIGINT and SIGTERM end this process in one way: `finally` blocks run, files are finished, exit code 130.
+    """Make SIGINT and SIGTERM end this process in one way: `finally` blocks run, files are finished, exit code 130.
 
     Main thread only. A task that `run` runs is cancelled; other code gets KeyboardInterrupt. Later signals change
-    nothing: they would cut the goodbye short. Whoever has not ended after `GRACE_S` is ended.
+    nothing: they would cut the cleaning up short. A process that has not ended after `GRACE_S` is ended by force.
     """
     global _asked, _promised
     _asked, _promised = False, True

@@ -28,12 +28,12 @@ _MARK: Final = (
 
 
 class MediaError(ValueError):
-    """Say in one line why a media file cannot be used and what to do about it."""
+    """One line that says why a media file cannot be used and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """Describe a file; `fps`, `width`, `height` are 0 without video, `duration_ms` is 0 when the file does not tell."""
+    """The facts of a file; `fps`, `width`, `height` are 0 without video, `duration_ms` where the file does not say."""
 
     has_video: bool
     has_audio: bool
@@ -58,7 +58,7 @@ def _opened(path: str | Path) -> Iterator[Any]:
 
 
 def _keep_older(partial: Path) -> None:
-    """Give what a killed process left another name, so that it is not written over."""
+    """Rename what a killed process left, so that it is not overwritten."""
     if not partial.exists():
         return
     whole = Path(partial.stem)
@@ -69,7 +69,7 @@ def _keep_older(partial: Path) -> None:
 
 
 def probe(path: str | Path) -> MediaInfo:
-    """Say what is in a file.
+    """Return the facts of a file.
 
     Raises:
         MediaError: the file is missing or is no media file.
@@ -85,7 +85,7 @@ def probe(path: str | Path) -> MediaInfo:
 
 
 def _decoded(container: Any, stream: Any, path: str | Path, on_damage: Callable[[int], None] | None) -> Iterator[Any]:
-    """Yield decoded frames; damage in mid-file ends or thins the stream, and is told once."""
+    """Yield decoded frames; damage in mid-file ends or thins the stream, and is reported once."""
     frames, damaged = 0, False
     packets = container.demux(stream)
     while True:

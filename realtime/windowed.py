@@ -4,7 +4,7 @@ from collections import deque
 
 
 class WindowedMin:
-    """Keep the least value of the last `window_ms`, counted back from the newest value. Not thread-safe.
+    """The least value of the last `window_ms`, counted back from the newest value. Not thread-safe.
 
     Memory holds the values that may still become the least: in the order in which they came they rise. Times in ms of
     one clock, which does not go back.

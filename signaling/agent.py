@@ -17,7 +17,7 @@ TRIES = 6
 
 
 class Node(Protocol):
-    """Take offers; `realtime.rtc.node.node.LiplineNode` and `realtime.rtc.node.plain.PlainNode` do."""
+    """What answers offers; `realtime.rtc.node.node.LiplineNode` and `realtime.rtc.node.plain.PlainNode` do."""
 
     async def accept_caller(self, offer_sdp: str, peer_id: str, name: str, *, main: bool) -> str:
         """Return the SDP answer for the offer of a publisher who joined as `name`; raises NegotiationError.
@@ -29,10 +29,10 @@ class Node(Protocol):
         """Return the SDP answer for who wants to see `of` ("": the main speaker); raises NegotiationError."""
 
     async def add_candidate(self, peer_id: str, candidate: str, mid: str, of: str) -> None:
-        """Take a remote ICE candidate of the connection that the offer with the same `of` made."""
+        """Add a remote ICE candidate to the connection that the offer with the same `of` made."""
 
     async def drop(self, peer_id: str) -> None:
-        """End what `peer_id` has here."""
+        """End all connections of `peer_id`, and its call."""
 
     async def close(self) -> None:
         """End every connection, task and thread."""

@@ -33,9 +33,9 @@ _PASSING = {None, ErrorCode.SHUTTING_DOWN, ErrorCode.SERVER_FULL, ErrorCode.RATE
 
 
 class SignalingError(Exception):
-    """Tell why signaling failed: `code` when the server said why, None when the connection failed or broke.
+    """Signaling failed; `code` is the server's reason, None when the connection failed or broke.
 
-    `lasting` says that trying again does not help: the token is wrong, the role taken, the seat in use elsewhere.
+    `lasting` means that trying again does not help: the token is wrong, the role taken, the seat in use elsewhere.
     """
 
     def __init__(self, detail: str, code: ErrorCode | None = None, *, lasting: bool | None = None) -> None:

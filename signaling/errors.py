@@ -4,7 +4,7 @@ from enum import Enum
 
 
 class ErrorCode(Enum):
-    """Name what was wrong with a message; the values are the wire form."""
+    """What was wrong with a message; the values are the wire form."""
 
     BAD_JSON = "bad-json"
     TOO_LARGE = "too-large"

@@ -34,7 +34,7 @@ FaceCount = Annotated[float, Meta(ge=0.0, le=16.0)]
 
 
 class Role(Enum):
-    """Name what a peer does in its room."""
+    """What a peer does in its room."""
 
     CALLER = "caller"
     VIEWER = "viewer"
@@ -49,7 +49,7 @@ PUBLISHING: Final = frozenset({Role.CALLER, Role.PARTICIPANT})
 
 
 class PeerInfo(Struct, frozen=True, rename={"peer_id": "id"}):
-    """Describe a peer to the others: its id, role and the name that it chose (may be empty)."""
+    """A peer as the others see it: its id, role and the name that it chose (may be empty)."""
 
     peer_id: PeerId
     role: Role
@@ -88,13 +88,13 @@ class Joined(_Message, frozen=True, tag="joined", rename={"peer_id": "peer"}):
 
 
 class PeerJoined(_Message, frozen=True, tag="peer-joined"):
-    """Tell the room that a peer came in."""
+    """News for the room: a peer has joined."""
 
     peer: PeerInfo
 
 
 class PeerLeft(_Message, frozen=True, tag="peer-left", rename={"peer_id": "peer"}):
-    """Tell the room that a peer left or lost its connection."""
+    """News for the room: a peer has left or lost its connection."""
 
     peer_id: PeerId
 
@@ -139,11 +139,11 @@ class Candidate(_Message, frozen=True, tag="candidate", rename={"sender": "from"
 
 
 class CameraState(_Message, frozen=True, tag="camera-state", rename={"sender": "from"}):
-    """Tell the room what a camera shows; sent by cameras only, and by the server to those who come later. No `to`.
+    """What a camera shows; sent to the room by cameras only, and by the server to those who join later. No `to`.
 
     `modes` can be chosen now; `state`, `since_ms` and `fps` are as in `realtime.cam.output.CamStatus`; `faces` are in
     view, and the one that is `followed` is counted from the left of the picture, 0 for none of them; `detail` is why
-    the last wish was not met.
+    the last request was not met.
     """
 
     mode: ModeName
@@ -158,7 +158,7 @@ class CameraState(_Message, frozen=True, tag="camera-state", rename={"sender": "
 
 
 class CameraMode(_Message, frozen=True, tag="camera-mode", rename={"sender": "from"}):
-    """Ask the camera `to` to go over to `mode`."""
+    """A request to the camera `to`: switch to `mode`."""
 
     mode: ModeName
     to: AnyPeerId = ""
@@ -166,7 +166,7 @@ class CameraMode(_Message, frozen=True, tag="camera-mode", rename={"sender": "fr
 
 
 class CameraFace(_Message, frozen=True, tag="camera-face", rename={"sender": "from"}):
-    """Ask the camera `to` to follow the next face."""
+    """A request to the camera `to`: follow the next face."""
 
     to: AnyPeerId = ""
     sender: AnyPeerId = ""
@@ -177,7 +177,7 @@ class Leave(_Message, frozen=True, tag="leave"):
 
 
 class Error(_Message, frozen=True, tag="error"):
-    """Tell the sender what was wrong with its message. The connection stays open unless the server closes it next."""
+    """What was wrong with the last message; the connection stays open unless the server closes it next."""
 
     code: ErrorCode
     detail: Detail = ""

@@ -24,7 +24,7 @@ SECURITY_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Hold one file for browsers: its bytes and its media type, such as "text/html; charset=utf-8"."""
+    """One file for browsers: its bytes and its media type, such as "text/html; charset=utf-8"."""
 
     body: bytes = field(repr=False)
     content_type: str

@@ -51,19 +51,19 @@ class _Room:
     seats: dict[str, _Seat] = field(default_factory=dict)
 
     def others(self, peer_id: str) -> list[str]:
-        """Return who hears news about `peer_id`: everybody else who is there. Who is away reads it on return."""
+        """Return who receives news about `peer_id`: all others who are there. The others read it on return."""
         return [other for other, seat in self.seats.items() if other != peer_id and seat.away_until_s is None]
 
     def cameras(self, peer_id: str) -> list[CameraState]:
-        """Return what the cameras other than `peer_id` that are there told last."""
+        """Return the newest states of the cameras that are there, without `peer_id`."""
         there = [self.seats[other] for other in self.others(peer_id)]
         return [seat.camera for seat in there if seat.camera is not None]
 
 
 class Rooms:
-    """Keep the rooms of one server.
+    """The rooms of one server.
 
-    The server is open: whoever enters an empty room brings its token, everybody after must bring the same, and the
+    The server is open: the first peer in an empty room sets its token, everybody after it must bring the same, and the
     token dies with the room.
     A room has at most one caller and one node. A lost peer's seat is kept for `seat_s` if it gave a session.
     Not thread-safe: call it from one event loop.
@@ -97,7 +97,7 @@ class Rooms:
     def join(
         self, room: str, token: str, role: Role, name: str = "", *, session: str = ""
     ) -> tuple[PeerInfo, list[Delivery]]:
-        """Let a peer in; return who it is now and the messages to deliver (its `joined` first).
+        """Admit a peer; return who it is now and the messages to deliver (its `joined` first).
 
         A `session` that has a seat in this room gets that seat back, with its peer id, role and name, whether its old
         connection is lost or not; nobody else hears of it, and what was sent to it meanwhile follows `joined`.
@@ -133,7 +133,7 @@ class Rooms:
         return peer, deliveries
 
     def leave(self, peer_id: str) -> list[Delivery]:
-        """Take a peer out (nothing happens if it is not inside) and tell the others; an empty room is forgotten."""
+        """Remove a peer (nothing happens if it is not inside) and notify the others; an empty room is forgotten."""
         name = self._room_of.pop(peer_id, None)
         if name is None:
             return []
@@ -145,7 +145,7 @@ class Rooms:
         return [(other, PeerLeft(peer_id)) for other in room.others(peer_id)]
 
     def lose(self, peer_id: str, now_s: float) -> list[Delivery]:
-        """Note that a connection broke without a goodbye: keep the peer's seat if it has a session, else let it go."""
+        """Note that a connection broke without a goodbye: keep the peer's seat if it has a session, else free it."""
         name = self._room_of.get(peer_id)
         if name is None:
             return []
@@ -156,7 +156,7 @@ class Rooms:
         return []
 
     def expire(self, now_s: float) -> list[Delivery]:
-        """Free every seat whose peer has been away for too long; the others hear `peer-left`."""
+        """Free every seat whose peer has been away for too long; the others receive `peer-left`."""
         over = [peer_id for peer_id, until_s in self._away.items() if until_s <= now_s]
         return [delivery for peer_id in over for delivery in self.leave(peer_id)]
 
@@ -187,7 +187,7 @@ class Rooms:
         return []
 
     def tell(self, sender_id: str, state: CameraState, now_s: float) -> list[Delivery]:
-        """Tell the others in the room what a camera shows, at most every `STATE_GAP_S`; who comes later hears it, too.
+        """Relay to the room what a camera shows, at most every `STATE_GAP_S`; peers that join later receive it, too.
 
         Raises:
             Refused: not-joined, or bad-message from a peer that is no camera.

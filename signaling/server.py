@@ -46,7 +46,7 @@ FLUSH_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """Bound one connection: seconds until `join`, messages a second and in a burst, seconds between pings."""
+    """Limits of a connection: seconds until `join`, messages a second and in a burst, seconds between pings."""
 
     join_timeout_s: float = 10.0
     messages_per_s: float = 50.0
@@ -70,7 +70,7 @@ class _Connection:
         self._refilled_s = time.monotonic()
 
     def post(self, message: Message) -> None:
-        """Queue a message; a peer that reads none is cut off."""
+        """Queue a message; a peer that does not read is disconnected."""
         try:
             self._outbox.put_nowait(message)
         except asyncio.QueueFull:
@@ -78,7 +78,7 @@ class _Connection:
             self._socket.transport.abort()
 
     def spend(self) -> bool:
-        """Take one message out of the allowance, which fills at a steady rate; return whether there was one."""
+        """Use one message of the allowance, which fills at a steady rate; return whether there was one."""
         now_s = time.monotonic()
         earned = (now_s - self._refilled_s) * self._limits.messages_per_s
         self._allowance = min(float(self._limits.burst), self._allowance + earned) - 1.0
@@ -91,7 +91,7 @@ class _Connection:
             return await self._socket.recv()
 
     async def write(self) -> None:
-        """Send what is posted, for ever: the connection's one writer, which its owner cancels."""
+        """Send queued messages until cancelled by its owner; the only writer of the connection."""
         while True:
             message = await self._outbox.get()
             try:
@@ -180,7 +180,7 @@ class SignalingServer:
         await self.close()
 
     async def close(self) -> None:
-        """Tell everybody that the server stops, then close every connection and the socket. Idempotent."""
+        """Notify everybody that the server stops, then close every connection and the socket. Idempotent."""
         if self._server is None:
             return
         for connection in list(self._connections):

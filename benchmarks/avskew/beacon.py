@@ -18,12 +18,12 @@ _FLOOR = 0.1
 
 
 class BeaconRenderer:
-    """Be a `FaceRenderer`. Patch 2 says where a frame is from: dark real, grey made, lit returning.
+    """A `FaceRenderer`. Patch 2 says where a frame is from: dark is real, grey synthetic, lit returning.
 
     `window` is the one that the node cuts: only with it is the column of the frame's own time known.
 
     Attributes:
-        missing_ms: for each synthetic frame, how much at the end of its window was not here yet and was made up.
+        missing_ms: for each synthetic frame, the part of its window that had not arrived and was made up, in ms.
     """
 
     def __init__(self, window: MelWindow) -> None:

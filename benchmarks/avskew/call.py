@@ -25,7 +25,7 @@ WATCH_MS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """Hold how bad the uplink is.
+    """The state of an uplink.
 
     Attributes:
         name: name of the run.
@@ -57,7 +57,7 @@ class Weather:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """Hold what a call gave.
+    """The outcome of a call.
 
     Attributes:
         notes: what the viewer received.

@@ -66,7 +66,7 @@ def brightness(image: Image, patch: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """Hold a film.
+    """A film.
 
     Attributes:
         faces: pictures (h, w, 3) uint8 BGR, shown to and fro.

@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Hold one beep and its flash; skew in ms, positive when the picture is ahead of the sound.
+    """One beep and its flash; skew in ms, positive when the picture is ahead of the sound.
 
     Attributes:
         at_ms: arrival of the flash on the viewer's monotonic clock.
@@ -48,7 +48,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Skews:
-    """Hold the pairs of beep and flash.
+    """The pairs of beep and flash.
 
     Attributes:
         events: the pairs.

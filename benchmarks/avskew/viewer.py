@@ -23,7 +23,7 @@ from realtime.threads import in_thread
 
 @dataclass
 class Notes:
-    """Hold what was received.
+    """What was received.
 
     Attributes:
         pictures: (arrival in ms once decoded, RTP timestamp, brightness of the three patches).

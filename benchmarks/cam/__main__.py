@@ -46,7 +46,7 @@ PLAN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ModeRow:
-    """Hold one phase of the plan.
+    """One phase of the plan.
 
     Attributes:
         phase: its name.

@@ -68,7 +68,7 @@ class OffClockSound:
 
 @dataclass
 class CamSeen:
-    """Hold what was seen of one mode.
+    """What was seen of one mode.
 
     Attributes:
         seconds: time that it lasted, in s.
@@ -108,7 +108,7 @@ class CamWatch:
 
 @dataclass(frozen=True, slots=True)
 class SoakStep:
-    """Hold one thing that happens in a long run.
+    """One thing that happens in a long run.
 
     Attributes:
         at_s: when, in s of the run.

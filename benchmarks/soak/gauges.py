@@ -18,7 +18,7 @@ MB_PER_HOUR = 10.0
 
 @dataclass(frozen=True, slots=True)
 class MemoryReading:
-    """Hold one reading.
+    """One reading of the process's gauges.
 
     Attributes:
         hours: time of the call, in h.
@@ -46,7 +46,7 @@ def open_fds() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Hold how memory went after the warm-up, in MiB and h.
+    """Memory after the warm-up, in MiB and h.
 
     Attributes:
         slope_mb_h: slope by least squares.
@@ -86,7 +86,7 @@ def memory(readings: Sequence[MemoryReading], warm_share: float = WARM_SHARE) ->
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """Hold the threads and descriptors that were there before a call, to find what it leaves."""
+    """The threads and descriptors that were there before a call, to find what it leaves."""
 
     threads: frozenset[threading.Thread] = field(default_factory=lambda: frozenset(threading.enumerate()))
     fds: int = field(default_factory=open_fds)
@@ -105,7 +105,7 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """Hold a figure and its limit.
+    """A figure and its limit.
 
     Attributes:
         name: what was measured.

@@ -7,7 +7,7 @@ from realtime.picture.synth_api import FaceRenderer, SynthJob, SynthResult
 
 
 class LockstepSynth:
-    """Be a `realtime.picture.synth_api.Synthesizer` without a thread; bounded as the real one.
+    """A `realtime.picture.synth_api.Synthesizer` without a thread, bounded like the real one.
 
     Every `observe_every`-th real frame is observed, as by a worker whose machine is that much too slow. A renderer that
     fails costs its frame and is counted in `errors`.

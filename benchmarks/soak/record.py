@@ -9,7 +9,7 @@ from benchmarks.soak.gauges import MemoryReading
 
 @dataclass
 class SoakRecord:
-    """Hold what was seen of a call; times in ms. Series have one value for each look: 1 s apart, in a real call 2 s.
+    """A record of a call; times in ms. Series have a value for each look: every 1 s, in a real call every 2 s.
 
     Attributes:
         readings: gauges of the process at each look.

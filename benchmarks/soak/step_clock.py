@@ -33,7 +33,7 @@ class StepClock:
         await future
 
     async def advance(self, to_ms: float) -> None:
-        """Let time pass up to `to_ms`; whoever wakes on the way does its work at its own time.
+        """Advance to `to_ms`; whoever wakes on the way does its work at its own time.
 
         Raises:
             ValueError: `to_ms` is past or not finite.

@@ -20,7 +20,7 @@ SHORTEST: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Hold clean speech.
+    """Clean speech.
 
     Attributes:
         name: who speaks.

@@ -50,7 +50,7 @@ class Still:
 
 
 class MixedMouth:
-    """Let one face speak mixes."""
+    """A face that speaks mixes."""
 
     def __init__(self, film: Path) -> None:
         """Read the face from the first seconds of `film`."""

@@ -13,7 +13,7 @@ SETTLE_MS = 1500.0
 
 @dataclass(frozen=True, slots=True)
 class CellSetting:
-    """Hold what is the same in every call of a matrix.
+    """What is the same in every call of a matrix.
 
     Attributes:
         seed: seed of the link's losses and jitter.
@@ -28,7 +28,7 @@ class CellSetting:
 
 @dataclass(frozen=True, slots=True)
 class CellCall:
-    """Hold what a call showed.
+    """What a call showed.
 
     Attributes:
         result: what its processes found.

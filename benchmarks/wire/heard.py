@@ -32,7 +32,7 @@ _REACH_MS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Hold how late the sound was; times in ms of the call.
+    """How late the sound was; times in ms of the call.
 
     Attributes:
         said_ms: (n,) times in the clip of the stretches that were recognised, rising.

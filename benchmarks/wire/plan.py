@@ -57,7 +57,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Hold what the link of a cell does when; times in ms of the call.
+    """The script of a cell's link and its key times, in ms of the call.
 
     Attributes:
         trace: script of the uplink.

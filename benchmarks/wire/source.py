@@ -17,7 +17,7 @@ from realtime.media_file import read_audio, read_video, write_media
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Hold what was played; times in ms of the call.
+    """What was played; times in ms of the call.
 
     Attributes:
         path: the prepared file.

@@ -15,7 +15,7 @@ class StoreError(ValueError):
 
 
 class Store:
-    """Hold the records of a matrix and write them after every change.
+    """The records of a matrix, written to a file after every change.
 
     `runs` are the facts of each run that contributed, oldest first; a record's "run" is its place in it.
     """
@@ -56,7 +56,7 @@ class Store:
         return name in self.cells and "error" not in self.cells[name]
 
     def put(self, name: str, record: Record) -> None:
-        """Keep a record and write the file; it is whole at every moment."""
+        """Add a record and write the file, which is whole at every moment."""
         self.cells[name] = {**record, "run": len(self.runs) - 1}
         document = {"version": VERSION, "settings": self.settings, "runs": self.runs, "cells": self.cells}
         part = self.path.with_suffix(".part")

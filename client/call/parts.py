@@ -17,10 +17,10 @@ from realtime.threads import in_thread
 
 
 class Part(Protocol):
-    """Play one part until cancelled, then tell what was done."""
+    """A part in a call, which runs until cancelled and then sums up what was done."""
 
     async def run(self) -> None:
-        """Take part until cancelled or until nothing more comes."""
+        """Run until cancelled or until nothing more comes."""
 
     def summary(self) -> str:
         """Return one line about what was done."""
@@ -28,7 +28,7 @@ class Part(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Playing:
-    """Hold a part and the connection that it goes over."""
+    """A part and the connection that it goes over."""
 
     part: Part
     kept: KeptMedia
@@ -43,7 +43,7 @@ class Playing:
 
 
 def say(text: str) -> None:
-    """Tell the user what happens to the call."""
+    """Print what happens to the call."""
     print(text, flush=True)
 
 

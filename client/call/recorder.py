@@ -57,13 +57,13 @@ class Recording:
         return self._writer.frames / FPS
 
     def see(self, frame: VideoFrame, _arrival_ms: float) -> None:
-        """Take a picture."""
+        """Add a picture."""
         if self._newest is None or frame.image.shape == self._newest.shape:
             self._newest = frame.image
             self._first.set()
 
     def hear(self, _sequence: int, _timestamp: int, payload: bytes, _arrival_ms: float) -> None:
-        """Take a packet of sound; when too much waits, the oldest goes."""
+        """Add a packet of sound; when too much waits, the oldest is dropped."""
         samples = self._decode(payload)
         if samples is not None:
             self._sound.append(samples)

@@ -27,7 +27,7 @@ Tracks = tuple[MediaStreamTrack, MediaStreamTrack]
 
 @dataclass(frozen=True, slots=True)
 class BadUplink:
-    """Impair what is sent, over one connection after another: the link, and its zero on the clock in ms."""
+    """A bad link for what is sent, over one connection after another, and its zero on the clock in ms."""
 
     link: ImpairedLink
     zero_ms: float
@@ -93,7 +93,7 @@ class Sending:
             self._base_ms = max(self._end_ms, elapsed_ms)
 
     def stop(self) -> None:
-        """Let go of file or devices."""
+        """Close file or devices."""
         for track in self._tracks:
             track.stop()
 

@@ -38,19 +38,19 @@ def fingerprint(path: Path) -> str:
 
 
 class ConsentStore:
-    """Remember by SHA-256 which files may be used. No names, no paths, no pictures."""
+    """A store of the files that may be used, by SHA-256: no names, no paths, no pictures."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Keep it in `folder`, by default the user's data folder; nothing is made before the first `confirm`."""
+        """Store answers in `folder`, by default the user's data folder; created by the first `confirm`."""
         self.path = (folder or data_folder()) / FILE_NAME
 
     def confirmed(self, sha256: str) -> bool:
-        """Say whether the person has said that they may use the file with this SHA-256."""
+        """Return whether the person has said that they may use the file with this SHA-256."""
         entry = self._read().get(sha256)
         return isinstance(entry, dict) and entry.get("may_use") is True
 
     def confirm(self, sha256: str, how: str) -> None:
-        """Store that they may use it; `how` says by what they told. Written whole or not at all, for this user only."""
+        """Store that they may use it; `how` says how they said so. Written whole or not at all, for this user only."""
         entries = self._read()
         entries[sha256] = {"may_use": True, "how": how, "at": datetime.now(UTC).isoformat(timespec="seconds")}
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class CamParts:
-    """Hold all that a local call needs; `sends_to` says in words where it goes, `tracker` follows the face."""
+    """All that a local call needs; `sends_to` says in words where it goes, `tracker` follows the face."""
 
     devices: Devices
     stage: Stage
@@ -65,7 +65,7 @@ def check_consent(options: argparse.Namespace) -> None:
 
 
 def is_file(name: str | None) -> bool:
-    """Say whether `name` is a clip and no device."""
+    """Return whether `name` is a clip and no device."""
     return bool(name) and Path(str(name)).is_file()
 
 

@@ -119,14 +119,14 @@ class Preview:
 
 
 class PreviewedDevice:
-    """Hand pictures on to `sink`, and show them to `look` by the way once that is set."""
+    """A `FrameSink` that passes pictures on to `sink`, and to `look` as well once that is set."""
 
     def __init__(self, sink: FrameSink) -> None:
         self._sink = sink
         self.look: Callable[[Pixels], None] | None = None
 
     def send(self, i420: Pixels) -> None:
-        """Take a picture, (H * 3 // 2, W) uint8."""
+        """Pass on a picture, (H * 3 // 2, W) uint8."""
         self._sink.send(i420)
         if self.look is not None:
             self.look(i420)

@@ -1,4 +1,4 @@
-"""The seat of a running `lipline cam` in a room: it tells what it shows and takes wishes; no picture, no sound."""
+"""The seat of a running `lipline cam` in a room: it reports what it shows and takes requests; no picture, no sound."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ _AGAIN_S: Final = 2.0
 
 
 class CamRoom:
-    """Be a camera in a room for as long as the `async with` block lasts.
+    """A camera's seat in a room for as long as the `async with` block lasts.
 
     When the server is gone it is tried again for as long as it takes, with waits of up to 8 s; the camera goes on
     meanwhile, and after a refusal that lasts, too. `say` is told in plain words. One event loop.
@@ -95,7 +95,7 @@ class CamRoom:
                 self._say(f"the room: {message.detail}")
 
     async def _tell(self) -> None:
-        """Tell the room what is shown when it changes, and every 2 s."""
+        """Report to the room what is shown when it changes, and every 2 s."""
         loop = asyncio.get_running_loop()
         told_s = loop.time()
         while True:

@@ -50,7 +50,7 @@ def _timing(status: CamStatus) -> list[str]:
 
 
 def _what_then(status: CamStatus) -> str:
-    """Say what follows from a face that cannot be worked on."""
+    """Return what follows from a face that cannot be worked on, in words."""
     if status.state == "still":
         return "paused"
     return "your own lips" if status.mode is Mode.DUB else "could not step in"
@@ -66,7 +66,7 @@ def _duration(ms: float) -> str:
 
 
 class StatusLine:
-    """Keep one line up to date below what is said; on something other than a terminal tell changes only."""
+    """A line that is kept up to date below the messages; anywhere but on a terminal it prints changes only."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -88,13 +88,13 @@ class StatusLine:
             self._stream.flush()
 
     def say(self, text: str) -> None:
-        """Say something that stays."""
+        """Print a message that stays."""
         self.clear()
         self._stream.write(f"{text}\n")
         self._stream.flush()
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._drawn:
             self._stream.write("\r\x1b[K")
             self._stream.flush()

@@ -1,4 +1,4 @@
-"""What a person can do with a running `lipline cam`: keys, clicks and wishes from a room all come here."""
+"""What a person can do with a running `lipline cam`: keys, clicks and requests from a room all come here."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,10 +17,10 @@ _FACES_SHOWN: Final = frozenset({Mode.THROUGH, Mode.DUB})
 
 
 class Switched(Protocol):
-    """What is switched; `realtime.cam.call.LocalCall` is it."""
+    """The call that is switched; `realtime.cam.call.LocalCall` is one."""
 
     def choose(self, mode: Mode) -> str | None:
-        """Go over to `mode`; return in one line why that cannot be."""
+        """Switch to `mode`; return None, or one line that says why it cannot be."""
 
     def refusal(self, mode: Mode) -> str | None:
         """Return why `mode` cannot be chosen now."""
@@ -30,7 +30,7 @@ class Switched(Protocol):
 
 
 class Faces(Protocol):
-    """Whose faces are seen; `realtime.face.tracker.MediaPipeTracker` is it."""
+    """The choice among faces; `realtime.face.tracker.MediaPipeTracker` is one."""
 
     marks: tuple[FaceMark, ...]
 
@@ -42,7 +42,7 @@ class Faces(Protocol):
 
 
 class CamSwitch:
-    """Do what is asked for, and say in `say` what cannot be done. One event loop; `ended` is set by q."""
+    """Carry out requests, and say through `say` what cannot be done. One event loop; q sets `ended`."""
 
     def __init__(
         self,
@@ -76,13 +76,13 @@ class CamSwitch:
             self._faces.choose(x * self._size[0], y * self._size[1])
 
     def choose(self, mode: Mode) -> None:
-        """Go over to `mode`, or say why not."""
+        """Switch to `mode`, or say why it cannot be."""
         self._detail = self._call.choose(mode) or ""
         if self._detail:
             self._say(self._detail)
 
     def wish(self, wish: Wish, now_s: float) -> None:
-        """Do what somebody in the room asks for, at most 4 times a second and 8 in a row; `now_s` of any one clock."""
+        """Carry out a request from the room, at most 4 a second and 8 in a row; `now_s` is of any one clock."""
         self._allowance = min(float(_WISHES), self._allowance + (now_s - self._refilled_s) * _WISHES_PER_S)
         self._refilled_s = now_s
         if self._allowance < 1.0:
@@ -109,7 +109,7 @@ class CamSwitch:
         return next((place for place, mark in enumerate(row, 1) if mark.followed), 0)
 
     def state(self) -> CameraState:
-        """Return what a room is told."""
+        """Return the state that is reported to a room."""
         status = self._call.status()
         modes = tuple(mode.value for mode in Mode if self._call.refusal(mode) is None)
         return CameraState(

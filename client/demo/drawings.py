@@ -22,7 +22,7 @@ BIN_MS = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """Hold a row of pictures with its heading.
+    """A row of pictures with its heading.
 
     Attributes:
         title: heading of the row.

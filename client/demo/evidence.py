@@ -28,7 +28,7 @@ Points = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Truth:
-    """Hold what is true of the clip.
+    """What is true of the clip.
 
     Attributes:
         times_ms: (n,) time of each frame.
@@ -45,7 +45,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Hold one call as the viewer had it.
+    """One call as the viewer had it.
 
     Attributes:
         result: what the processes found.

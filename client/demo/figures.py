@@ -19,7 +19,7 @@ QUEUE_DRAIN_MS = 400.0
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Hold one figure.
+    """One figure.
 
     Attributes:
         name: name as in webrtc-stats, where it has one there.
@@ -47,7 +47,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Hold what a figure should be.
+    """What a figure should be.
 
     Attributes:
         words: the target for people.

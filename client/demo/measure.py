@@ -90,7 +90,7 @@ def jump(
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """Hold how well the seen mouth follows the true one.
+    """How well the seen mouth follows the true one.
 
     Attributes:
         r: Pearson correlation as seen.

@@ -114,7 +114,7 @@ def _others(device: VideoDevice) -> str:
 
 
 def _unseen(device: VideoDevice) -> str:
-    """Say how to find a holder that only root may see."""
+    """Return how to find a holder that only root may see."""
     return f"a program of another user (sudo fuser -v {device.path} names it)"
 
 

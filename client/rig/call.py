@@ -30,7 +30,7 @@ _TICK_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class CallPlan:
-    """Hold what a call is to be.
+    """What a call is to be.
 
     Attributes:
         name: name of the call, in its files' names too.
@@ -61,7 +61,7 @@ class CallPlan:
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """Hold what the processes of a call found; times in ms of the call.
+    """What the processes of a call found; times in ms of the call.
 
     Attributes:
         seen: what the viewer received.

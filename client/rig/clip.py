@@ -26,7 +26,7 @@ _CHECK_EVERY = 5
 
 @dataclass(frozen=True, slots=True)
 class PlayedClip:
-    """Hold the caller's clip.
+    """The caller's clip.
 
     Attributes:
         path: prepared file that the caller's process plays.

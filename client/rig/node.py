@@ -21,7 +21,7 @@ SAMPLE_S = 0.2
 
 
 class Tick(NamedTuple):
-    """Hold what one tick of the node sent.
+    """What one tick of the node sent.
 
     Attributes:
         at_ms: time of the call.
@@ -40,7 +40,7 @@ class Tick(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
-    """Hold what a node did in a call; all empty for a node without the filter.
+    """What a node did in a call; all empty for a node without the filter.
 
     Attributes:
         ticks: every tick that is still in the node's memory, oldest first.

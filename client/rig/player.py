@@ -36,7 +36,7 @@ async def push(images: NDArray[np.uint8], samples: Samples, peer: CallerPeer, ze
 
 
 class Start:
-    """Hold the time at which the clip begins; set once, awaited by both tracks."""
+    """The time at which the clip begins; set once, awaited by both tracks."""
 
     def __init__(self) -> None:
         self._set = asyncio.Event()

@@ -17,7 +17,7 @@ Sound = tuple[float, int, Samples]
 
 @dataclass(frozen=True, slots=True)
 class ViewerRecord:
-    """Hold what the viewer received; times in ms of the call.
+    """What the viewer received; times in ms of the call.
 
     Attributes:
         frame_ms: (n,) float64 arrival of each decoded picture.

@@ -24,7 +24,7 @@ _WINDOW_MS, _HOP_MS = 1000.0, 250.0
 
 @dataclass(frozen=True, slots=True)
 class AudioDelay:
-    """Hold how late the sound was; times in ms of the call.
+    """How late the sound was; times in ms of the call.
 
     Attributes:
         centre_ms: (n,) float64 times at which the delay was measured, rising.

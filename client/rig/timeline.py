@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Hold a stretch of the call.
+    """A stretch of the call.
 
     Attributes:
         name: state that the call was in.

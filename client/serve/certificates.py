@@ -15,7 +15,7 @@ MAKE_ONE = (
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Hold both ends of TLS: `server` presents the certificate, `own` lets the node in this process trust just that."""
+    """Both ends of TLS: `server` presents the certificate, `own` lets the node in this process trust just that."""
 
     server: ssl.SSLContext
     own: ssl.SSLContext

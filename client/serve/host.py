@@ -25,7 +25,7 @@ from signaling.server import SignalingServer
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """Tell where to join (`url` for peers, `page_url` for browsers), and give the node of each room."""
+    """Where to join (`url` for peers, `page_url` for browsers), and the node of each room."""
 
     url: str
     page_url: str

@@ -55,7 +55,7 @@ ROWS: Final[tuple[tuple[tuple[str, float] | tuple[str, float, float], ...], ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """Hold what left: when, s since the phase began, and what the status said."""
+    """A picture that left: its time in s since the phase began, and the status at that time."""
 
     phase: str
     at_s: float
@@ -64,7 +64,7 @@ class Shot:
 
 
 class FilmedCall(LocalCall):
-    """Keep all that leaves."""
+    """A call that keeps all that leaves."""
 
     phase, began_ms = "", 0.0
 

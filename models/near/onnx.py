@@ -16,7 +16,7 @@ _KIND: Final = "near"
 
 
 class NearVoice:
-    """Give the probability that the caller speaks, column by column; remembers what came before. Not thread-safe."""
+    """A network that gives the probability that the caller speaks, column by column. Stateful; not thread-safe."""
 
     def __init__(self, path: Path | None = None) -> None:
         """Open the network in `path`, or the bundled one.
@@ -33,7 +33,7 @@ class NearVoice:
         self._state: NDArray[np.float32] = np.zeros((1, hidden), np.float32)
 
     def push(self, column: NDArray[np.float32], voice: float) -> float:
-        """Take the next mel column (80,) and the newest probability of speech 0..1 known with it.
+        """Add the next mel column (80,) and the newest probability of speech 0..1 known with it.
 
         Returns:
             Probability 0..1 that the caller speaks five columns (62.5 ms) before this one.

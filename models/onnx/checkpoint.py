@@ -134,7 +134,7 @@ def _is_torchscript(path: Path) -> bool:
 
 
 def _is_plain_tensor(value: object) -> bool:
-    """Say whether a value is an ordinary tensor with its numbers there: not sparse, quantized or without storage."""
+    """Return whether a value is an ordinary tensor with its numbers there: not sparse, quantized or without storage."""
     return isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized and not value.is_meta
 
 

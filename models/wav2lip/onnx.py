@@ -30,7 +30,7 @@ class Wav2LipFace:
 
 
 def looks_like_wav2lip(session: Any) -> bool:
-    """Say whether an open ONNX session takes a Wav2Lip mel window and face, in whatever names and order."""
+    """Return whether an open ONNX session takes a Wav2Lip mel window and face, in any names and order."""
     return _find_inputs(session) is not None
 
 
@@ -123,5 +123,5 @@ def _find_inputs(session: Any) -> tuple[Any, Any] | None:
 
 
 def _fits(shape: Sequence[Any], wanted: Shape) -> bool:
-    """Say whether an ONNX shape is `wanted` behind a batch that is free or 1."""
+    """Return whether an ONNX shape is `wanted` after a batch dimension that is free or 1."""
     return tuple(shape[1:]) == wanted and (not isinstance(shape[0], int) or shape[0] == 1)

@@ -70,7 +70,7 @@ class Blink:
 
     @property
     def end_ms(self) -> float:
-        """When the eyes are open again."""
+        """Media time at which the eyes are open again, in ms."""
         return self.begin_ms + self.close_ms + self.shut_ms + self.open_ms
 
     def lids(self, media_ms: float) -> float:
@@ -82,7 +82,7 @@ class Blink:
 
 
 class IdleMotion:
-    """Give the pose for rising media times. The same seed, times and loudness give the same poses."""
+    """A source of poses for rising media times. The same seed, times and loudness give the same poses."""
 
     def __init__(self, seed: int = 0, amount: float = 1.0) -> None:
         """Draw the motion; `amount` scales the head's travel and the breath, 0 leaves only blinks."""

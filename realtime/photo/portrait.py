@@ -58,12 +58,12 @@ class Portrait(Protocol):
 
 
 class StillPortrait:
-    """Let a still sway, breathe and blink. One thread; the same seed and times give the same frames."""
+    """A still picture that sways, breathes and blinks. One thread; the same seed and times give the same frames."""
 
     def __init__(
         self, image: Image, landmarks: Landmarks, eyes: Landmarks | None = None, seed: int = 0, amount: float = 1.0
     ) -> None:
-        """Take a picture in the size of the output.
+        """Begin with a picture in the size of the output.
 
         Args:
             image: (H, W, 3) uint8 BGR; kept, not copied.
@@ -118,10 +118,10 @@ class StillPortrait:
 
 
 class ClipPortrait:
-    """Walk back and forth over the frames of a clip of oneself."""
+    """A walk back and forth over the frames of a clip of oneself."""
 
     def __init__(self, history: History, seed: int = 0) -> None:
-        """Take the tracked frames of the clip, at least one."""
+        """Begin with the tracked frames of the clip, at least one."""
         self._history = history
         path = history.path(seed)
         # The longest unbroken stretch shows its turns least.
@@ -166,7 +166,7 @@ def load_portrait(path: str | Path, size: tuple[int, int] = (640, 480), seed: in
 
 
 def make_ready(source: PoseSource, generator: Generator) -> None:
-    """Let `generator` look at the references of `source` now: its first frame then takes no longer than the next.
+    """Have `generator` encode the references of `source` now, so that its first frame takes no longer than the next.
 
     Not while another thread uses the generator.
     """

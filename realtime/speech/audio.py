@@ -101,7 +101,7 @@ class SpeechPath:
     def push(
         self, samples: Block | None, source_ms: float | None = None, *, invented: bool = False, cut: bool = False
     ) -> None:
-        """Take the next 20 ms: (960,) int16 at 48 kHz, or None to conceal; `source_ms` is the caller's time of it.
+        """Add the next 20 ms: (960,) int16 at 48 kHz, or None to conceal; `source_ms` is the caller's time of it.
 
         `invented` samples are the decoder's own concealment: heard, but counted as concealed. `cut` says that the
         samples do not go on where those before ended.
@@ -143,7 +143,7 @@ class SpeechPath:
         return block
 
     def skip(self, ms: float) -> None:
-        """Let the output clock run on by `ms` in which nothing left; as much of the sound that waits is dropped."""
+        """Advance the output clock by `ms` in which nothing left, and drop as much of the waiting sound."""
         self._out_ms += ms
         self.line.drop(ms)
 

@@ -23,7 +23,7 @@ class Concealer:
         self._missing = 0
 
     def push(self, samples: Block | None, *, cut: bool = False) -> Block:
-        """Take the next block, None when it is missing; `cut` says that it does not follow the one before."""
+        """Return the next block as it is to be heard; None stands for a missing one, `cut` for one after a break."""
         if samples is None:
             block = self._continuation()
             self._missing += 1

@@ -95,7 +95,7 @@ class _Place:
 
 
 class JitterBuffer:
-    """Take 20 ms packets in any order, give the caller's sound in order. Holds at most 64 packets. Not thread-safe.
+    """A buffer that takes 20 ms packets in any order and gives them in order; at most 64. Not thread-safe.
 
     A cursor runs over the stream's timestamps in steps of 20 ms; `fetch_frame` tells what lies at it and moves it on.
     """

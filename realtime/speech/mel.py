@@ -25,7 +25,7 @@ class StreamingMel:
         self._previous = 0.0
 
     def push(self, samples: Samples) -> Mel:
-        """Take the next samples and return the columns that they complete.
+        """Add the next samples and return the columns that they complete.
 
         Args:
             samples: (n,) mono at 16 kHz, -1..1; n may be 0.

@@ -17,7 +17,7 @@ MOST_BEHIND_MS: Final = 80.0
 
 
 class MelHistory:
-    """Keep the newest mel columns of one stream, so that callers speak in media ms only.
+    """The newest mel columns of one stream, which are asked for in media ms only.
 
     Columns are counted from 0, the first one extended; column i is centred on `start_ms` + 12.5 i. Memory is fixed
     (320 bytes a column). Not thread-safe: one task or thread at a time.

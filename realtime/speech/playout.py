@@ -54,7 +54,7 @@ class Decoder(Protocol):
 
 @dataclass(slots=True)
 class PlayoutStats:
-    """Count since the start, as W3C webrtc-stats: samples at 48 kHz, delays in seconds summed over samples emitted.
+    """Counts since the start, as in W3C webrtc-stats: samples at 48 kHz, delays in seconds summed over samples emitted.
 
     `concealedSamples` include `silentConcealedSamples`; lost packets that in-band FEC brought back (`fecSamples`) and
     silence that was never sent (`dtxSamples`) are in neither.
@@ -113,7 +113,7 @@ class SpeechPlayout:
     def push_packet(
         self, sequence: int, timestamp: int, payload: bytes, arrival_ms: float, *, packet_frames: int = 1
     ) -> None:
-        """Take a frame of 20 ms: 16-bit `sequence` of its packet, its own 32-bit RTP timestamp.
+        """Add a frame of 20 ms: 16-bit `sequence` of its packet, its own 32-bit RTP timestamp.
 
         `packet_frames` says how many frames its packet held.
         """

@@ -37,7 +37,7 @@ class Decimator:
         self._kept: NDArray[np.float32] = np.zeros(HALF_TAPS, dtype=np.float32)
 
     def push(self, samples: NDArray[np.int16]) -> NDArray[np.float32]:
-        """Take the next (n,) int16 samples at 48 kHz; return the float32 samples at 16 kHz, -1..1, that are ready."""
+        """Add (n,) int16 samples at 48 kHz; return the float32 samples at 16 kHz, -1..1, that are ready."""
         self._kept = np.concatenate((self._kept, samples.astype(np.float32) / 32768.0))
         count = (self._kept.size - self._taps.size) // FACTOR + 1
         if count <= 0:

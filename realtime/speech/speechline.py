@@ -60,7 +60,7 @@ class SpeechLine:
         self.head_ms += samples.size / _PER_MS
 
     def take(self, rate: float = 0.0) -> NDArray[np.int16]:
-        """Take the next 20 ms, (960,) int16, reading `rate` (-0.001..0.001) faster than they came.
+        """Remove and return the next 20 ms, (960,) int16, read `rate` (-0.001..0.001) faster than they came.
 
         Raises:
             ValueError: there is not enough: ask `ready`.

@@ -82,7 +82,7 @@ class CallPath:
     # --- in ----------------------------------------------------------------------------------------------------------
 
     def audio_packet(self, sequence: int, timestamp: int, payload: bytes, arrival_ms: float) -> None:
-        """Take an Opus packet of one or two frames of 20 ms."""
+        """Add an Opus packet of one or two frames of 20 ms."""
         frames = split_frames(payload)
         for index, frame in enumerate(frames):
             at = (timestamp + index * BLOCK_SAMPLES) & 0xFFFFFFFF
@@ -90,7 +90,7 @@ class CallPath:
         self.engine.on_audio_packet(arrival_ms)
 
     def video_frame(self, frame: VideoFrame, arrival_ms: float) -> None:
-        """Take a decoded frame on the caller's clock."""
+        """Add a decoded frame, stamped by the caller's clock."""
         if self._seen_since_ms is None:
             self._seen_since_ms = arrival_ms
         early_ms = self.engine.on_video(frame, arrival_ms)
@@ -102,7 +102,7 @@ class CallPath:
             self.lipsync.add(self.playout.delay_ms, early_ms)
 
     def video_flows(self, flows: bool) -> None:
-        """Take the caller's word that its video flows or rests."""
+        """Note the caller's message that its video flows or rests."""
         signal = VideoSignal.VIDEO_RESUMED if flows else VideoSignal.VIDEO_PAUSED
         self.engine.on_signal(signal, self._clock.now_ms())
 

@@ -124,7 +124,7 @@ class FrameAssembler:
         return self._need_keyframe
 
     def lost_reference(self) -> None:
-        """Give nothing more before a keyframe: the decoder failed, or a frame was thrown away."""
+        """Give no more frames before a keyframe, because the decoder failed or a frame was thrown away."""
         self._need_keyframe = True
 
     def pli_due(self, now_ms: float) -> bool:
@@ -156,7 +156,7 @@ class FrameAssembler:
         return self.poll(now_ms)
 
     def poll(self, now_ms: float) -> list[EncodedFrame]:
-        """Let time pass; return the frames that are complete now."""
+        """Advance the time; return the frames that are complete now."""
         frames = self._take_complete()
         since_ms = self._hole_since_ms()
         # The hole may still be filled before the keyframe arrives: whichever comes first ends the waiting.

@@ -38,7 +38,7 @@ class VideoRepair:
         return frames
 
     def poll(self, now_ms: float) -> list[EncodedFrame]:
-        """Let time pass; return the frames that are complete now."""
+        """Advance the time; return the frames that are complete now."""
         self.assembler.rtt_ms = self.tracker.rtt_ms
         hopeful = not self.assembler.lost
         frames = self.assembler.poll(now_ms)

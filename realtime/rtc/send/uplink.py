@@ -23,7 +23,7 @@ class UplinkState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UplinkConfig:
-    """Set the watch; times in ms, rates in bit/s, `pad_bytes` in bytes.
+    """Settings of the watch; times in ms, rates in bit/s, `pad_bytes` in bytes.
 
     The link is bad when two pongs running took `rise_ms` above the floor, when the oldest open ping is `missing_ms`
     above it, or when a report says more than `max_loss`. It is good again when for `settle_ms` all pongs were within
@@ -121,7 +121,7 @@ class UplinkWatch:
         return self._floor_rtt.least
 
     def tick(self, now_ms: float) -> list[Action]:
-        """Let time pass; return what to do now."""
+        """Advance the time; return what to do now."""
         self._advance(now_ms)
         actions: list[Action] = []
         missing = self._missing(now_ms)
