@@ -42,7 +42,7 @@ def natural_motion(frames: Iterable[PastFrame]) -> float:
 
 
 class History:
-    """Keep the last seconds of tracked frames, and a gallery of good ones for longer. Not thread-safe."""
+    """The last seconds of tracked frames, and a gallery of good ones that are kept for longer. Not thread-safe."""
 
     def __init__(self, max_ms: float = 8000.0, max_bytes: int = 256 << 20) -> None:
         """Set the limits: `max_ms` of contiguous frames, `max_bytes` for all pixels and features together."""
@@ -76,12 +76,12 @@ class History:
         self._section += 1
 
     def retract(self, since_ms: float) -> None:
-        """Take back frames newer than `since_ms`, which showed what they should not; recent ones and gallery alike."""
+        """Remove frames newer than `since_ms`, which show what they should not, here and in the gallery."""
         self._frames = deque(frame for frame in self._frames if frame.media_ms <= since_ms)
         self._gallery = [[frame for frame in bin_ if frame.media_ms <= since_ms] for bin_ in self._gallery]
 
     def add(self, frame: PastFrame, sequence: int = 0) -> None:
-        """Keep `frame`, the newest; its `section` and `level` are filled in.
+        """Add `frame`, the newest; its `section` is filled in.
 
         A change of `sequence` (the tracker's), a gap in time, time running back or another image size starts a section.
         """
@@ -214,7 +214,7 @@ class History:
         return np.asarray(eyes < 0.65 * self._median(frame.eyes for frame in self._frames))
 
     def _costs(self, stretch: Sequence[PastFrame]) -> NDArray[np.float64]:
-        """Return per frame how badly it would serve: blur, turn, an open mouth (its jaw moves to words not heard)."""
+        """Return the cost of each frame as a pose: blur, turn, or an open mouth, whose jaw moves to unheard words."""
         typical = self._median(frame.sharpness for frame in self._frames)
         blur = [max(0.0, 1.0 - frame.sharpness / max(typical, 1e-9)) for frame in stretch]
         turn = [max(0.0, abs(frame.yaw) - 15.0) / 10.0 for frame in stretch]

@@ -1,4 +1,4 @@
-"""What real frames tell of the caller: where the face is, whether it may be painted, which frames are worth keeping."""
+"""What real frames show of the caller: where the face is, whether it may be painted, which frames are worth keeping."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -42,7 +42,7 @@ class Observer:
     """
 
     def __init__(self, tracker: FaceTracker, history: History, guard: OcclusionGuard) -> None:
-        """Take over `tracker`, `history` and `guard`."""
+        """Use `tracker`, `history` and `guard`, which belong to this instance from now on."""
         self.history = history
         self._tracker, self._guard = tracker, guard
         self._last = Observed()

@@ -28,13 +28,13 @@ class Outage:
 
     Attributes:
         why_paused: why a still is shown in place of a talking face; None while a face is shown.
-        path: where the head walks; None for a still.
-        detour: where it goes on when `path` is too short.
+        path: the walk of the head; None for a still.
+        detour: the walk with which it continues when `path` is too short.
         left: the frame shown last before the detour, and its face, while it melts away.
         limit_px: natural motion of the head per frame.
         drifted: whether the head was led away from `path`.
         hand_back: the return under way.
-        back: the frame of a hand-back shown last, and its face, while it melts away because the link fell again.
+        back: the last frame of a hand-back, and its face, while it melts away because the video failed again.
     """
 
     def __init__(self, shown: Image, why_paused: str | None = None) -> None:

@@ -15,13 +15,13 @@ class PastFrame:
 
     Attributes:
         image: (H, W, 3) uint8 BGR.
-        landmarks: (468, 2) px.
-        media_ms: capture time.
+        landmarks: landmarks of the face, (468, 2) px.
+        media_ms: media time of capture, in ms.
         opening: mouth opening in eye distances.
         sharpness: as measured by the tracker.
-        yaw: degrees.
+        yaw: turn of the head, in degrees.
         eyes: eye opening; near 0 in a blink.
-        section: frames with equal numbers follow each other without a gap.
+        section: number of its section; frames of one section follow each other without a gap.
         moved: head motion since the frame before it, px, as found (not smoothed); None when there is none before it.
         features: what a generator computed for this frame, None until it is asked to.
     """

@@ -61,11 +61,11 @@ class Person:
     """A person, as known so far.
 
     Attributes:
-        number: counts up from 1; never given twice.
-        face: as seen last.
-        looks: mean over the sightings.
-        seen_ms: when `face` was seen.
-        velocity: (2,) px per ms.
+        number: number of the person, from 1 up; never given twice.
+        face: the face as seen last.
+        looks: mean of the looks over all sightings.
+        seen_ms: time at which `face` was seen, in ms.
+        velocity: velocity of the face, (2,) px per ms.
     """
 
     number: int
@@ -75,12 +75,12 @@ class Person:
     velocity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
 
     def place(self, t_ms: float) -> NDArray[np.float64]:
-        """Return where the middle of the face is expected at `t_ms`, (2,) px; nobody keeps a speed for long."""
+        """Return where the middle of the face is expected at `t_ms`, (2,) px, assuming that no speed lasts long."""
         return self.face.centre + self.velocity * min(t_ms - self.seen_ms, 300.0)
 
 
 class People:
-    """Keep up to 8 people apart over time and say which one is followed.
+    """Up to 8 people, kept apart over time, and which of them is followed.
 
     The largest face is followed until somebody chooses. Without a choice the followed one changes when another is 1.3
     times as large for a second, or when it is away for 1.5 s; a chosen one is waited for 10 s, and followed again when
@@ -132,7 +132,7 @@ class People:
         return any(float(np.abs(p.place(t_ms) - person.place(t_ms)).max()) < reach for p in around)
 
     def update(self, faces: Sequence[SeenFace], t_ms: float) -> Person | None:
-        """Take all faces of the frame at `t_ms`, later than the last; return `shown`.
+        """Assign all faces of the frame at `t_ms`, later than the last, to people; return `shown`.
 
         Raises:
             ValueError: time runs back.

@@ -16,7 +16,7 @@ _DWELL: Final = (2, 6)  # frames that the head rests at a turn
 
 
 class PoseSource(Protocol):
-    """Give the frame whose head is shown at each moment."""
+    """A source of the frames whose head is shown at each moment."""
 
     def step(self, media_ms: float) -> PastFrame:
         """Return the frame for `media_ms`, which rises from call to call."""
@@ -31,7 +31,7 @@ class ReferenceSource(PoseSource, Protocol):
 
 
 class PosePath:
-    """Walk back and forth over one unbroken stretch of past frames. Neighbouring steps are neighbouring frames.
+    """A walk back and forth over one unbroken stretch of past frames. Neighbouring steps are neighbouring frames.
 
     The walk slows down before a turn, rests, and picks up again; it turns where the head is still, the eyes are open
     and the picture is sharp, on varying places, so that no loop is seen.
@@ -50,7 +50,7 @@ class PosePath:
 
         Args:
             stretch: the frames, oldest first, at least one.
-            costs: (n,) how badly each frame would serve; 0 is best.
+            costs: (n,) cost of each frame as a pose; 0 is best.
             blinks: (n,) whether the eyes are closed.
             interval_ms: usual time between two frames.
             seed: varies the turning points.

@@ -43,7 +43,7 @@ class _Mailbox:
         self.job = self.begin_ms = None
 
     def take(self, *, on_screen: bool) -> VideoFrame | SynthJob | float | None:
-        """Take out what comes next: a frame, a job, or the media time to make ready for; None when nothing waits.
+        """Remove and return what comes next: a frame, a job, or the media time to prepare for; None when nothing waits.
 
         The newest real frame comes before an outage, which then begins with it; once synthetic frames are on screen a
         job must not wait for a tracker. A job begins its outage by itself, so that `begin_ms` falls away with it.
@@ -104,13 +104,13 @@ class SynthWorker:
             self._changed.notify()
 
     def begin(self, media_ms: float) -> None:
-        """Get ready for an outage that begins at about `media_ms`; a real frame that waits is observed first."""
+        """Prepare for an outage that begins at about `media_ms`; a real frame that waits is observed first."""
         with self._changed:
             self._mailbox.begin_ms = media_ms
             self._changed.notify()
 
     def request(self, job: SynthJob) -> None:
-        """Ask for the frame of `job`; a job still waiting is replaced."""
+        """Request the frame of `job`; a job still waiting is replaced."""
         with self._changed:
             self.jobs_skipped += self._mailbox.job is not None
             self._mailbox.job = job

@@ -42,7 +42,7 @@ class Control:
     Attributes:
         type: what the message is for.
         number: number of a ping, repeated by its pong, or of a change of video or link, repeated by its ack.
-        pad: bytes of filling that a ping carries to measure the link.
+        pad: bytes of padding that a ping carries to measure the link.
         kbps: rate in kbit/s that `try-link` asks for; 0 lets nothing pass, None sets no limit (-1 on the wire).
     """
 

@@ -23,15 +23,38 @@ class UplinkState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UplinkConfig:
-    """Settings of the watch; times in ms, rates in bit/s, `pad_bytes` in bytes.
+    """Settings of the watch; times in ms.
 
-    The link is bad when two pongs running took `rise_ms` above the floor, when the oldest open ping is `missing_ms`
-    above it, or when a report says more than `max_loss`. It is good again when for `settle_ms` all pongs were within
-    `near_ms` of the floor and `probes` padded pings took at most `probe_rise_ms` more (400 bytes: about 165 kbit/s);
-    one that took `probe_fail_ms` more, or more than `unclear` between the two, mean that it is not. Two quick ones will
-    do: chance makes a ping late, never early, and each one is bytes beside speech: after one between the two the next
-    waits `unclear_gap_ms`. While video rests pings go out every `paused_ping_ms`, or `lost_ping_ms` after one that was
-    not answered until then.
+    Two good padded pings are enough to try video again: chance makes a ping late and never early, and each one costs
+    bytes beside speech.
+
+    Attributes:
+        ping_ms: time between pings while video flows.
+        paused_ping_ms: time between pings while video rests.
+        lost_ping_ms: age of an unanswered ping at which the next one goes out early while video rests.
+        rise_ms: rise of the round trip above the floor, in two pongs in a row, that makes the link bad.
+        missing_ms: time beyond the floor by which the oldest open ping may be overdue before the link is bad.
+        max_loss: loss (0..1) in a report above which the link is bad.
+        near_ms: rise of the round trip up to which it counts as being at the floor.
+        settle_ms: time at the floor before the link is measured.
+        pad_bytes: padding of the pings that measure the link, in bytes.
+        probes: number of good padded pings after which video is tried.
+        unclear: number of unclear padded pings, neither good nor failed, that are allowed in a measurement.
+        probe_rise_ms: rise up to which a padded ping is good; 25 ms for 400 bytes mean about 165 kbit/s.
+        probe_fail_ms: rise above which a padded ping fails the measurement.
+        probe_gap_ms: wait after a good padded ping.
+        unclear_gap_ms: wait after an unclear one.
+        probe_backoff_ms: wait after a failed measurement, doubled by each failure.
+        probe_backoff_max_ms: greatest wait after a failed measurement.
+        trial_ms: length of a trial of video.
+        trial_rise_ms: the same as `rise_ms` during a trial.
+        trial_bps: bit rate of video in a trial, in bit/s.
+        trial_backoff_ms: wait after a failed trial, doubled by each failure.
+        trial_backoff_max_ms: greatest wait after a failed trial.
+        forgive_ms: time of flowing video after which failed trials are forgotten.
+        floor_window_ms: time over which the floor, the least round trip, is taken.
+        stall_ms: gap between two calls from which our own loop has stalled.
+        tick_ms: gap between two calls that is normal.
     """
 
     ping_ms: float = 50.0
@@ -64,7 +87,7 @@ class UplinkConfig:
 
 @dataclass(frozen=True, slots=True)
 class SendPing:
-    """Send ping `number` with `pad` bytes of filling."""
+    """Send ping `number` with `pad` bytes of padding."""
 
     number: int
     pad: int = 0
@@ -95,7 +118,7 @@ Action = SendPing | PauseVideo | ResumeVideo | LiftLimit
 class UplinkWatch:
     """Watch one uplink. Call `tick` every 10 to 25 ms, `pong` and `loss` as they come; carry out the actions.
 
-    Times are monotonic ms and must not go back. When our own loop stalls, the stall is taken off the open pings.
+    Times are monotonic ms and must not go back. A stall of our own loop is subtracted from the age of open pings.
     """
 
     def __init__(self, config: UplinkConfig | None = None) -> None:
