@@ -7,12 +7,13 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+from numpy.typing import NDArray
 from scipy.signal import chirp, lfilter
 
 RATE = 16_000
 
 
-def features(samples):
+def features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Follow the public settings step by step, in float64, in their own (unfolded) formulas."""
     signal = lfilter([1, -0.97], [1], samples.astype(np.float64))
     stft = librosa.stft(
@@ -20,10 +21,10 @@ def features(samples):
     )
     basis = librosa.filters.mel(sr=RATE, n_fft=800, n_mels=80, fmin=55, fmax=7600, dtype=np.float64)
     decibels = 20 * np.log10(np.maximum(1e-5, basis @ np.abs(stft))) - 20
-    return np.clip(8 * (decibels + 100) / 100 - 4, -4, 4).astype(np.float32)
+    return np.asarray(np.clip(8 * (decibels + 100) / 100 - 4, -4, 4), np.float32)
 
 
-def signals():
+def signals() -> dict[str, NDArray[np.float64]]:
     """Cover loud and quiet, tonal and noisy, silence, an impulse, clipping, and short lengths."""
     rng = np.random.default_rng(2020)
     time = np.arange(8_137) / RATE
@@ -44,7 +45,7 @@ def signals():
     }
 
 
-def main():
+def main() -> None:
     """Write the file beside this script; samples are int16 so that they are exact in every dtype."""
     arrays = {}
     for name, signal in signals().items():

@@ -1,5 +1,4 @@
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ class Counting(ScriptedTracker):
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: Any) -> Any:
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dub")
     still = np.zeros(48_000, np.float32)
     write_media(folder / "video.mp4", (draw(face_at(160 + 0.5 * np.sin(i / 5), 90)) for i in range(25)), 25.0, still)
@@ -31,7 +30,7 @@ def files(tmp_path_factory: Any) -> Any:
     return folder
 
 
-def test_the_output_is_as_long_as_the_speech_and_speaks_in_step(files: Any, tmp_path: Path) -> None:
+def test_the_output_is_as_long_as_the_speech_and_speaks_in_step(files: Path, tmp_path: Path) -> None:
     generator, steps = LoudnessMouth(), []
     out = tmp_path / "out.mp4"
     count = dub(files / "video.mp4", files / "speech.mp4", out, generator, lambda *at: steps.append(at), Counting(25))
@@ -49,7 +48,7 @@ def test_the_output_is_as_long_as_the_speech_and_speaks_in_step(files: Any, tmp_
     assert loud[(at > 0.1) & (at < 0.4)].min() > loud[(at > 0.65) & (at < 0.9)].max() + 0.5
 
 
-def test_the_picture_runs_on_past_the_end_of_the_video_without_a_cut(files: Any, tmp_path: Path) -> None:
+def test_the_picture_runs_on_past_the_end_of_the_video_without_a_cut(files: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
     dub(files / "video.mp4", files / "speech.mp4", out, LoudnessMouth(), None, Counting(25))
     frames = [frame.image[:100].astype(int) for frame in read_video(out)]
@@ -57,7 +56,7 @@ def test_the_picture_runs_on_past_the_end_of_the_video_without_a_cut(files: Any,
     assert max(steps[24:]) <= 1.5 * max(steps[:24])
 
 
-def test_unusable_inputs_are_named_and_leave_no_file(files: Any, tmp_path: Path) -> None:
+def test_unusable_inputs_are_named_and_leave_no_file(files: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
     with pytest.raises(MediaError, match=r"silent\.mp4 has no audio track"):
         dub(files / "video.mp4", files / "silent.mp4", out, LoudnessMouth())
@@ -67,7 +66,7 @@ def test_unusable_inputs_are_named_and_leave_no_file(files: Any, tmp_path: Path)
     assert tracker.closed and not list(tmp_path.iterdir())
 
 
-def test_a_shorter_speech_ends_the_video_early(files: Any, tmp_path: Path) -> None:
+def test_a_shorter_speech_ends_the_video_early(files: Path, tmp_path: Path) -> None:
     write_media(tmp_path / "short.mp4", [np.zeros((16, 16, 3), np.uint8)] * 10, 25.0, np.zeros(14_400, np.float32))
     count = dub(files / "video.mp4", tmp_path / "short.mp4", tmp_path / "o.mp4", LoudnessMouth(), None, Counting(25))
     assert count == pytest.approx(8, abs=2) and probe(tmp_path / "o.mp4").has_video

@@ -1,28 +1,29 @@
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from realtime.media_file import MediaError, MediaWriter, probe, read_audio, read_audio_blocks, read_video, write_media
 
 RATE = 48_000
 
 
-def picture(i: int) -> Any:
+def picture(i: int) -> NDArray[np.uint8]:
     image = np.zeros((64, 96, 3), np.uint8)
     image[..., 0], image[..., 2] = 40, 60
     image[:, : 8 + 8 * (i % 10)] = (200, 180, 160)
     return image
 
 
-def tone(seconds: Any, rate: Any = RATE) -> Any:
-    return (0.3 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
+def tone(seconds: float, rate: int = RATE) -> NDArray[np.float32]:
+    times = np.arange(int(seconds * rate)) / rate
+    return np.asarray(0.3 * np.sin(2 * np.pi * 440 * times), np.float32)
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory: Any) -> Any:
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("media") / "clip.mp4"
     write_media(path, (picture(i) for i in range(50)), 25.0, tone(2.0), synthetic=True)
     return path
@@ -39,7 +40,7 @@ def test_a_written_file_reads_back(clip: Path) -> None:
 
 
 @pytest.mark.parametrize("rate", [16_000, 48_000])
-def test_sound_keeps_its_length_pitch_and_level(clip: Path, rate: Any) -> None:
+def test_sound_keeps_its_length_pitch_and_level(clip: Path, rate: int) -> None:
     samples = read_audio(clip, rate)
     assert samples.dtype == np.float32 and len(samples) / rate == pytest.approx(2.0, abs=0.05)
     spectrum = np.abs(np.fft.rfft(samples[rate // 4 : -rate // 4]))
@@ -49,7 +50,7 @@ def test_sound_keeps_its_length_pitch_and_level(clip: Path, rate: Any) -> None:
 
 
 @pytest.mark.parametrize(("fps", "count"), [(12.5, 25), (50.0, 100)])
-def test_another_rate_repeats_or_leaves_out_frames(clip: Path, fps: Any, count: int) -> None:
+def test_another_rate_repeats_or_leaves_out_frames(clip: Path, fps: float, count: int) -> None:
     frames = list(read_video(clip, fps))
     assert abs(len(frames) - count) <= 1
     for frame in frames[:-1]:

@@ -44,7 +44,7 @@ def pace() -> int:
     return slow
 
 
-def guest(folder: Path, command: str, seconds: int, *, cpu: str = "", memory: str = "") -> Any:
+def guest(folder: Path, command: str, seconds: int, *, cpu: str = "", memory: str = "") -> dict[str, Any]:
     """Run a command in the guest at the host's pace; return the JSON that it wrote.
 
     `seconds` is the longest that it may take on a machine on which the clock is slowed `LEAST_SLOW` times; a slower one
@@ -69,7 +69,8 @@ def guest(folder: Path, command: str, seconds: int, *, cpu: str = "", memory: st
     )  # fmt: skip
     print(done.stdout)
     assert done.returncode == 0, f"the guest ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-    return json.loads((folder / "seen.json").read_text())
+    seen: dict[str, Any] = json.loads((folder / "seen.json").read_text())
+    return seen
 
 
 def _vmrun(command: str) -> list[str]:

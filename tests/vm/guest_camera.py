@@ -13,26 +13,22 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from camera_frames import number_of, picture  # noqa: E402
-
-from realtime.devices.api import CameraFrame, DeviceError  # noqa: E402
-from realtime.devices.camera import Webcam  # noqa: E402
-from realtime.devices.names import list_video  # noqa: E402
-from realtime.devices.v4l2 import CAPTURE, OUTPUT, capabilities, fixed_format, free_output  # noqa: E402
-from realtime.devices.virtual_camera import VirtualCamera  # noqa: E402
+from realtime.devices.api import CameraFrame, DeviceError
+from realtime.devices.camera import Webcam
+from realtime.devices.names import list_video
+from realtime.devices.v4l2 import CAPTURE, OUTPUT, capabilities, fixed_format, free_output
+from realtime.devices.virtual_camera import VirtualCamera
+from tests.vm.camera_frames import number_of, picture
 
 FRAMES = str(Path(__file__).parent / "camera_frames.py")
 RUN = Path("/run/lipline-test")
 STAYS = 80
 """Pictures for the reader that stays: more than the first sender has time for."""
-results: dict[str, Any] = {}
+results: dict[str, object] = {}
 
 
-def step(work: Callable[[], Any]) -> None:
+def step(work: Callable[[], object]) -> None:
     """Run one step and note what it returned, or how it failed."""
     started = time.monotonic()
     try:
@@ -76,7 +72,7 @@ def version() -> str:
     return file.read_text().strip() if file.exists() else "0.12"
 
 
-def names() -> Any:
+def names() -> list[tuple[str, str, bool, bool]]:
     return [(device.path, device.name, device.loopback, device.ours) for device in list_video()]
 
 
@@ -98,7 +94,7 @@ def through(size: tuple[int, int], fps: float) -> str:
     return f"{seen}; {sent}; then {caps('/dev/video0')}"
 
 
-def reopened() -> Any:
+def reopened() -> list[tuple[str, str]]:
     """Open three times; between them the module would offer nothing without the remedy."""
     seen = []
     for size in ((640, 480), (1280, 720), (640, 480)):
@@ -106,9 +102,9 @@ def reopened() -> Any:
         still = picture(8, size)
         for _ in range(3):
             camera.send(still)
-        during = f"{caps(camera._path)} {fixed_format(camera._path)}"
+        during = f"{caps('/dev/video0')} {fixed_format('/dev/video0')}"
         camera.close()
-        seen.append((during, caps(camera._path)))
+        seen.append((during, caps("/dev/video0")))
     return seen
 
 
@@ -154,7 +150,7 @@ def held_by_a_reader() -> str:
     return "opened in another size"
 
 
-def freed_for_nothing() -> Any:
+def freed_for_nothing() -> list[str]:
     """The remedy for a camera that has lost OUTPUT, where nothing was lost."""
     free_output("/dev/video0")
     idle = caps("/dev/video0")
@@ -162,7 +158,7 @@ def freed_for_nothing() -> Any:
     return [idle, seen]
 
 
-def reader_stays() -> Any:
+def reader_stays() -> dict[str, object]:
     """One sender ends, another begins; a program reads all the while. The camera never loses what it must offer."""
     first = Sender("lipline", (640, 480), 15.0)
     command = [sys.executable, FRAMES, "read", "/dev/video0", str(STAYS)]
@@ -180,7 +176,7 @@ def reader_stays() -> Any:
     return {"begun": begun, "sent": sent, "between": between, "second": second.first, "read": out, "wanted": STAYS}
 
 
-def webcam_returns() -> Any:
+def webcam_returns() -> dict[str, object]:
     """Our webcam class reads "webcam"; what feeds it dies, the devices get other numbers, and it comes back."""
     seen: list[tuple[float, bool]] = []
     lost: list[str] = []

@@ -19,12 +19,9 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from camera_frames import number_of, picture  # noqa: E402
-from guest_camera import RUN, Sender, load  # noqa: E402
-
-from realtime.devices.holders import who_holds  # noqa: E402
+from realtime.devices.holders import who_holds
+from tests.vm.camera_frames import number_of, picture
+from tests.vm.guest_camera import RUN, Sender, load
 
 CHROMIUM = (
     "chromium", "--headless=new", "--no-sandbox", "--use-fake-ui-for-media-stream", "--disable-gpu", "--mute-audio",

@@ -7,9 +7,9 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "realtime" / "devices"))
 
@@ -22,10 +22,10 @@ BLOCKS = 150
 
 
 def main() -> None:
-    heard: list[np.ndarray[Any, Any]] = []
+    heard: list[NDArray[np.int16]] = []
     stamps: list[float] = []
 
-    def on_block(block: np.ndarray[Any, Any], captured_ms: float) -> None:
+    def on_block(block: NDArray[np.int16], captured_ms: float) -> None:
         heard.append(block)
         stamps.append(captured_ms)
 

@@ -43,7 +43,7 @@ class Board:
         self._writer.close()
 
     def _image(self, name: str, pictures: Tensor, step: int) -> None:
-        from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
+        from tensorboard.compat.proto.summary_pb2 import Summary
 
         films = to_bytes(pictures if pictures.dim() == 5 else pictures[:, None])
         image = Summary.Image(height=films.shape[1], width=films.shape[2], colorspace=3)

@@ -1,17 +1,19 @@
 """What is drawn in each mode, and that one becomes another without a jump."""
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
 from face_fakes import LoudnessMouth, draw, face_at
+from values import not_none
 
+from models.generator import Image, Landmarks
 from models.landmarks import mouth_opening
 from realtime.cam.crossing import between
 from realtime.cam.modes import Mode
 from realtime.cam.stage import Stage
 from realtime.face.badge import Badge
+from realtime.face.history import History
 from realtime.face.measure import describe
 from realtime.face.pastframe import PastFrame
 from realtime.face.synth import FaceSynth
@@ -22,7 +24,7 @@ LOUD = np.full((80, 16), 4.0, np.float32)
 
 
 class StillPhoto:
-    def __init__(self, points: np.ndarray[Any, Any] | None = None) -> None:
+    def __init__(self, points: Landmarks | None = None) -> None:
         points = face_at(150, 95) if points is None else points
         image = draw(points, seed=5)
         face = describe(image, points, points, 1)
@@ -36,25 +38,25 @@ class StillPhoto:
         return self.frame
 
 
-def sway(index: int) -> np.ndarray[Any, Any]:
+def sway(index: int) -> Landmarks:
     return face_at(160 + 4 * np.sin(index / 7), 90)
 
 
-def stage(seen: int = 40, photo: StillPhoto | None = None) -> Stage:
+def stage(seen: int = 40, photo: StillPhoto | None = None, history: History | None = None) -> Stage:
     tracker = ScriptedTracker([sway(i) for i in range(400)])
-    made = Stage(FaceSynth(LoudnessMouth(), tracker), photo)
+    made = Stage(FaceSynth(LoudnessMouth(), tracker, history), photo)
     for i in range(seen):
         made.observe(draw(sway(i)), 40.0 * i)
         made.camera = draw(sway(i))
     return made
 
 
-def steps(images: list[np.ndarray[Any, Any]]) -> list[float]:
+def steps(images: list[Image]) -> list[float]:
     """Return the mean change from picture to picture, the badge's corner left out."""
     return [float(np.abs(a[60:].astype(int) - b[60:]).mean()) for a, b in pairwise(images)]
 
 
-def badge_in(image: np.ndarray[Any, Any]) -> bool:
+def badge_in(image: Image) -> bool:
     x0, y0, x1, y1 = Badge().box(image.shape)
     return bool(image[y0:y1, x0:x1].mean(axis=2).max() > 215)
 
@@ -79,12 +81,12 @@ def test_a_photo_needs_no_camera_and_nods_with_the_speech() -> None:
     assert photo.heard[-1] == -120.0
 
 
-def skin(image: np.ndarray[Any, Any]) -> int:
+def skin(image: Image) -> int:
     """Return how many px have a drawn face's colour: of two heads that show at once only those that both have."""
     return int((np.abs(image[60:].astype(int) - (130, 160, 205)).max(axis=2) < 20).sum())
 
 
-def one_head(images: list[np.ndarray[Any, Any]], *whole: np.ndarray[Any, Any]) -> bool:
+def one_head(images: list[Image], *whole: Image) -> bool:
     return min(map(skin, images)) > 0.9 * min(map(skin, whole))
 
 
@@ -94,11 +96,11 @@ def test_one_head_goes_from_the_camera_to_the_photo_and_back() -> None:
     drawn.mode = Mode.PHOTO
     drawn.start(1600.0)
     images = [drawn.render(None, 1600.0 + 40 * i, speech=False).image for i in range(12)]
-    assert one_head(images, drawn.camera, photo.frame.image)
+    assert one_head(images, not_none(drawn.camera), photo.frame.image)
     assert np.abs(images[-1][60:].astype(int) - photo.frame.image[60:]).mean() < 2.0
     drawn.mode = Mode.THROUGH
     back = [drawn.hand_back(draw(sway(41 + i)), 2080.0 + 40 * i, i / 12).image for i in range(1, 12)]
-    assert one_head(back, drawn.camera, photo.frame.image)
+    assert one_head(back, not_none(drawn.camera), photo.frame.image)
 
 
 def test_a_way_back_that_ends_early_leads_to_the_photo_again() -> None:
@@ -110,7 +112,7 @@ def test_a_way_back_that_ends_early_leads_to_the_photo_again() -> None:
     images += [drawn.hand_back(draw(sway(41 + i)), 2080.0 + 40 * i, i / 12).image for i in range(1, 7)]
     drawn.mode = Mode.PHOTO
     images += [drawn.render(None, 2360.0 + 40 * i, speech=False).image for i in range(12)]
-    assert one_head(images, drawn.camera, images[11])
+    assert one_head(images, not_none(drawn.camera), images[11])
     assert np.abs(images[-1][60:].astype(int) - images[11][60:]).mean() < 2.0
 
 
@@ -124,7 +126,7 @@ def test_a_dub_goes_home_from_past_frames_with_one_head() -> None:
     images = [drawn.render(LOUD, 1600.0 + 40 * i, speech=True).image for i in range(12)]
     drawn.camera = draw(face_at(215, 80))
     images += [drawn.render(LOUD, 2080.0 + 40 * i, speech=True).image for i in range(14)]
-    assert one_head(images, drawn.camera, images[0])
+    assert one_head(images, not_none(drawn.camera), images[0])
 
 
 def test_heads_far_apart_and_pictures_without_a_face_dissolve() -> None:
@@ -147,7 +149,7 @@ def test_who_begins_with_the_photo_is_not_seen() -> None:
 
 def test_the_camera_melts_into_the_photo_without_a_jump() -> None:
     drawn = stage(photo=StillPhoto())
-    last = drawn.camera
+    last = not_none(drawn.camera)
     drawn.mode = Mode.PHOTO
     drawn.start(1600.0)
     images = [last, *(drawn.render(None, 1600.0 + 40 * i, speech=False).image for i in range(16))]
@@ -176,15 +178,16 @@ def test_away_keeps_the_mouth_shut_whoever_speaks() -> None:
     away = [drawn.render(LOUD, 1600.0 + 40 * i, speech=True).points for i in range(12)]
     drawn.mode = Mode.THROUGH
     through = [drawn.render(LOUD, 2100.0 + 40 * i, speech=True).points for i in range(12)]
-    assert mouth_opening(through[-1]) > mouth_opening(away[-1]) + 0.1
+    assert mouth_opening(not_none(through[-1])) > mouth_opening(not_none(away[-1])) + 0.1
 
 
 def test_away_does_not_look_at_the_camera() -> None:
-    drawn = stage()
+    history = History()
+    drawn = stage(history=history)
     drawn.mode = Mode.AWAY
-    before = len(drawn._face.history)  # type: ignore[attr-defined]
+    before = history.frames
     assert not drawn.observe(draw(sway(41)), 1700.0).found
-    assert len(drawn._face.history) == before  # type: ignore[attr-defined]
+    assert history.frames == before and before
 
 
 def test_the_dub_changes_the_lips_of_the_camera_and_nothing_else() -> None:

@@ -1,14 +1,13 @@
-from typing import Any
-
 import cv2
 import numpy as np
 import pytest
 from face_fakes import LoudnessMouth, draw, face_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from models.alignment import SILENCE
-from models.generator import FaceImage, Patch
+from models.generator import FaceImage, Image, Landmarks, Patch
 from models.landmarks import FACE_OVAL, LIPS_OUTER, aligned_matrix
 from realtime.face.badge import GENERATED, Badge
 from realtime.face.compose import Compositor
@@ -17,16 +16,17 @@ from realtime.face.morph import melt, move_face
 LOUD = np.full((80, 16), 4.0, np.float32)
 
 
-def hull_mask(points: Any, shape: Any) -> Any:
+def hull_mask(points: Landmarks, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     mask = np.zeros(shape[:2], np.uint8)
-    cv2.fillConvexPoly(mask, cv2.convexHull(np.round(points).astype(np.int32)), 1)  # type: ignore[call-overload]
+    hull = np.asarray(cv2.convexHull(np.round(points).astype(np.int32)), np.int32)
+    cv2.fillConvexPoly(mask, hull, (1,))
     return mask.astype(bool)
 
 
-def crop_patch(image: Any, landmarks: Any, size: int = 200, new: Any = None) -> Any:
+def crop_patch(image: Image, landmarks: Landmarks, size: int = 200, new: Landmarks | None = None) -> Patch:
     matrix = aligned_matrix(landmarks, size)
     crop = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-    return Patch(crop, matrix, landmarks if new is None else new)
+    return Patch(np.asarray(crop, np.uint8), matrix, landmarks if new is None else new)
 
 
 def test_pasting_a_frame_into_itself_changes_next_to_nothing() -> None:
@@ -53,7 +53,7 @@ def test_the_mouth_arrives_and_the_rest_stays_byte_for_byte() -> None:
 
 
 @pytest.mark.parametrize("tint", [(12, 12, 12), (-15, 5, 10)])
-def test_a_colour_cast_of_the_patch_is_taken_out(tint: Any) -> None:
+def test_a_colour_cast_of_the_patch_is_taken_out(tint: tuple[int, int, int]) -> None:
     face = face_at()
     image = draw(face)
     cast = np.clip(image.astype(int) + tint, 0, 255).astype(np.uint8)
@@ -75,7 +75,7 @@ def test_no_seam_is_steeper_than_the_picture_itself() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(-150, 450), st.floats(-150, 350), st.floats(3, 400))
-def test_any_place_and_size_survives(x: float, y: float, eyes: Any) -> None:
+def test_any_place_and_size_survives(x: float, y: float, eyes: float) -> None:
     face = face_at(x, y, eyes)
     image = np.full((240, 320, 3), 90, np.uint8)
     patch = Patch(np.full((64, 64, 3), 200, np.uint8), aligned_matrix(face, 64), face)
@@ -96,7 +96,7 @@ def test_the_generators_own_patch_is_pasted_with_both_jaws_covered() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(240, 320), (480, 640), (720, 1280), (1280, 720), (1080, 1920)])
-def test_the_badge_is_legible_and_inside(height: Any, width: Any) -> None:
+def test_the_badge_is_legible_and_inside(height: int, width: int) -> None:
     badge, image = Badge(), np.full((height, width, 3), 200, np.uint8)
     marked = badge.draw(image)
     assert (image == 200).all()
@@ -112,7 +112,7 @@ def test_the_badge_is_legible_and_inside(height: Any, width: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_the_badge_stands_out_on_any_ground(value: Any) -> None:
+def test_the_badge_stands_out_on_any_ground(value: int) -> None:
     badge, image = Badge(), np.full((360, 640, 3), value, np.uint8)
     x0, y0, x1, y1 = badge.box(image.shape)
     plate = badge.draw(image)[y0:y1, x0:x1].mean(axis=2)
@@ -154,7 +154,7 @@ def test_melt_ends_at_either_picture() -> None:
 
 
 @pytest.mark.parametrize("quick", [False, True])
-def test_a_mouth_that_moves_leaves_the_rest_of_the_head_alone(quick: Any) -> None:
+def test_a_mouth_that_moves_leaves_the_rest_of_the_head_alone(quick: bool) -> None:
     shut, wide = face_at(), face_at(opening=0.25)
     image = draw(shut)
     middle = ((shut + wide) / 2).astype(np.float32)
@@ -166,8 +166,8 @@ def test_a_mouth_that_moves_leaves_the_rest_of_the_head_alone(quick: Any) -> Non
 
 
 @pytest.mark.parametrize("size", [(720, 1280), (719, 1279)])
-def test_large_pictures_melt_as_small_ones_do(size: Any) -> None:
-    def place(opening: float, x: float) -> np.ndarray[Any, Any]:
+def test_large_pictures_melt_as_small_ones_do(size: tuple[int, int]) -> None:
+    def place(opening: float, x: float) -> Landmarks:
         return (face_at(x=x, opening=opening) * 4.0).astype(np.float32)
 
     a, b = place(0.02, 160.0), place(0.2, 168.0)

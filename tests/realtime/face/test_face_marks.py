@@ -10,13 +10,13 @@ LOOKS = np.zeros(96, np.float32)
 
 def test_every_face_in_view_has_a_number_and_one_is_followed() -> None:
     people = People()
-    assert people.marks == ()
+    assert not people.marks
     people.update([SeenFace(LEFT, LOOKS), SeenFace(RIGHT, LOOKS + 0.5)], 0.0)
-    assert people.marks == (FaceMark(1, LEFT, True), FaceMark(2, RIGHT, False))
+    assert list(people.marks) == [FaceMark(1, LEFT, True), FaceMark(2, RIGHT, False)]
     people.choose(340.0, 40.0)
-    assert [mark.followed for mark in people.marks] == [False, True]  # type: ignore[var-annotated]
+    assert [mark.followed for mark in people.marks] == [False, True]
     people.update([SeenFace(LEFT, LOOKS)], 40.0)
-    assert people.marks == (FaceMark(1, LEFT, False),), "who is out of view has no box"
+    assert list(people.marks) == [FaceMark(1, LEFT, False)], "who is out of view has no box"
 
 
 def test_the_followed_face_is_marked_where_it_is_now() -> None:

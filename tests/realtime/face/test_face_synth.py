@@ -1,16 +1,18 @@
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
 from face_fakes import LoudnessMouth, draw, face_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from values import not_none
 
+from models.generator import FaceImage, Image, Landmarks
 from models.landmarks import LIPS_OUTER
 from realtime.face.badge import PAUSED, Badge
 from realtime.face.history import natural_motion
-from realtime.face.pastframe import motion
+from realtime.face.pastframe import PastFrame, motion
 from realtime.face.synth import FaceSynth
 from realtime.face.tracker import ScriptedTracker
 from realtime.picture.synth_api import FaceRenderer
@@ -18,22 +20,24 @@ from realtime.picture.synth_api import FaceRenderer
 LOUD = np.full((80, 16), 4.0, np.float32)
 
 
-def sway(i: int, speed: float = 1.0) -> Any:
+def sway(i: int, speed: float = 1.0) -> Landmarks:
     return face_at(160 + 5 * np.sin(speed * i / 7), 90 + 2 * np.cos(speed * i / 5), opening=0.02 + 0.05 * (i % 5 == 0))
 
 
-def talking(count: int = 60, script: Any = None, generator: Any = None, images: Any = None) -> Any:
+def talking(
+    count: int = 60, script: Sequence[Landmarks | None] = (), generator: LoudnessMouth | None = None
+) -> FaceSynth:
     """Return a synth that has observed `count` frames of a swaying face."""
     faces = [sway(i) for i in range(count)]
-    synth = FaceSynth(generator or LoudnessMouth(), ScriptedTracker(faces + (script or [])))
+    synth = FaceSynth(generator or LoudnessMouth(), ScriptedTracker([*faces, *script]))
     for i, face in enumerate(faces):
-        synth.observe(images[i] if images else draw(face), 40.0 * i)
+        synth.observe(draw(face), 40.0 * i)
     return synth
 
 
-def badge_in(image: Any, text: str = "AI-generated video") -> Any:
-    x0, y0, x1, y1 = Badge(text).box(image.shape)
-    return image[y0:y1, x0:x1].mean(axis=2).max() > 225
+def badge_in(image: Image) -> bool:
+    x0, y0, x1, y1 = Badge().box(image.shape)
+    return bool(image[y0:y1, x0:x1].mean(axis=2).max() > 225)
 
 
 def test_it_is_a_face_renderer() -> None:
@@ -44,7 +48,7 @@ def test_it_is_a_face_renderer() -> None:
 
 def test_synthetic_frames_start_at_the_last_real_pose_and_carry_the_badge() -> None:
     synth = talking()
-    last = synth.history.last
+    last = not_none(synth.history.last)
     synth.start(2400.0)
     image = synth.render(LOUD, 2400.0, speech=True).image
     assert badge_in(image) and not badge_in(last.image)
@@ -57,7 +61,7 @@ def test_the_mouth_grows_from_the_real_one_over_three_frames() -> None:
     synth.start(2400.0)
     lips = []
     for i in range(6):
-        points = synth.render(LOUD, 2400.0 + 40 * i, speech=True).points
+        points = not_none(synth.render(LOUD, 2400.0 + 40 * i, speech=True).points)
         lips.append(np.linalg.norm(points[13] - points[14]))
     assert all(b > a for a, b in pairwise(lips[:4]))
     assert max(b - a for a, b in pairwise(lips)) < 0.45 * (lips[-1] - 1.0)
@@ -99,10 +103,10 @@ def test_the_head_never_moves_faster_than_natural_from_switch_to_hand_back(
     synth.start(40.0 * count)
     shown = [faces[-1]]
     for i in range(10 + ticks):
-        shown.append(synth.render(LOUD, 40.0 * (count + i), speech=True).points)
+        shown.append(not_none(synth.render(LOUD, 40.0 * (count + i), speech=True).points))
     for i in range(39):
         at = 40.0 * (count + 10 + ticks + i)
-        shown.append(synth.hand_back(draw(returned[i]), at, (i + 1) / 40.0).points)
+        shown.append(not_none(synth.hand_back(draw(returned[i]), at, (i + 1) / 40.0).points))
     assert all(motion(a, b) <= limit + 1e-2 for a, b in pairwise(shown))
 
 
@@ -118,7 +122,7 @@ def test_the_hand_back_ends_on_the_untouched_real_frame_without_a_jump() -> None
     frames = [one.image for one in drawn]
     assert frames[-1] is reals[-1]
     assert all(badge_in(frame) for frame in frames[:-1])
-    assert motion(drawn[-2].points, returned[-2]) <= natural
+    assert motion(not_none(drawn[-2].points), returned[-2]) <= natural
     # The last step is of the size of steps between real frames (resampling alone softens the textured wall).
     x0, y0, x1, y1 = Badge().box(frames[0].shape)
     step = np.abs(frames[-1].astype(int) - frames[-2])
@@ -137,8 +141,8 @@ def test_frames_that_arrive_during_the_outage_draw_the_head_near_before_the_retu
     for i in range(90):
         if 30 <= i < 45:
             synth.observe(draw(returned[0]), 2400.0 + 40 * i)
-        places.append(synth.render(LOUD, 2400.0 + 40 * i, speech=True).points)
-        path.append(alone.render(LOUD, 2400.0 + 40 * i, speech=True).points)
+        places.append(not_none(synth.render(LOUD, 2400.0 + 40 * i, speech=True).points))
+        path.append(not_none(alone.render(LOUD, 2400.0 + 40 * i, speech=True).points))
     assert motion(places[44], returned[0]) < motion(places[29], returned[0]) - 5.0
     # They were strays: nothing follows, and the head goes back to its path.
     assert motion(places[44], path[44]) > 5.0 and motion(places[-1], path[-1]) < 0.1
@@ -157,14 +161,14 @@ def test_a_link_that_falls_again_goes_back_to_synthetic_frames() -> None:
     # Little by little the picture goes over, the head by no more than a step of its own, and lips speak at once.
     assert np.abs(shown[1] - shown[0]).mean() < np.abs(shown[5] - shown[0]).mean()
     assert len(generator.seen) == 7
-    assert motion(returned[-1].points, frames[-1].points) <= 6 * natural
+    assert motion(not_none(returned[-1].points), not_none(frames[-1].points)) <= 6 * natural
 
 
 def test_a_link_that_falls_again_without_a_face_goes_back_too() -> None:
     synth = talking(script=[None] * 4)
     synth.start(2400.0)
     synth.render(LOUD, 2400.0, speech=True)
-    real = np.zeros_like(synth.history.last.image)
+    real = np.zeros_like(not_none(synth.history.last).image)
     back = synth.hand_back(real, 2440.0, 0.5)
     frames = [synth.render(LOUD, 2480.0 + 40 * i, speech=True) for i in range(6)]
     means = [drawn.image.mean() for drawn in (back, *frames)]
@@ -180,22 +184,23 @@ def test_a_link_that_falls_again_without_a_face_goes_back_too() -> None:
         ([face_at(eyes=10.0)] * 30, "not in view"),
     ],
 )
-def test_without_a_usable_face_the_video_is_paused_and_says_so(script: Any, reason: str) -> None:
+def test_without_a_usable_face_the_video_is_paused_and_says_so(
+    script: list[Landmarks | str | None], reason: str
+) -> None:
     turned = sway(29)
     turned[6, 0] += 40.0
-    script = [turned if isinstance(entry, str) else entry for entry in script]
     generator = LoudnessMouth()
-    synth = FaceSynth(generator, ScriptedTracker(script))
+    synth = FaceSynth(generator, ScriptedTracker([turned if isinstance(entry, str) else entry for entry in script]))
     image = draw(face_at())
     for i in range(30):
         synth.observe(image, 40.0 * i)
     synth.start(1200.0)
     still = synth.render(LOUD, 1200.0, speech=True)
-    assert reason in still.why
+    assert reason in not_none(still.why)
     assert np.array_equal(still.image, Badge(PAUSED).draw(image)) and not generator.seen
     real = draw(face_at(x=150.0))
     middle = synth.hand_back(real, 1240.0, 0.5)
-    assert reason in middle.why and not np.array_equal(middle.image, real)
+    assert reason in not_none(middle.why) and not np.array_equal(middle.image, real)
     assert synth.hand_back(real, 1280.0, 1.0).image is real
 
 
@@ -241,7 +246,7 @@ def test_old_frames_are_ignored_and_smaller_ones_are_enlarged() -> None:
     assert synth.observe(draw(face_at()), 0.0).found and len(synth.history) == 5
     half = draw(sway(5))[::2, ::2].copy()
     synth.observe(half, 200.0)
-    assert synth.history.last.image.shape == (240, 320, 3) and len(synth.history) == 6
+    assert not_none(synth.history.last).image.shape == (240, 320, 3) and len(synth.history) == 6
     synth.start(240.0)
     assert synth.hand_back(half, 240.0, 0.5).image.shape == (240, 320, 3)
     assert synth.hand_back(half, 280.0, 1.0).image is half
@@ -260,11 +265,11 @@ def test_an_overlay_speaks_over_live_frames_and_runs_on_when_they_end() -> None:
     synth.start(1640.0)
     following = synth.render(LOUD, 1640.0, speech=True)
     # The generated mouth goes on at once: no easing from the real one.
-    assert np.abs(following.points - overlaid.points)[list(LIPS_OUTER)].max() < 1.0
+    assert np.abs(not_none(following.points) - not_none(overlaid.points))[list(LIPS_OUTER)].max() < 1.0
     assert np.abs(following.image.astype(int) - overlaid.image).mean() < 0.5
 
 
-def kept(synth: Any, pose: Any) -> Any:
+def kept(synth: FaceSynth, pose: FaceImage) -> PastFrame:
     """Return the past frame that a generator was given as its pose."""
     return next(frame for frame in synth.history.frames if frame.landmarks is pose.landmarks)
 
@@ -279,7 +284,7 @@ def test_a_walk_too_short_to_repeat_melts_into_a_longer_one() -> None:
     limit = max(natural_motion(synth.history.frames), 0.004 * 60.0)
     synth.start(3240.0)
     drawn = [synth.render(LOUD, 3240.0 + 40 * i, speech=True) for i in range(60)]
-    places = [synth.history.frames[-1].landmarks, *(one.points for one in drawn)]
+    places = [synth.history.frames[-1].landmarks, *(not_none(one.points) for one in drawn)]
     assert all(motion(a, b) <= limit + 1e-2 for a, b in pairwise(places))
     images = [one.image.astype(int) for one in drawn]
     assert {kept(synth, pose).section for pose in generator.poses} == {frame.section for frame in synth.history.frames}

@@ -1,26 +1,32 @@
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from face_fakes import face_at
+from values import not_none
 
 from models.facemesh import FaceMesh
+from models.generator import Image, Landmarks
 from models.landmarks import STABLE, eye_distance
-from realtime.face.measure import LandmarkSmoother, describe, eye_opening
+from realtime.face.measure import LandmarkSmoother, TrackedFace, describe, eye_opening
 from realtime.face.tracker import MediaPipeTracker, ScriptedTracker
 from realtime.media_file import read_video
 
+Tracked = list[TrackedFace | None]
+TwoPeople = Callable[[int, int, int | None], Image]
+"""Draw two people: the frame, and where each stands."""
+
 
 @pytest.fixture(scope="module")
-def frames(caller_clip: Path) -> Any:
+def frames(caller_clip: Path) -> list[Image]:
     reader = read_video(caller_clip)
     return [next(reader).image for _ in range(50)]
 
 
 @pytest.fixture(scope="module")
-def tracked(frames: Any) -> Any:
+def tracked(frames: list[Image]) -> Tracked:
     tracker = MediaPipeTracker()
     black = np.zeros_like(frames[0])
     script = frames[:30] + [black] * 7 + frames[30:]
@@ -29,15 +35,15 @@ def tracked(frames: Any) -> Any:
     return faces
 
 
-def test_the_rendered_head_is_followed(tracked: Any) -> None:
-    before = tracked[:30]
-    assert all(face is not None and face.visible and face.frontal for face in before)
+def test_the_rendered_head_is_followed(tracked: Tracked) -> None:
+    before = [not_none(face) for face in tracked[:30]]
+    assert all(face.visible and face.frontal for face in before)
     assert {face.sequence for face in before} == {1}
     assert all(face.landmarks.shape == (468, 2) and face.landmarks.dtype == np.float32 for face in before)
     assert len({round(face.sharpness, 4) for face in before}) > 1
 
 
-def test_a_lost_face_is_none_and_found_again_in_a_new_sequence(tracked: Any) -> None:
+def test_a_lost_face_is_none_and_found_again_in_a_new_sequence(tracked: Tracked) -> None:
     assert tracked[30:37] == [None] * 7
     after = [face for face in tracked[37:] if face is not None]
     assert len(after) >= 18 and {face.sequence for face in after} == {2}
@@ -45,8 +51,8 @@ def test_a_lost_face_is_none_and_found_again_in_a_new_sequence(tracked: Any) -> 
     assert np.allclose(after[0].landmarks, after[0].smoothed, atol=1e-3)
 
 
-def test_smoothing_calms_the_head_and_stays_near(tracked: Any) -> None:
-    faces = tracked[5:30]
+def test_smoothing_calms_the_head_and_stays_near(tracked: Tracked) -> None:
+    faces = [not_none(face) for face in tracked[5:30]]
     stable = list(STABLE)
     raw = np.stack([face.landmarks[stable] for face in faces])
     smooth = np.stack([face.smoothed[stable] for face in faces])
@@ -55,13 +61,13 @@ def test_smoothing_calms_the_head_and_stays_near(tracked: Any) -> None:
     assert np.abs(raw - smooth).max() < 0.05 * eye_distance(faces[0].landmarks)
 
 
-def test_blur_lowers_sharpness(frames: Any, tracked: Any) -> None:
-    face = tracked[0]
-    blurred = cv2.GaussianBlur(frames[0], (0, 0), 3.0)
+def test_blur_lowers_sharpness(frames: list[Image], tracked: Tracked) -> None:
+    face = not_none(tracked[0])
+    blurred = np.asarray(cv2.GaussianBlur(frames[0], (0, 0), 3.0), np.uint8)
     assert describe(blurred, face.landmarks, face.smoothed, 1).sharpness < 0.5 * face.sharpness
 
 
-def test_the_largest_of_two_faces_is_taken_and_kept(frames: Any) -> None:
+def test_the_largest_of_two_faces_is_taken_and_kept(frames: list[Image]) -> None:
     small = cv2.resize(frames[0], None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
     tracker = MediaPipeTracker()
     centres = []
@@ -75,9 +81,11 @@ def test_the_largest_of_two_faces_is_taken_and_kept(frames: Any) -> None:
     assert all(centre is not None and centre > 560 for centre in centres)
 
 
-def test_static_finding_repeats_itself_and_says_nothing_on_stderr(frames: Any, capfd: Any) -> None:
+def test_static_finding_repeats_itself_and_says_nothing_on_stderr(
+    frames: list[Image], capfd: pytest.CaptureFixture[str]
+) -> None:
     with FaceMesh(static=True) as mesh:
-        first, second = mesh.find(frames[3]), mesh.find(frames[3])
+        first, second = not_none(mesh.find(frames[3])), not_none(mesh.find(frames[3]))
         assert mesh.find(np.zeros((120, 160, 3), np.uint8)) is None
     assert np.array_equal(first, second)
     assert capfd.readouterr().err == ""
@@ -131,14 +139,28 @@ def test_the_scripted_tracker_replays() -> None:
         ScriptedTracker([])
 
 
+class CountedMesh(FaceMesh):
+    """Counts in `looks` how often one that finds several faces was asked for them."""
+
+    looks = 0
+
+    def __init__(self, static: bool = False, faces: int = 1, refined: bool = False) -> None:
+        super().__init__(static, faces, refined)
+        self.several = faces > 1
+
+    def find_all(self, image: Image) -> list[Landmarks]:
+        CountedMesh.looks += self.several
+        return super().find_all(image)
+
+
 @pytest.fixture(scope="module")
-def two_people(frames: Any) -> Any:
+def two_people(frames: list[Image]) -> TwoPeople:
     """Return a function that draws two people, one of them another's mirror image in other colours, at given places."""
     size = (288, 288)
     heads = [cv2.resize(image[60:420, 140:500], size, interpolation=cv2.INTER_AREA) for image in frames[:30]]
     others = [np.ascontiguousarray(255 - (255 - head[:, ::-1, ::-1]) // 2) for head in heads]
 
-    def scene(i: int, first: Any, second: Any) -> Any:
+    def scene(i: int, first: int, second: int | None) -> Image:
         wall = np.full((320, 900, 3), 120, np.uint8)
         for head, x in ((others[i % 30], second), (heads[i % 30], first)):
             if x is not None:
@@ -148,12 +170,13 @@ def two_people(frames: Any) -> Any:
     return scene
 
 
-def follow(tracker: Any, scenes: Any, start_ms: float = 0.0) -> Any:
+def follow(tracker: MediaPipeTracker, scenes: Iterable[Image], start_ms: float = 0.0) -> list[float | None]:
+    """Return the middle of the followed face in each of `scenes`, 40 ms apart, px from the left; None without one."""
     faces = [tracker.track(image, start_ms + 40.0 * i) for i, image in enumerate(scenes)]
     return [None if face is None else float(face.landmarks[:, 0].mean()) for face in faces]
 
 
-def test_a_chosen_face_is_followed_through_a_crossing(two_people: Any) -> None:
+def test_a_chosen_face_is_followed_through_a_crossing(two_people: TwoPeople) -> None:
     tracker = MediaPipeTracker()
     follow(tracker, [two_people(i, 20, 560) for i in range(3)])
     tracker.choose(560 + 144, 160)
@@ -166,17 +189,18 @@ def test_a_chosen_face_is_followed_through_a_crossing(two_people: Any) -> None:
     assert all(x is not None for x in seen[:9]) and seen[-1] is not None and abs(seen[-1] - path[-1][1] - 144) < 40
 
 
-def test_the_next_face_is_followed_on_request_and_a_lone_one_is_looked_around_seldom(two_people: Any) -> None:
+def test_the_next_face_is_followed_on_request_and_a_lone_one_is_looked_around_seldom(
+    two_people: TwoPeople, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tracker = MediaPipeTracker()
     scenes = [two_people(i, 20, 560) for i in range(4)]
     before = follow(tracker, scenes)
     tracker.follow_next()
     after = follow(tracker, scenes, 160.0)
-    assert (before[-1] < 450) != (after[-1] < 450)
+    assert (not_none(before[-1]) < 450) != (not_none(after[-1]) < 450)
     tracker.close()
-    tracker = MediaPipeTracker()
-    looks = []
-    tracker._finder.find_all = lambda image, find=tracker._finder.find_all: looks.append(1) or find(image)  # type: ignore[func-returns-value, method-assign, misc]
+    monkeypatch.setattr("realtime.face.tracker.FaceMesh", CountedMesh)
+    CountedMesh.looks, tracker = 0, MediaPipeTracker()
     assert None not in follow(tracker, [two_people(i, 300, None) for i in range(60)])
     tracker.close()
-    assert len(looks) == 2
+    assert CountedMesh.looks == 2

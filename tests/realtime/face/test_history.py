@@ -1,26 +1,39 @@
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
 from face_fakes import face_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from values import not_none
 
+from models.generator import Image, Landmarks
 from realtime.face.history import History, natural_motion
 from realtime.face.pastframe import PastFrame, count_bytes, motion
+
+Track = list[tuple[float, float]]
+"""Where a face is in frames 40 ms apart, px."""
 
 PIXEL = np.zeros((4, 4, 3), np.uint8)
 
 
-def past(t: Any, landmarks: Any = None, opening: float = 0.02, image: Any = PIXEL, **more: Any) -> Any:
-    return PastFrame(image, face_at(opening=opening) if landmarks is None else landmarks, t, opening, **more)
+def past(
+    t: float,
+    landmarks: Landmarks | None = None,
+    opening: float = 0.02,
+    image: Image = PIXEL,
+    sharpness: float = 1.0,
+    yaw: float = 0.0,
+    eyes: float = 0.3,
+) -> PastFrame:
+    points = face_at(opening=opening) if landmarks is None else landmarks
+    return PastFrame(image, points, t, opening, sharpness, yaw, eyes)
 
 
-def filled(track: Any, **more: Any) -> Any:
-    history = History(**more)
-    for i, xy in enumerate(track):
-        history.add(past(40.0 * i, face_at(*xy)))
+def filled(track: Track) -> History:
+    history = History()
+    for i, (x, y) in enumerate(track):
+        history.add(past(40.0 * i, face_at(x, y)))
     return history
 
 
@@ -33,16 +46,16 @@ walks = st.builds(
 )
 
 
-def _walk(seed: int, n: Any, speed: float, jumps: Any) -> Any:
+def _walk(seed: int, n: int, speed: float, jumps: int) -> Track:
     rng = np.random.default_rng(seed)
     steps = rng.normal(0.0, speed, (n, 2))
     steps[rng.integers(0, n, jumps)] += 60.0  # cuts
-    return np.cumsum(steps, axis=0) + (160.0, 90.0)
+    return [(float(x), float(y)) for x, y in np.cumsum(steps, axis=0) + (160.0, 90.0)]
 
 
 @settings(max_examples=60, deadline=None)
 @given(walks, st.integers(0, 99), st.sampled_from([16.0, 33.3, 40.0, 80.0]))
-def test_the_path_begins_at_the_last_frame_and_never_jumps(track: Any, seed: int, tick_ms: Any) -> None:
+def test_the_path_begins_at_the_last_frame_and_never_jumps(track: Track, seed: int, tick_ms: float) -> None:
     history = filled(track)
     path = history.path(seed)
     shown = [path.step(1e6 + tick_ms * i) for i in range(250)]
@@ -56,14 +69,14 @@ def test_the_path_begins_at_the_last_frame_and_never_jumps(track: Any, seed: int
 
 @settings(max_examples=30, deadline=None)
 @given(walks, st.integers(0, 99))
-def test_a_moment_without_a_face_is_never_crossed(track: Any, seed: int) -> None:
+def test_a_moment_without_a_face_is_never_crossed(track: Track, seed: int) -> None:
     history = History()
-    for i, xy in enumerate(track):
+    for i, (x, y) in enumerate(track):
         if i == len(track) // 2:
             history.interrupt()
-        history.add(past(40.0 * i, face_at(*xy)))
+        history.add(past(40.0 * i, face_at(x, y)))
     path = history.path(seed)
-    last = history.last
+    last = not_none(history.last)
     assert all(path.step(40.0 * i).section == last.section for i in range(200))
 
 
@@ -77,8 +90,7 @@ def test_a_very_short_history_still_gives_a_path(count: int) -> None:
 
 
 def test_a_long_history_is_walked_widely_and_back() -> None:
-    t = np.arange(200)
-    history = filled(np.stack([160 + 8 * np.sin(t / 9), 90 + 3 * np.cos(t / 13)], 1))
+    history = filled([(160 + 8 * np.sin(i / 9), 90 + 3 * np.cos(i / 13)) for i in range(200)])
     order = {id(frame): i for i, frame in enumerate(history.frames)}
     path = history.path()
     shown = np.array([order[id(path.step(40.0 * i))] for i in range(1000)])
@@ -128,7 +140,7 @@ def test_time_gaps_sequences_and_sizes_break_sections() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 80), st.integers(20_000, 200_000), st.integers(0, 99))
-def test_memory_and_time_are_bounded(count: int, max_bytes: Any, seed: int) -> None:
+def test_memory_and_time_are_bounded(count: int, max_bytes: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     history = History(max_ms=1000.0, max_bytes=max_bytes)
     image = np.zeros((30, 40, 3), np.uint8)
@@ -142,7 +154,7 @@ def test_memory_and_time_are_bounded(count: int, max_bytes: Any, seed: int) -> N
 
 def test_features_of_all_kinds_are_counted() -> None:
     assert count_bytes({"a": [np.zeros(4)], "b": (np.zeros(2, np.uint8), None)}) == 34
-    assert count_bytes(past(0.0, features=np.zeros(10))) >= 80
+    assert count_bytes(PastFrame(PIXEL, face_at(), 0.0, 0.02, features=np.zeros(10))) >= 80
 
 
 def test_references_differ_in_opening_most_closed_first_sharp_and_frontal() -> None:
@@ -189,7 +201,7 @@ def test_a_detour_begins_at_the_nearest_pose_of_the_longest_other_stretch() -> N
     for i in range(5):
         history.add(past(2400.0 + 40 * i, face_at(170.2, 90.0)))
     assert len(history.path()) == 5 and history.detour(61) is None
-    detour = history.detour(40)
+    detour = not_none(history.detour(40))
     assert len(detour) == 60
     assert detour.step(0.0) is history.frames[20]
     assert {detour.step(40.0 * i).section for i in range(1, 300)} == {0}

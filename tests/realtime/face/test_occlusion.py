@@ -1,12 +1,14 @@
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from face_fakes import LoudnessMouth, draw, face_at
+from values import not_none
 
 from benchmarks.scenes.occluders import add_beard, add_glasses, coarse, covered, occlude
+from models.generator import Image, Landmarks
 from realtime.face.measure import describe
 from realtime.face.occlusion import BEFORE_MOUTH, TURNED, UNSEEN, Fade, OcclusionGuard
 from realtime.face.synth import FaceSynth
@@ -14,22 +16,25 @@ from realtime.face.tracker import MediaPipeTracker, ScriptedTracker
 from realtime.media_file import read_video
 from train.head import MouthAndPose, MouthShape, random_face, render
 
+Caller = tuple[list[Image], list[Landmarks]]
+"""Frames of the bundled caller, and the landmarks of the uncovered face in each."""
+
 LOUD = np.full((80, 16), 4.0, np.float32)
 
 
 @pytest.fixture(scope="module")
-def caller(caller_clip: Path) -> Any:
-    """Return frames of the bundled caller and the landmarks of the uncovered face."""
+def caller(caller_clip: Path) -> Caller:
     frames = [picture.image for picture, _ in zip(read_video(caller_clip), range(40), strict=False)]
     tracker = MediaPipeTracker()
     faces = [tracker.track(image, 40.0 * i) for i, image in enumerate(frames)]
     tracker.close()
-    return frames, [face.landmarks for face in faces]
+    return frames, [not_none(face).landmarks for face in faces]
 
 
-def judge(frames: Any) -> Any:
-    """Return what the guard says of each frame, tracked as a call does."""
-    tracker, guard, said = MediaPipeTracker(), OcclusionGuard(), []
+def judge(frames: Iterable[Image]) -> list[bool | None]:
+    """Return what the guard says of each frame, tracked as a call does; None where it finds no face."""
+    tracker, guard = MediaPipeTracker(), OcclusionGuard()
+    said: list[bool | None] = []
     for i, image in enumerate(frames):
         face = tracker.track(image, 40.0 * i)
         said.append(None if face is None else guard.observe(image, face, 40.0 * i))
@@ -38,7 +43,7 @@ def judge(frames: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["hand", "cup"])
-def test_a_thing_before_the_mouth_is_told_while_it_is_there(caller: Any, kind: Any) -> None:
+def test_a_thing_before_the_mouth_is_told_while_it_is_there(caller: Caller, kind: str) -> None:
     frames, faces = caller
     # It comes from below during 8 frames, stays for 8, and is gone at once.
     away = [9.0] * 14 + [2.4 * (1 - i / 7) ** 2 for i in range(8)] + [0.0] * 8
@@ -54,23 +59,23 @@ def test_a_thing_before_the_mouth_is_told_while_it_is_there(caller: Any, kind: A
 
 
 @pytest.mark.parametrize("dress", [add_glasses, add_beard, lambda image, _: image])
-def test_glasses_and_beards_are_part_of_a_face(caller: Any, dress: Any) -> None:
+def test_glasses_and_beards_are_part_of_a_face(caller: Caller, dress: Callable[[Image, Landmarks], Image]) -> None:
     frames, faces = caller
     assert not any(judge([dress(image, landmarks) for image, landmarks in zip(frames, faces, strict=True)]))
 
 
-def test_another_light_is_no_occlusion(caller: Any) -> None:
+def test_another_light_is_no_occlusion(caller: Caller) -> None:
     frames, _ = caller
     dimmed = [np.clip(image * np.array([0.9, 0.7, 0.6]), 0, 255).astype(np.uint8) for image in frames[20:]]
     assert not any(judge(frames[:20] + dimmed))
 
 
-def test_pictures_of_a_starved_encoder_are_no_occlusion(caller: Any) -> None:
+def test_pictures_of_a_starved_encoder_are_no_occlusion(caller: Caller) -> None:
     frames, _ = caller
     assert not any(judge(frames[:20] + [coarse(image) for image in frames[20:]]))
 
 
-def drawn(i: int, hand: bool = False) -> Any:
+def drawn(i: int, hand: bool = False) -> tuple[Image, Landmarks]:
     face = face_at(160 + 4 * np.sin(i / 7), opening=0.02 + 0.05 * (i % 5 == 0))
     image = draw(face)
     if hand:
@@ -103,7 +108,7 @@ def test_a_mask_that_stays_is_never_painted_over() -> None:
 
 
 @pytest.mark.parametrize(("kind", "seed"), [("mask", 1), ("paper", 2)])
-def test_what_is_there_from_the_start_is_told_and_its_end_too(caller: Any, kind: Any, seed: int) -> None:
+def test_what_is_there_from_the_start_is_told_and_its_end_too(caller: Caller, kind: str, seed: int) -> None:
     frames, faces = caller
     masked = [occlude(i, f, kind, 0.0, 0.0, seed)[0] for i, f in zip(frames[:20], faces, strict=False)]
     said = judge(masked + frames[20:])
@@ -117,7 +122,7 @@ def test_lips_of_every_skin_are_free_from_the_start(seed: int) -> None:
     guard, tracker = OcclusionGuard(), MediaPipeTracker()
     for i in range(4):
         image = render(face, MouthAndPose(MouthShape(opening=0.3 * i, jaw=0.3 * i), grain=i), (320, 240))
-        found = tracker.track(image, 40.0 * i)
+        found = not_none(tracker.track(image, 40.0 * i))
         for picture in (image, coarse(image), (image * 0.4).astype(np.uint8)):
             assert not guard.observe(picture, found, 40.0 * i)
             guard.reset()
@@ -157,9 +162,13 @@ def test_an_overlay_fades_to_the_real_frame_and_keeps_the_hand_out_of_the_histor
     for i, (image, _) in enumerate(scenes):
         real.append(synth.overlay(image, LOUD, 40.0 * i, speech=True).image is image)
     assert not any(real[:32]) and all(real[33:45]) and not any(real[51:])
-    kept = {round(frame.media_ms / 40.0) for frame in synth.history._all()}
+    history = synth.history
+    recent, lending = (
+        {round(frame.media_ms / 40.0) for frame in frames}
+        for frames in (history.frames, history.references(len(scenes)))
+    )
     # Nothing of the hand, nor of the frames just before it, may lend its teeth and lips.
-    assert kept.isdisjoint(range(28, 50)) and kept >= set(range(20, 28))
+    assert (recent | lending).isdisjoint(range(28, 50)) and recent >= set(range(20, 28))
 
 
 def test_an_outage_behind_a_hand_shows_a_still() -> None:

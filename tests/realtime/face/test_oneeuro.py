@@ -1,5 +1,3 @@
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -41,7 +39,7 @@ def test_reset_forgets() -> None:
 
 
 @pytest.mark.parametrize("later_ms", [0.0, -500.0])
-def test_time_that_does_not_go_on_still_gives_finite_progress(later_ms: Any) -> None:
+def test_time_that_does_not_go_on_still_gives_finite_progress(later_ms: float) -> None:
     smooth = OneEuroFilter(2.0, 0.0)
     smooth(np.zeros(1), 0.0)
     value = smooth(np.ones(1), later_ms)[0]

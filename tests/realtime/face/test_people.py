@@ -1,25 +1,29 @@
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from values import not_none
 
-from realtime.face.people import People, SeenFace
+from realtime.face.people import Descriptor, People, SeenFace
+
+Row = Sequence[tuple[int, float] | tuple[int, float, float]]
+"""Who is seen in one frame: who, where, and how large where that is not 100 px."""
 
 
-def looks(person: Any, noise: float = 0.0, seed: int = 0) -> Any:
+def looks(person: int, noise: float = 0.0, seed: int = 0) -> Descriptor:
     """Return a descriptor of `person`: people differ by about 0.8 an entry, sightings of one by `noise`."""
     base = np.random.default_rng(100 + person).uniform(-0.8, 0.8, 48) * 1.5
     return (base + np.random.default_rng(seed).normal(0.0, max(noise, 1e-9), 48)).astype(np.float32)
 
 
-def face(person: Any, x: float, y: float = 200.0, size: float = 100.0, seed: int = 0) -> Any:
+def face(person: int, x: float, y: float = 200.0, size: float = 100.0, seed: int = 0) -> SeenFace:
     half = size / 2.0
     return SeenFace((x - half, y - half, x + half, y + half), looks(person, 0.1, seed))
 
 
-def walk(people: Any, script: Any, start_ms: float = 40.0) -> Any:
-    """Show frames 40 ms apart; `script` holds a list of (person, x[, size]) for each; return who was followed."""
-    followed = []
+def walk(people: People, script: Sequence[Row], start_ms: float = 40.0) -> list[int | None]:
+    """Show frames 40 ms apart, a row of `script` in each; return who was followed."""
+    followed: list[int | None] = []
     for i, row in enumerate(script):
         faces = [face(who, x, size=rest[0] if rest else 100.0, seed=i) for who, x, *rest in row]
         shown = people.update(faces, start_ms + 40.0 * i)
@@ -27,7 +31,7 @@ def walk(people: Any, script: Any, start_ms: float = 40.0) -> Any:
     return followed
 
 
-def at(people: Any, x: float) -> Any:
+def at(people: People, x: float) -> int:
     return next(p.number for p in people.present if p.face.box[0] <= x <= p.face.box[2])
 
 
@@ -51,7 +55,7 @@ def test_identities_survive_a_crossing_with_a_face_hidden_at_the_middle() -> Non
         script.append(row[:1] if abs(row[0][1] - row[1][1]) < 60.0 else row)
     walk(people, script[:1])
     people.choose(572.0, 200.0)
-    second = people.followed.number
+    second = not_none(people.followed).number
     followed = walk(people, script[1:], 80.0)
     assert set(followed) == {second, None}
     assert followed[-1] == second and at(people, 100.0) == second
@@ -72,7 +76,7 @@ def test_who_comes_back_within_seconds_is_the_same_and_followed_again() -> None:
     people = People()
     walk(people, [[(1, 100.0, 90.0), (2, 400.0, 100.0)]] * 5)
     people.choose(100.0, 200.0)
-    one = people.followed.number
+    one = not_none(people.followed).number
     away = walk(people, [[(2, 400.0)]] * 125, 300.0)
     assert set(away) == {None}
     back = walk(people, [[(1, 600.0, 90.0), (2, 400.0)]] * 3, 5400.0)
@@ -104,7 +108,7 @@ def test_similar_sizes_do_not_flap_and_a_much_larger_face_takes_over_after_a_sec
     rng = np.random.default_rng(4)
     script = [[(1, 150.0, 100 + 15 * rng.normal()), (2, 450.0, 102 + 15 * rng.normal())] for _ in range(500)]
     assert len(set(walk(people, script))) == 1
-    one = people.followed.number
+    one = not_none(people.followed).number
     other = 450.0 if at(people, 150.0) == one else 150.0
     row = [(1, 150.0, 100.0 if other == 450.0 else 200.0), (2, 450.0, 200.0 if other == 450.0 else 100.0)]
     grown = walk(people, [row] * 30, 20_040.0)
@@ -114,8 +118,8 @@ def test_similar_sizes_do_not_flap_and_a_much_larger_face_takes_over_after_a_sec
 def test_next_goes_round_from_left_to_right() -> None:
     people = People()
     walk(people, [[(1, 100.0), (2, 300.0, 140.0), (3, 500.0)]])
-    assert [people.next().face.centre[0] for _ in range(3)] == [500.0, 100.0, 300.0]
-    assert people.choose(900.0, 10.0) is None and people.followed.face.centre[0] == 300.0
+    assert [not_none(people.next()).face.centre[0] for _ in range(3)] == [500.0, 100.0, 300.0]
+    assert people.choose(900.0, 10.0) is None and not_none(people.followed).face.centre[0] == 300.0
 
 
 def test_a_newcomer_is_somebody_else_even_in_the_same_place() -> None:
@@ -132,7 +136,9 @@ def test_memory_is_bounded_and_empty_frames_are_nothing() -> None:
     assert len(people.known) == 8 and people.followed is not None
     with pytest.raises(ValueError, match="after one at"):
         people.update([], 40.0)
-    assert len(People()._assign([face(i, 90.0 * i) for i in range(4)], 0.0)) == 4
+    several = People()
+    several.update([face(i, 90.0 * i) for i in range(4)], 0.0)
+    assert len(several.known) == 4
 
 
 def test_near_says_when_faces_may_cross() -> None:

@@ -1,30 +1,43 @@
 import dataclasses
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from realtime.photo.idle import IdleMotion, IdlePose
+
+Floats = NDArray[np.float64]
 
 FIELDS = [field.name for field in dataclasses.fields(IdlePose)]
 
 
-def poses(seed: int = 0, seconds: float = 120.0, fps: float = 25.0, loud: Any = lambda ms: 0.0, **kwargs: Any) -> Any:
+def silence(ms: float) -> float:
+    return 0.0
+
+
+def poses(
+    seed: int = 0,
+    seconds: float = 120.0,
+    fps: float = 25.0,
+    loud: Callable[[float], float] = silence,
+    amount: float = 1.0,
+) -> Floats:
     """Return (n, 8) poses from media time 5000 ms on."""
-    motion = IdleMotion(seed, **kwargs)
+    motion = IdleMotion(seed, amount)
     times = 5000.0 + np.arange(int(seconds * fps)) * 1000.0 / fps
     return np.array([dataclasses.astuple(motion.step(ms, loud(ms))) for ms in times])
 
 
-def column(rows: Any, name: str) -> Any:
+def column(rows: Floats, name: str) -> Floats:
     return rows[:, FIELDS.index(name)]
 
 
-def bursts(ms: Any) -> Any:
+def bursts(ms: float) -> float:
     return float(np.sin(ms / 130.0) > 0.0 and (ms // 3000) % 2)
 
 
-def shut_spans(rows: Any, fps: Any) -> Any:
+def shut_spans(rows: Floats, fps: float) -> Floats:
     """Return (begin, end) in ms of each time the lids are down at all."""
     down = np.concatenate([[0.0], column(rows, "lids") > 0.0, [0.0]])
     begins, ends = np.flatnonzero(np.diff(down) > 0), np.flatnonzero(np.diff(down) < 0)
@@ -64,7 +77,7 @@ def test_a_motion_is_repeated_by_its_seed_alone() -> None:
 
 @pytest.mark.parametrize("fps", [25.0, 30.0])
 @pytest.mark.parametrize("seed", range(3))
-def test_blinks_are_as_people_blink(seed: int, fps: Any) -> None:
+def test_blinks_are_as_people_blink(seed: int, fps: float) -> None:
     rows = poses(seed, 300.0, fps)
     spans = shut_spans(rows, fps)
     # Between rest (17 a minute) and conversation (26), Bentivoglio et al. 1997, give or take five minutes' chance.

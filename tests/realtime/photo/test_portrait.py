@@ -1,18 +1,20 @@
 import struct
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from cv2.typing import MatLike
 from face_fakes import LoudnessMouth
+from values import not_none
 
 from benchmarks.scenes.drawn_face import drawn_face
 from models.facemesh import FaceMesh
+from models.generator import Image
 from models.landmarks import STABLE, eye_distance, mouth_opening
 from realtime.face.measure import eye_opening
-from realtime.face.pastframe import motion
+from realtime.face.pastframe import PastFrame, motion
 from realtime.face.synth import FaceSynth
 from realtime.face.tracker import ScriptedTracker
 from realtime.media_file import read_video
@@ -24,23 +26,23 @@ LOUD = np.full((80, 16), 4.0, np.float32)
 
 
 @pytest.fixture(scope="module")
-def caller(caller_clip: Path) -> Any:
+def caller(caller_clip: Path) -> Image:
     return next(iter(read_video(caller_clip))).image
 
 
-def saved(image: Any, folder: Path, name: str = "me.png") -> Any:
+def saved(image: MatLike, folder: Path, name: str = "me.png") -> Path:
     assert cv2.imwrite(str(folder / name), image)
     return folder / name
 
 
 @pytest.fixture(scope="module", params=["caller", "drawing"])
-def portrait(request: Any, caller: Any, tmp_path_factory: Any) -> Any:
+def portrait(request: pytest.FixtureRequest, caller: Image, tmp_path_factory: pytest.TempPathFactory) -> Portrait:
     image = caller if request.param == "caller" else drawn_face()
     return load_portrait(saved(image, tmp_path_factory.mktemp(request.param)), seed=1)
 
 
 @pytest.fixture(scope="module")
-def frames(portrait: Any) -> Any:
+def frames(portrait: Portrait) -> list[PastFrame]:
     """Return 9 s of the portrait, past its first blink, while somebody speaks."""
     walked = []
     for index in range(225):
@@ -49,23 +51,22 @@ def frames(portrait: Any) -> Any:
     return walked
 
 
-def test_the_first_frame_is_the_picture_itself(portrait: Any, frames: Any) -> None:
-    source: Portrait = portrait
-    assert np.array_equal(frames[0].image, source.frame.image)
+def test_the_first_frame_is_the_picture_itself(portrait: Portrait, frames: list[PastFrame]) -> None:
+    assert np.array_equal(frames[0].image, portrait.frame.image)
     assert frames[0].image.shape == (480, 640, 3)
     assert np.abs(frames[0].landmarks - portrait.frame.landmarks).max() < 1e-3
 
 
-def test_blinks_close_the_eyes(portrait: Any, frames: Any) -> None:
+def test_blinks_close_the_eyes(portrait: Portrait, frames: list[PastFrame]) -> None:
     shut = min(frames, key=lambda frame: frame.eyes)
     with FaceMesh(static=True, refined=True) as mesh:
-        before, after = mesh.find(portrait.frame.image), mesh.find(shut.image)
+        before, after = not_none(mesh.find(portrait.frame.image)), not_none(mesh.find(shut.image))
     assert eye_opening(before) > 0.3
     assert eye_opening(after) < 0.15
     assert eye_opening(shut.landmarks) < 0.15 and shut.eyes < 0.05
 
 
-def test_the_head_moves_and_never_jumps(portrait: Any, frames: Any) -> None:
+def test_the_head_moves_and_never_jumps(portrait: Portrait, frames: list[PastFrame]) -> None:
     eyes = eye_distance(portrait.frame.landmarks)
     # Eye corners among the stable points stay where they are in a blink.
     steps = [motion(a.landmarks, b.landmarks) / eyes for a, b in pairwise(frames)]
@@ -73,17 +74,17 @@ def test_the_head_moves_and_never_jumps(portrait: Any, frames: Any) -> None:
     assert max(motion(portrait.frame.landmarks, frame.landmarks) for frame in frames) > 0.02 * eyes
 
 
-def test_landmarks_are_where_the_picture_has_them(portrait: Any, frames: Any) -> None:
+def test_landmarks_are_where_the_picture_has_them(portrait: Portrait, frames: list[PastFrame]) -> None:
     stable = list(STABLE)
     with FaceMesh(static=True) as mesh:
-        rest = mesh.find(portrait.frame.image)[stable]
+        rest = not_none(mesh.find(portrait.frame.image))[stable]
         for frame in frames[60::55]:
-            found = mesh.find(frame.image)[stable] - rest
+            found = not_none(mesh.find(frame.image))[stable] - rest
             told = frame.landmarks[stable] - portrait.frame.landmarks[stable]
             assert np.linalg.norm(found - told, axis=1).mean() < 0.025 * eye_distance(frame.landmarks)
 
 
-def test_the_wall_and_the_rim_stay_still(portrait: Any, frames: Any) -> None:
+def test_the_wall_and_the_rim_stay_still(portrait: Portrait, frames: list[PastFrame]) -> None:
     rest = portrait.frame.image.astype(int)
     for frame in frames[::20]:
         off = np.abs(frame.image.astype(int) - rest)
@@ -92,14 +93,14 @@ def test_the_wall_and_the_rim_stay_still(portrait: Any, frames: Any) -> None:
         assert off[0].mean() < 3.0 and off[-1].mean() < 3.0 and off[:, 0].mean() < 3.0 and off[:, -1].mean() < 3.0
 
 
-def test_a_seed_repeats_a_portrait(portrait: Any) -> None:
+def test_a_seed_repeats_a_portrait(portrait: Portrait) -> None:
     other = StillPortrait(portrait.frame.image, portrait.frame.landmarks, seed=1)
     same = [other.step(index * 40.0).landmarks for index in range(5)]
     again = StillPortrait(portrait.frame.image, portrait.frame.landmarks, seed=1)
     assert all(np.array_equal(points, again.step(index * 40.0).landmarks) for index, points in enumerate(same))
 
 
-def test_eyes_that_are_shut_or_hidden_do_not_blink(portrait: Any) -> None:
+def test_eyes_that_are_shut_or_hidden_do_not_blink(portrait: Portrait) -> None:
     image, landmarks = portrait.frame.image.copy(), portrait.frame.landmarks
     for ring in ((33, 133, 52, 65), (362, 263, 282, 295)):
         low, high = landmarks[list(ring)].min(0).astype(int) - 12, landmarks[list(ring)].max(0).astype(int) + 14
@@ -109,7 +110,7 @@ def test_eyes_that_are_shut_or_hidden_do_not_blink(portrait: Any) -> None:
     assert all(masked.step(index * 40.0).eyes > 0.2 for index in range(150))
 
 
-def test_it_speaks_through_the_synth_and_closes_within_two_frames(portrait: Any) -> None:
+def test_it_speaks_through_the_synth_and_closes_within_two_frames(portrait: Portrait) -> None:
     generator = LoudnessMouth()
     synth = FaceSynth(generator, ScriptedTracker([None]))
     synth.start(0.0, portrait)
@@ -123,7 +124,7 @@ def test_it_speaks_through_the_synth_and_closes_within_two_frames(portrait: Any)
     assert generator.seen[-1][0] == -4.0
 
 
-def test_references_that_were_made_ready_are_not_looked_at_again(portrait: Any) -> None:
+def test_references_that_were_made_ready_are_not_looked_at_again(portrait: Portrait) -> None:
     still = StillPortrait(portrait.frame.image.copy(), portrait.frame.landmarks)
     generator = LoudnessMouth()
     make_ready(still, generator)
@@ -136,19 +137,19 @@ def test_references_that_were_made_ready_are_not_looked_at_again(portrait: Any) 
     assert generator.prepared == generator.references_wanted + 1, "the frame itself"
 
 
-def test_references_open_the_mouth_as_the_tracker_sees_it(portrait: Any) -> None:
+def test_references_open_the_mouth_as_the_tracker_sees_it(portrait: Portrait) -> None:
     closed, *opened = portrait.references(3)
     assert closed is portrait.frame and len(opened) == 2
     with FaceMesh(static=True) as mesh:
         for frame in opened:
             assert mouth_opening(frame.landmarks) > mouth_opening(closed.landmarks) + 0.07
-            seen = mouth_opening(mesh.find(frame.image))
+            seen = mouth_opening(not_none(mesh.find(frame.image)))
             assert abs(seen - mouth_opening(frame.landmarks)) < 0.07
             above = slice(0, int(closed.landmarks[197, 1]))
             assert np.array_equal(frame.image[above], closed.image[above])
 
 
-def test_an_open_mouth_keeps_its_own_teeth(portrait: Any) -> None:
+def test_an_open_mouth_keeps_its_own_teeth(portrait: Portrait) -> None:
     image, landmarks = portrait.references(3)[2].image, portrait.references(3)[2].landmarks
     wider, moved = open_mouth(image, landmarks, 0.1)
     upper, below = moved[13], landmarks[13]
@@ -157,7 +158,7 @@ def test_an_open_mouth_keeps_its_own_teeth(portrait: Any) -> None:
     assert np.abs(wider[round(float(upper[1])) + 2 : round(float(upper[1])) + 6, x].astype(int) - own).mean() < 25
 
 
-def test_faces_are_placed_as_a_webcam_shows_them(caller: Any, tmp_path: Path) -> None:
+def test_faces_are_placed_as_a_webcam_shows_them(caller: Image, tmp_path: Path) -> None:
     big = np.full((3000, 4000, 3), 120, np.uint8)
     big[900:1380, 2600:3240] = caller
     found = load_portrait(saved(big, tmp_path, "far.jpg"), size=(1280, 720))
@@ -170,7 +171,7 @@ def test_faces_are_placed_as_a_webcam_shows_them(caller: Any, tmp_path: Path) ->
     assert 0.2 <= eye_distance(close_up.frame.landmarks) / 480 <= 0.28
 
 
-def test_a_picture_that_fits_is_left_as_it_is(caller: Any, tmp_path: Path) -> None:
+def test_a_picture_that_fits_is_left_as_it_is(caller: Image, tmp_path: Path) -> None:
     assert np.array_equal(load_portrait(saved(caller, tmp_path)).frame.image, caller)
     landmarks = np.zeros((468, 2), np.float32)
     landmarks[33], landmarks[263] = (260, 200), (360, 200)
@@ -183,28 +184,28 @@ def test_a_narrow_picture_goes_on_softly_at_its_sides() -> None:
     assert frame.shape == (480, 640, 3) and (frame == 90).all()
 
 
-def test_grey_pictures_and_alpha_are_read(caller: Any, tmp_path: Path) -> None:
-    grey = read_picture(saved(cv2.cvtColor(caller, cv2.COLOR_BGR2GRAY), tmp_path, "grey.png"))
+def test_grey_pictures_and_alpha_are_read(caller: Image, tmp_path: Path) -> None:
+    grey = not_none(read_picture(saved(cv2.cvtColor(caller, cv2.COLOR_BGR2GRAY), tmp_path, "grey.png")))
     assert grey.shape == caller.shape and np.ptp(grey, axis=2).max() == 0
     clear = np.dstack([caller, np.full(caller.shape[:2], 255, np.uint8)])
     clear[:, :100, 3] = 0
-    seen = read_picture(saved(clear, tmp_path, "clear.png"))
+    seen = not_none(read_picture(saved(clear, tmp_path, "clear.png")))
     assert (seen[:, :100] == 128).all() and np.array_equal(seen[:, 100:], caller[:, 100:])
-    assert read_picture(saved(caller, tmp_path, "me.webp")).shape == caller.shape
+    assert not_none(read_picture(saved(caller, tmp_path, "me.webp"))).shape == caller.shape
 
 
-def test_a_picture_from_a_phone_is_turned_upright(caller: Any, tmp_path: Path) -> None:
+def test_a_picture_from_a_phone_is_turned_upright(caller: Image, tmp_path: Path) -> None:
     _, data = cv2.imencode(".jpg", np.rot90(caller))
     tiff = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
     exif = b"Exif\0\0" + tiff
     path = tmp_path / "phone.jpg"
     path.write_bytes(data.tobytes()[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data.tobytes()[2:])
-    upright = read_picture(path)
+    upright = not_none(read_picture(path))
     assert upright.shape == caller.shape
     assert np.abs(upright.astype(int) - caller).mean() < 6.0
 
 
-def test_of_several_faces_the_largest_speaks_and_it_is_said(caller: Any, tmp_path: Path) -> None:
+def test_of_several_faces_the_largest_speaks_and_it_is_said(caller: Image, tmp_path: Path) -> None:
     small = cv2.resize(caller, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
     both = np.full((480, 1024, 3), 120, np.uint8)
     both[:, :640], both[100 : 100 + small.shape[0], 640:] = caller, small
@@ -213,8 +214,8 @@ def test_of_several_faces_the_largest_speaks_and_it_is_said(caller: Any, tmp_pat
     assert eye_distance(found.frame.landmarks) > 90
 
 
-def test_what_cannot_serve_is_said_in_a_line(caller: Any, tmp_path: Path) -> None:
-    def refused(path: Path, words: Any) -> None:
+def test_what_cannot_serve_is_said_in_a_line(caller: Image, tmp_path: Path) -> None:
+    def refused(path: Path, words: str) -> None:
         with pytest.raises(PortraitError, match=words) as caught:
             load_portrait(path)
         assert "\n" not in str(caught.value)
