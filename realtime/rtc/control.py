@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from aiortc import RTCDataChannel, RTCPeerConnection
 from aiortc.exceptions import InvalidStateError
@@ -121,6 +122,13 @@ def _send(channel: RTCDataChannel, text: str) -> bool:
     return True
 
 
+class ChannelOpener(Protocol):
+    """What tells of the channels that the other side opens; `RTCPeerConnection` is it."""
+
+    def on(self, event: str, f: Callable[[RTCDataChannel], None]) -> object:
+        """Call `f` with each channel, where `event` is "datachannel"."""
+
+
 class ControlChannel:
     """The node's end: answers pings, acknowledges and reports changes, each once and in order, and sends the output.
 
@@ -141,7 +149,7 @@ class ControlChannel:
 
     def __init__(
         self,
-        pc: RTCPeerConnection,
+        pc: ChannelOpener,
         on_video: Callable[[bool], None] | None = None,
         on_try_link: Callable[[float | None], None] | None = None,
         on_ping: Callable[[int, Callable[[], None]], None] | None = None,

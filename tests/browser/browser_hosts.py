@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Protocol
+from weakref import WeakKeyDictionary
 
 from playwright.sync_api import Browser, Page
 
@@ -119,18 +121,35 @@ def make_face(folder: Path, name: str, clip: Path, picture: str, start: str) -> 
     return made
 
 
-def open_page(browser: Browser, width: int = 1280, height: int = 800, **options: object) -> Page:
-    """Open a page that records its connections and keeps what it complains about in `page.complaints`."""
-    context = browser.new_context(viewport={"width": width, "height": height}, **options)  # type: ignore[arg-type]
+ColorScheme = Literal["light", "dark"]
+_COMPLAINTS: WeakKeyDictionary[Page, list[str]] = WeakKeyDictionary()
+
+
+class Browse(Protocol):
+    """Open a page with a person before its camera, in a browser process of its own."""
+
+    def __call__(
+        self, person: int = 0, width: int = 1280, height: int = 800, color_scheme: ColorScheme | None = None
+    ) -> Page: ...
+
+
+def open_page(browser: Browser, width: int = 1280, height: int = 800, color_scheme: ColorScheme | None = None) -> Page:
+    """Open a page that records its connections; `complaints_of` returns what it complains about."""
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=color_scheme)
     context.grant_permissions(["camera", "microphone", "clipboard-read", "clipboard-write"])
     page = context.new_page()
     page.add_init_script(RECORD)
     complaints: list[str] = []
+    _COMPLAINTS[page] = complaints
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda entry: complaints.append(entry.text) if entry.type == "error" else None)
-    page.complaints = complaints  # type: ignore[attr-defined]
     page.set_default_timeout(30_000)
     return page
+
+
+def complaints_of(page: Page) -> list[str]:
+    """Return the errors that a page has thrown or logged so far."""
+    return _COMPLAINTS[page]
 
 
 @contextmanager

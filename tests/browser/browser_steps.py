@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from browser_hosts import complaints_of
 from playwright.sync_api import Page
 
 # Asking a page ten times a second takes a sixth of a core, which browsers and node want.
@@ -152,4 +153,4 @@ def keep(out: Path, name: str, content: dict[str, Any]) -> None:
 def no_complaints(*pages: Page) -> None:
     """Assert that no page threw or logged an error (a refused inline style would be one)."""
     for page in pages:
-        assert page.complaints == [], page.complaints  # type: ignore[attr-defined]
+        assert complaints_of(page) == []

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,7 @@ from signaling.rooms import Rooms
 from signaling.server import SignalingServer
 
 if TYPE_CHECKING:
-    from browser_hosts import Face, Served
+    from browser_hosts import Browse, ColorScheme, Face, Served
     from playwright.sync_api import Page, Playwright
 
 CHROMIUM = shutil.which("chromium")
@@ -103,13 +103,15 @@ def playwright() -> Iterator["Playwright"]:
 
 
 @pytest.fixture
-def browse(playwright: "Playwright", chromium: str, faces: "tuple[Face, Face]") -> Iterator[Callable[..., "Page"]]:
-    """Give `browse(person=0, width=1280, height=800, **context options)`: a page in a browser process of its own."""
+def browse(playwright: "Playwright", chromium: str, faces: "tuple[Face, Face]") -> "Iterator[Browse]":
+    """Give what opens a page in a browser process of its own, which is closed when the test ends."""
     from browser_hosts import FLAGS, open_page
 
     with ExitStack() as stack:
 
-        def start(person: int = 0, width: int = 1280, height: int = 800, **options: object) -> "Page":
+        def start(
+            person: int = 0, width: int = 1280, height: int = 800, color_scheme: "ColorScheme | None" = None
+        ) -> "Page":
             face = faces[person]
             files = (
                 f"--use-file-for-fake-video-capture={face.video}",
@@ -117,7 +119,7 @@ def browse(playwright: "Playwright", chromium: str, faces: "tuple[Face, Face]") 
             )
             browser = playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, *files])
             stack.callback(browser.close)
-            return open_page(browser, width, height, **options)
+            return open_page(browser, width, height, color_scheme)
 
         yield start
 

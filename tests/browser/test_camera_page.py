@@ -1,20 +1,16 @@
 """A running `lipline cam` switched from the page of `lipline serve`, and what the page says of it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import pytest
-from browser_hosts import Process, Served, stopping
+from browser_hosts import Browse, Process, Served, stopping
 from browser_steps import connected, join, no_complaints, until
-from playwright.sync_api import Page
 from test_page_alone import CONTRAST, NAMES, OVERFLOW
 
 from realtime.media_file import read_video
 
 pytestmark = pytest.mark.browser
-
-Browse = Callable[..., Page]
 
 
 @pytest.fixture

@@ -1,21 +1,18 @@
 """Two people before a running `lipline cam`: the page's "Next face" decides whose lips the dub moves."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browser_hosts import Process, Served, stopping
+from browser_hosts import Browse, Process, Served, stopping
 from browser_steps import connected, join, keep, no_complaints, until
-from playwright.sync_api import Page
 
 from benchmarks.scenes.two_people import FPS, openings, two_people
 from realtime.media_file import read_video, write_media
 
 pytestmark = pytest.mark.browser
 
-Browse = Callable[..., Page]
 LOOK_S = 4.0
 # Between the press and what the film shows: the room, the next look for faces, the encoder.
 SETTLE_S = 1.0

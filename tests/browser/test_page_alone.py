@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser_hosts import open_page
+from browser_hosts import Browse, ColorScheme, open_page
 from browser_steps import no_complaints, previewed, until
 from playwright.sync_api import Page, Playwright
 
@@ -47,9 +47,6 @@ CONTRAST = """() => {
   }
   return weak;
 }"""
-
-
-Browse = Callable[..., Page]
 
 
 def test_join_and_leave_with_the_keyboard_alone(browse: Browse, port: int) -> None:
@@ -108,7 +105,7 @@ def test_keys_can_be_switched_off_and_do_not_disturb_typing(browse: Browse, port
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everything_has_a_name_fits_and_can_be_read(browse: Browse, port: int, out: Path, scheme: str) -> None:
+def test_everything_has_a_name_fits_and_can_be_read(browse: Browse, port: int, out: Path, scheme: ColorScheme) -> None:
     page = browse(width=1280, color_scheme=scheme)
     page.goto(f"http://127.0.0.1:{port}/?room=names-{scheme}#token=t")
     previewed(page)

@@ -1,17 +1,14 @@
 """Coming, going and coming back: who sees whom, and under which seat."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from browser_hosts import Process, Served, open_page, stopping
+from browser_hosts import Browse, Process, Served, open_page, stopping
 from browser_steps import connected, figures, join, keep, no_complaints, until, wait_for_state
 from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
-
-Browse = Callable[..., Page]
 
 
 def another(page: Page) -> Page:

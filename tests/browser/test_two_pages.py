@@ -2,12 +2,11 @@
 
 import re
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from browser_hosts import Served
+from browser_hosts import Browse, Served
 from browser_steps import (
     connected,
     figures,
@@ -25,7 +24,6 @@ from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
-Browse = Callable[..., Page]
 GENERATED = ("synth", "still")
 # What is shown when media arrives, on a machine too busy for real video all the time as well.
 ANYTHING = ("real", "synth", "returning", "still")

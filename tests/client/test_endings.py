@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -67,19 +68,24 @@ class Program:
         self.process.wait()
 
 
+class Start(Protocol):
+    """Run a command; `code` in its place is a program of Python. It is killed when the test ends."""
+
+    def __call__(self, *arguments: str | Path, grace_s: float = PATIENCE_S, code: str = "") -> Program: ...
+
+
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Program]]:
+def start(tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as stack:
 
-        def begin(*arguments: object, **more: object) -> Program:
-            program = Program(tmp_path, *map(str, arguments), **more)  # type: ignore[arg-type]
+        def begin(*arguments: str | Path, grace_s: float = PATIENCE_S, code: str = "") -> Program:
+            program = Program(tmp_path, *map(str, arguments), grace_s=grace_s, code=code)
             stack.callback(program.kill)
             return program
 
         yield begin
 
 
-Start = Callable[..., Program]
 both = pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 
 

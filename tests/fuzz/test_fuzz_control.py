@@ -95,7 +95,7 @@ def test_the_nodes_end_serves_what_follows(thrown: list[object]) -> None:
         pc, channel = Connection(loop=asyncio.get_running_loop()), Channel()
         flows: list[bool] = []
         rates: list[float | None] = []
-        control = ControlChannel(pc, flows.append, rates.append)  # type: ignore[arg-type]
+        control = ControlChannel(pc, flows.append, rates.append)
         pc.emit("datachannel", channel)
         for message in thrown:
             channel.emit("message", message)

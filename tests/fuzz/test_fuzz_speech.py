@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.soak.step_clock import StepClock
 from models.alignment import MelWindow
 from realtime.media import BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
+from realtime.picture.synth_api import NoSynth
 from realtime.rtc.node.path import CallPath
 from realtime.rtc.receive.rtpclock import StreamPair
 from realtime.rtc.send.opus import OpusDecoder, has_lbrr
@@ -135,19 +136,6 @@ def test_clocks_stay_finite_whatever_senders_report(events: list[tuple[str, bool
     assert abs(pair.audio_ms(399 * 960) - before_ms - 1000.0) < 11.0
 
 
-class Repeating:
-    """Synthesize nothing, but take every call."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __getattr__(self, name: str) -> object:
-        def taken(*arguments: object) -> None:
-            self.calls += 1
-
-        return taken
-
-
 @st.composite
 def bad_events(draw: st.DrawFn) -> list[tuple[str, Any, float]]:
     """Draw (kind, value, ms after the one before) of a call."""
@@ -172,10 +160,9 @@ async def _call(events: list[tuple[str, Any, float]]) -> None:
     clock = StepClock(5_000.0)
     blocks: list[AudioBlock] = []
     frames: list[OutputFrame] = []
-    synth = Repeating()
     pair = StreamPair()
     path = CallPath(
-        clock, WINDOW, synth, on_block=blocks.append, on_frame=frames.append,  # type: ignore[arg-type]
+        clock, WINDOW, NoSynth(), on_block=blocks.append, on_frame=frames.append,
         source_ms=lambda stamp: pair.audio_ms(stamp) if pair.audio.ready else 0.0,
     )  # fmt: skip
     running = asyncio.create_task(path.run())

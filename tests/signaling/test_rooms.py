@@ -7,9 +7,9 @@ from signaling.messages import Candidate, Joined, Offer, PeerJoined, PeerLeft, R
 from signaling.rooms import Rooms
 
 
-def refused(rooms: Rooms, *args: object) -> ErrorCode:
+def refused(rooms: Rooms, room: str, token: str, role: Role) -> ErrorCode:
     with pytest.raises(Refused) as caught:
-        rooms.join(*args)  # type: ignore[arg-type]
+        rooms.join(room, token, role)
     return caught.value.code
 
 

@@ -12,9 +12,9 @@ SESSION = "s" * 16
 OTHER = "o" * 64
 
 
-def refused(rooms: Rooms, *args: object, **more: str) -> ErrorCode:
+def refused(rooms: Rooms, room: str, token: str, role: Role, session: str = "") -> ErrorCode:
     with pytest.raises(Refused) as caught:
-        rooms.join(*args, **more)  # type: ignore[arg-type]
+        rooms.join(room, token, role, session=session)
     return caught.value.code
 
 

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Literal
 
 from client.cam.switch import CamSwitch
+from client.cam.switch import Faces as FaceChooser
 from realtime.cam.modes import Mode
 from realtime.cam.output import CamStatus
 from realtime.face.people import FaceMark
@@ -13,7 +14,8 @@ from realtime.picture.stats import ShownState
 
 class Call:
     def __init__(self) -> None:
-        self.mode, self.state, self.since_ms, self.fps = Mode.THROUGH, ShownState.REAL, 1234.0, 25.0
+        self.mode, self.state = Mode.THROUGH, ShownState.REAL
+        self.since_ms, self.fps = 1234.0, 25.0
         self.chosen: list[Mode] = []
 
     def refusal(self, mode: Mode) -> str | None:
@@ -36,7 +38,7 @@ class Faces:
     )
 
     def __init__(self) -> None:
-        self.asked: list[object] = []
+        self.asked: list[tuple[float, float] | Literal["next"]] = []
 
     def choose(self, x: float, y: float) -> None:
         self.asked.append((x, y))
@@ -46,10 +48,10 @@ class Faces:
 
 
 class Desk:
-    def __init__(self, faces: Any = None, size: tuple[int, int] = (640, 480)) -> None:
-        self.call, self.faces, self.ended = Call(), faces or Faces(), asyncio.Event()
+    def __init__(self, faces: FaceChooser | None = None, size: tuple[int, int] = (640, 480)) -> None:
+        self.call, self.faces, self.ended = Call(), Faces(), asyncio.Event()
         self.said: list[str] = []
-        self.switch = CamSwitch(self.call, self.faces, size, self.ended, self.said.append)
+        self.switch = CamSwitch(self.call, faces or self.faces, size, self.ended, self.said.append)
 
 
 async def until(true: Callable[[], object]) -> None:

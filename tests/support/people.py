@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
@@ -40,17 +40,35 @@ class ShadeRenderer(FakeRenderer):
         return drawn(np.full(SHAPE, round(self.shade + (float(real_image.mean()) - self.shade) * progress), np.uint8))
 
 
-class _Mute:
+class _Mute(asyncio.DatagramTransport):
     """A socket that sends nothing."""
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(self, transport: asyncio.DatagramTransport) -> None:
+        super().__init__()
         self._transport = transport
 
-    def sendto(self, *_: object) -> None:
+    def sendto(self, data: object, addr: object = None) -> None:
         pass
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return self._transport.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
+class Answering(Protocol):
+    """A node that answers offers, as `LiplineNode` does."""
+
+    async def accept_caller(self, offer_sdp: str, peer_id: str, name: str, *, main: bool) -> str: ...
+
+    async def accept_viewer(self, offer_sdp: str, peer_id: str, of: str) -> str: ...
 
 
 class Publisher:
@@ -77,7 +95,7 @@ class Publisher:
             if i % 4 == 0 and self.showing:  # 12.5 a second: what is tested here is not speed
                 self.peer.put_frame(VideoFrame(np.full(SHAPE, self.shade + i // 2 % 4, np.uint8), start + 20.0 * i))
 
-    async def publish(self, node: Any, *, main: bool = False) -> None:
+    async def publish(self, node: Answering, *, main: bool = False) -> None:
         """Offer a new connection, as at first and after a failure."""
         peer = CallerPeer(CLOCK, zero_ms=0.0, configuration=LOCAL)
         self._made.append(peer)
@@ -92,7 +110,7 @@ class Publisher:
         assert self.peer is not None
         for transport in {t.receiver.transport.transport for t in self.peer.pc.getTransceivers()}:
             for protocol in list(transport._connection._protocols):
-                protocol.transport = _Mute(protocol.transport)  # type: ignore[assignment]
+                protocol.transport = _Mute(protocol.transport)
 
     async def close(self) -> None:
         self._task.cancel()
@@ -125,7 +143,7 @@ class Watcher:
         """Return how bright the newest picture is; -1 before the first."""
         return self.shown[-1][1] if self.shown else -1.0
 
-    async def watch(self, node: Any) -> None:
+    async def watch(self, node: Answering) -> None:
         self.pc.addTransceiver("audio", direction="recvonly")
         self.pc.addTransceiver("video", direction="recvonly")
         await self.pc.setLocalDescription(await self.pc.createOffer())

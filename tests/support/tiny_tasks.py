@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -122,7 +123,7 @@ def quiet(_line: str) -> None:
     """Take a line of progress and say nothing."""
 
 
-def saved(run: Path) -> dict[str, object]:
+def saved(run: Path) -> dict[str, Any]:
     """Return the checkpoint of a run without the time it took and its configuration."""
     state = torch.load(run / "checkpoint.pt", weights_only=True)
     return {key: value for key, value in state.items() if key not in ("spent_s", "identity")}

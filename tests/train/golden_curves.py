@@ -8,9 +8,8 @@ Do that only for a change that is meant to change what is learned, and say so in
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 # For runs without pytest, which sets the same.
@@ -21,6 +20,7 @@ from tiny_tasks import TalkTask, quiet  # noqa: E402
 
 from train.kinds import Options  # noqa: E402
 from train.loop.loop import LoopConfig, train_task  # noqa: E402
+from train.loop.task import Evaluation  # noqa: E402
 
 FOLDER = Path(__file__).parent / "golden"
 TOLERANCE = 5e-4
@@ -31,21 +31,25 @@ Curve = dict[str, list[float]]
 CONFIG = LoopConfig(steps=40, learning_rate=2e-3, warmup=4, ema=0.5, evaluate_every=10)
 
 
-def talk(config: LoopConfig = CONFIG, **options: Any) -> Curve:
-    """Return the curve of generator, discriminator and held-out error over 40 steps; dropout draws by platform."""
-    task = TalkTask(dropout=0.0, **options)
-    held_out: list[float] = []
-    evaluate = task.evaluate
+class Watched(TalkTask):
+    """Keeps the held-out errors too."""
 
-    def watched(average: torch.nn.Module) -> Any:
-        evaluation = evaluate(average)
-        held_out.append(evaluation.figures["l1"])
+    def __init__(self, seed: int = 1, weights: Mapping[str, float] | None = None) -> None:
+        super().__init__(seed, dropout=0.0, weights=weights)  # dropout draws by platform
+        self.held_out: list[float] = []
+
+    def evaluate(self, average: torch.nn.Module) -> Evaluation:
+        evaluation = super().evaluate(average)
+        self.held_out.append(evaluation.figures["l1"])
         return evaluation
 
-    task.evaluate = watched  # type: ignore[method-assign]
+
+def talk(config: LoopConfig = CONFIG, seed: int = 1, weights: Mapping[str, float] | None = None) -> Curve:
+    """Return the curve of generator, discriminator and held-out error over 40 steps."""
+    task = Watched(seed, weights)
     with tempfile.TemporaryDirectory() as folder:
         train_task(task, config, Path(folder), Options(report=quiet))
-    return {key: [step[key] for step in task.curve] for key in task.curve[0]} | {"held out": held_out}
+    return {key: [step[key] for step in task.curve] for key in task.curve[0]} | {"held out": task.held_out}
 
 
 RUNS: dict[str, Callable[[], Curve]] = {"talk": talk}

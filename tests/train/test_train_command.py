@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 import torch
@@ -41,7 +40,7 @@ def talk_run(config: Path, shards: Sequence[Path], folder: Path, out: Path, opti
 def kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """Make "talk" a kind; return a folder with its configuration."""
     module = ModuleType("talk_kind")
-    module.run = talk_run  # type: ignore[attr-defined]
+    vars(module)["run"] = talk_run
     monkeypatch.setitem(sys.modules, "talk_kind", module)
     monkeypatch.setitem(kinds.KINDS, "talk", Kind("talk_kind", "a mouth that opens with the sound"))
     (tmp_path / "talk.toml").write_text("dropout = 0.1\n[loop]\nsteps = 4\nlearning_rate = 0.005\n")
@@ -53,8 +52,7 @@ def call(folder: Path, *more: str, name: str = "talk") -> int:
     files = ["--config", folder / "talk.toml", "--shards", folder / "a", folder / "b"]
     files += ["--run", folder / "run", "--out", folder / "out.pt"]
     args = parser.parse_args(["train", name, *map(str, files), *more])
-    run: Any = args.run
-    return int(run(args))
+    return int(args.run(args))
 
 
 def test_a_kind_trains_by_its_file_and_the_changes_to_it(kind: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -174,13 +174,13 @@ async def test_a_call_outlives_its_signaling_and_its_media(
     assert says("connecting again")
 
 
-async def test_a_clip_is_sent_over_and_over(small_clip: Path) -> None:
+async def test_a_clip_is_sent_over_and_over(small_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sending = Sending(clip_tracks(small_clip), MonotonicClock(), again=lambda: clip_tracks(small_clip))
     sent = sending.uplink().peer
     pictures: list[float] = []
     blocks: list[float] = []
-    sent.put_frame = lambda frame: pictures.append(frame.media_ms)  # type: ignore[method-assign]
-    sent.put_audio = lambda block: blocks.append(block.media_ms)  # type: ignore[method-assign]
+    monkeypatch.setattr(sent, "put_frame", lambda frame: pictures.append(frame.media_ms))
+    monkeypatch.setattr(sent, "put_audio", lambda block: blocks.append(block.media_ms))
     task = asyncio.create_task(sending.run())
     await until(lambda: len(pictures) > 60 and len(blocks) > 120)  # the clip has 50 and 100
     task.cancel()

@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +18,9 @@ from client.errors import UsageError
 from client.main import build_parser
 from realtime.cam.modes import Mode
 from realtime.cam.output import CamStatus
-from realtime.devices.api import DeviceError, Fault
+from realtime.devices.api import DeviceError, Fault, OnFrame, OnLost
 from realtime.media_file import probe, read_audio, write_media
+from realtime.picture.stats import ShownState
 from tests.support.memory_devices import MemoryCamera
 
 
@@ -28,12 +29,10 @@ def parse(*words: str) -> argparse.Namespace:
     return parser.parse_args(["cam", *words])
 
 
-def status(**changes: Any) -> CamStatus:
-    values = {
-        "mode": Mode.THROUGH, "state": "real", "since_ms": 12_400.0, "fps": 29.9, "latency_ms": 6.2, "skew_ms": 28.0,
-        "behind_ms": 0.0, "sound_ms": 41.0, "heard": True,
-    }  # fmt: skip
-    return CamStatus(**{**values, **changes})
+STATUS = CamStatus(
+    mode=Mode.THROUGH, state=ShownState.REAL, since_ms=12_400.0, fps=29.9, latency_ms=6.2, skew_ms=28.0,
+    behind_ms=0.0, sound_ms=41.0, heard=True,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -92,48 +91,66 @@ def test_help_names_every_mode_and_its_key(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_the_status_fits_one_line() -> None:
-    assert status_text(status()) == "through | real 12 s | 30 fps | +6 ms | lips ±28 ms | sound 41 ms"
-    made = status_text(status(mode=Mode.PHOTO, state="synth", since_ms=75_000.0, behind_ms=160.0, heard=False))
+    assert status_text(STATUS) == "through | real 12 s | 30 fps | +6 ms | lips ±28 ms | sound 41 ms"
+    made = status_text(
+        replace(STATUS, mode=Mode.PHOTO, state=ShownState.SYNTH, since_ms=75_000.0, behind_ms=160.0, heard=False)
+    )
     assert made == "photo | synthetic 1:15 min | 30 fps | lips 160 ms late | no sound"
     assert len(made) < 80
 
 
 @pytest.mark.parametrize(
-    "changes, said",
+    ("mode", "state", "why", "said"),
     [
-        ({"why": "the face is not in view"}, "through | real 12 s | could not step in: no face in view | 30 fps"),
-        ({"why": "no face was seen yet", "state": "still"}, "through | standing still 12 s | paused: no face in view"),
-        ({"why": "the head is turned away", "mode": Mode.DUB, "state": "synth"}, "your own lips: head turned away"),
-        ({"why": "something is before the mouth", "mode": Mode.DUB}, "your own lips: mouth covered"),
+        (
+            Mode.THROUGH,
+            ShownState.REAL,
+            "the face is not in view",
+            "through | real 12 s | could not step in: no face in view | 30 fps",
+        ),
+        (
+            Mode.THROUGH,
+            ShownState.STILL,
+            "no face was seen yet",
+            "through | standing still 12 s | paused: no face in view",
+        ),
+        (Mode.DUB, ShownState.SYNTH, "the head is turned away", "your own lips: head turned away"),
+        (Mode.DUB, ShownState.REAL, "something is before the mouth", "your own lips: mouth covered"),
     ],
 )
-def test_the_status_says_why_in_plain_words(changes: dict, said: str) -> None:  # type: ignore[type-arg]
-    text = status_text(status(**changes))
+def test_the_status_says_why_in_plain_words(mode: Mode, state: ShownState, why: str, said: str) -> None:
+    shown = replace(STATUS, mode=mode, state=state, why=why)
+    text = status_text(shown)
     assert said in text and len(text) <= 100
-    longest = {"since_ms": 754_000.0, "fps": 60.0, "behind_ms": 300.0, "heard": False}
-    assert len(status_text(status(**{**longest, **changes}), 4, 4)) <= 100
-    assert len(status_text(status(**{**longest, "state": "returning", "heard": True}), 4, 4)) <= 100
+    longest = replace(shown, since_ms=754_000.0, fps=60.0, behind_ms=300.0, heard=False)
+    assert len(status_text(longest, 4, 4)) <= 100
+
+
+def test_the_longest_status_fits_one_line() -> None:
+    longest = replace(STATUS, state=ShownState.RETURNING, since_ms=754_000.0, fps=60.0, behind_ms=300.0)
+    assert len(status_text(longest, 4, 4)) <= 100
 
 
 def test_several_people_are_told() -> None:
-    assert status_text(status(), 3).startswith("through | real 12 s | 3 faces | 30 fps")
-    assert status_text(status(), 3, 2).startswith("through | real 12 s | 2nd of 3 faces | 30 fps")
-    assert "faces" not in status_text(status(), 1, 1)
+    assert status_text(STATUS, 3).startswith("through | real 12 s | 3 faces | 30 fps")
+    assert status_text(STATUS, 3, 2).startswith("through | real 12 s | 2nd of 3 faces | 30 fps")
+    assert "faces" not in status_text(STATUS, 1, 1)
     stream = io.StringIO()
     line = StatusLine(stream)
     for faces, why in ((1, None), (2, None), (2, None), (2, "the head is turned away"), (2, None)):
-        line.show(status(why=why), faces)
+        line.show(replace(STATUS, why=why), faces)
     assert len(stream.getvalue().splitlines()) == 4
     for followed in (1, 1, 2, 0):
-        line.show(status(), 2, followed)
+        line.show(STATUS, 2, followed)
     assert len(stream.getvalue().splitlines()) == 7
 
 
 def test_without_a_terminal_only_changes_are_told() -> None:
     stream = io.StringIO()
     line = StatusLine(stream)
-    for state in ("real", "real", "synth", "synth", "real"):
-        line.show(status(state=state))
+    real, synth = ShownState.REAL, ShownState.SYNTH
+    for state in (real, real, synth, synth, real):
+        line.show(replace(STATUS, state=state))
     assert len(stream.getvalue().splitlines()) == 3
 
 
@@ -144,16 +161,16 @@ def test_on_a_terminal_one_line_is_drawn_over_and_over() -> None:
 
     stream = Terminal()
     line = StatusLine(stream)
-    line.show(status())
+    line.show(STATUS)
     line.say("the camera is gone")
-    line.show(status())
+    line.show(STATUS)
     line.clear()
     assert stream.getvalue().count("\n") == 1 and stream.getvalue().endswith("\r\x1b[K")
 
 
 def test_a_busy_camera_ends_it_with_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class Busy(MemoryCamera):
-        def start(self, on_frame: Any, on_lost: Any) -> None:
+        def start(self, on_frame: OnFrame, on_lost: OnLost) -> None:
             raise DeviceError(Fault.BUSY, "HD Webcam is in use by zoom: close it there")
 
     monkeypatch.setattr("realtime.devices.camera.Webcam", lambda *_: Busy())

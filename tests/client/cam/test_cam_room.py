@@ -28,7 +28,7 @@ def camera_of(page: SignalingClient) -> str:
 
 
 async def test_a_room_sees_the_state_and_switches_the_camera() -> None:
-    desk, said = Desk(), []  # type: ignore[var-annotated]
+    desk, said = Desk(), list[str]()
     async with (
         asyncio.timeout(90.0),
         SignalingServer(Rooms(), port=0) as server,
@@ -48,7 +48,7 @@ async def test_a_room_sees_the_state_and_switches_the_camera() -> None:
 
 
 async def test_the_camera_comes_back_with_the_server() -> None:
-    desk, said = Desk(), []  # type: ignore[var-annotated]
+    desk, said = Desk(), list[str]()
     async with asyncio.timeout(90.0):
         first = SignalingServer(Rooms(), port=0)
         await first.__aenter__()
@@ -64,7 +64,7 @@ async def test_the_camera_comes_back_with_the_server() -> None:
 
 
 async def test_a_room_that_is_opened_with_another_token_meanwhile_ends_the_tries_but_not_the_camera() -> None:
-    desk, said = Desk(), []  # type: ignore[var-annotated]
+    desk, said = Desk(), list[str]()
     async with asyncio.timeout(90.0):
         first = SignalingServer(Rooms(), port=0)
         await first.__aenter__()

@@ -7,6 +7,7 @@ import pytest
 from cam_desk import Desk
 
 from realtime.cam.modes import Mode
+from realtime.picture.stats import ShownState
 from signaling.messages import CameraFace, CameraMode, decode, encode
 
 
@@ -36,9 +37,11 @@ def test_a_click_is_a_place_in_the_picture(desk: Desk) -> None:
     assert desk.faces.asked == [(320.0, 120.0)]
 
 
-@pytest.mark.parametrize(("mode", "state"), [(Mode.PHOTO, "synth"), (Mode.AWAY, "synth"), (Mode.THROUGH, "synth")])
-def test_a_picture_that_is_not_the_cameras_has_no_faces_to_choose(desk: Desk, mode: Mode, state: str) -> None:
-    desk.call.mode, desk.call.state = mode, state  # type: ignore[assignment]
+@pytest.mark.parametrize(
+    ("mode", "state"), [(mode, ShownState.SYNTH) for mode in (Mode.PHOTO, Mode.AWAY, Mode.THROUGH)]
+)
+def test_a_picture_that_is_not_the_cameras_has_no_faces_to_choose(desk: Desk, mode: Mode, state: ShownState) -> None:
+    desk.call.mode, desk.call.state = mode, state
     desk.switch.click(0.1, 0.1)
     desk.switch.press("1")
     assert desk.faces.asked == [] and desk.switch.state().faces == 0

@@ -28,7 +28,7 @@ def test_who_has_the_webcam_open_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_forbidden_webcam_names_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_checks.os, "access", lambda path, mode: False)  # type: ignore[attr-defined]
+    monkeypatch.setattr("client.doctor.device_checks.os.access", lambda path, mode: False)
     [(_, fine, _, remedy)] = device_checks.linux_cameras([WEBCAM])
     assert not fine and "usermod -aG video" in remedy
 

@@ -1,9 +1,12 @@
 """Sizes of experts, and the part of a face that they see."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from values import not_none
 
 from models.errors import ModelError
 from models.expert.contract import ExpertConfig, config_of, cut_sound, lower_faces, region_px, stack_frames
@@ -38,12 +41,17 @@ def test_width_scales_channels_in_eights() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [{"frames": 2}, {"width": 0.0}, {"region": (0.5, 0.0, 0.5, 1.0)}, {"region": (0.0, 0.5, 1.1, 1.0)}],
+    ("field", "wrong"),
+    [
+        ("frames", lambda: ExpertConfig(frames=2)),
+        ("width", lambda: ExpertConfig(width=0.0)),
+        ("region", lambda: ExpertConfig(region=(0.5, 0.0, 0.5, 1.0))),
+        ("region", lambda: ExpertConfig(region=(0.0, 0.5, 1.1, 1.0))),
+    ],
 )
-def test_impossible_sizes_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        ExpertConfig(**wrong)  # type: ignore[arg-type]
+def test_impossible_sizes_are_refused(field: str, wrong: Callable[[], ExpertConfig]) -> None:
+    with pytest.raises(ValueError, match=field):
+        wrong()
 
 
 def test_config_survives_metadata_and_a_public_file_has_the_default() -> None:
@@ -65,7 +73,7 @@ def test_torch_sees_what_the_runtime_sees(size: int, levels: int) -> None:
     seen = see(tensor.requires_grad_(), config)
     assert np.abs(seen.detach().numpy() - stacked).max() * 255.0 <= levels
     seen.sum().backward()
-    touched = tensor.grad[0, 0, 0] != 0  # type: ignore[index]
+    touched = not_none(tensor.grad)[0, 0, 0] != 0
     left, top, right, bottom = region_px(config, size)
     assert touched[top:bottom, left:right].any() and touched.sum() == touched[top:bottom, left:right].sum()
 

@@ -70,7 +70,7 @@ def sound(monkeypatch: pytest.MonkeyPatch) -> Sound:
 
 
 def test_blocks_carry_the_time_of_their_first_sample(sound: Sound, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portaudio.time, "monotonic", lambda: 500.0)  # type: ignore[attr-defined]
+    monkeypatch.setattr("realtime.devices.portaudio.time.monotonic", lambda: 500.0)
     reading = portaudio.PortAudioReading("yeti")
     samples = np.arange(960, dtype=np.int16)
     sound.streams[0].call(samples.tobytes(), adc=7.0, now=7.055)

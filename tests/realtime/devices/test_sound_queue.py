@@ -15,7 +15,7 @@ TONE = 997.0
 
 def tone(index: int) -> Samples:
     places = np.arange(960 * index, 960 * (index + 1))
-    return (10_000.0 * np.sin(2.0 * np.pi * TONE * places / RATE)).astype(np.int16)  # type: ignore[no-any-return]
+    return np.asarray(10_000.0 * np.sin(2.0 * np.pi * TONE * places / RATE), np.int16)
 
 
 def residual(samples: Samples) -> float:

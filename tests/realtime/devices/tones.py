@@ -11,7 +11,7 @@ WINDOW = 2_400
 def tone(index: int, amplitude: float = 16_000.0) -> NDArray[np.int16]:
     """Return block number `index` of a steady tone."""
     places = np.arange(960 * index, 960 * (index + 1))
-    return (amplitude * np.sin(2.0 * np.pi * TONE * places / RATE)).astype(np.int16)  # type: ignore[no-any-return]
+    return np.asarray(amplitude * np.sin(2.0 * np.pi * TONE * places / RATE), np.int16)
 
 
 def judge(samples: NDArray[np.float64]) -> tuple[float, float]:

@@ -2,9 +2,7 @@
 
 import heapq
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -46,14 +44,13 @@ class Call:
     seed: int = 0
     synthesize: bool = True
     signals: tuple[tuple[float, VideoSignal], ...] = ()
+    synthesizer: type[FakeSynthesizer] = FakeSynthesizer
     out: list[tuple[float, OutputFrame]] = field(default_factory=list)
     states: list[tuple[float, VideoState]] = field(default_factory=list)
 
-    def run(self, seconds: float, take: Callable[[FakeSynthesizer, float], SynthResult | None] | None = None) -> "Call":
+    def run(self, seconds: float) -> "Call":
         self.clock = FakeClock()
-        self.synth = FakeSynthesizer(self.clock, self.render_ms)
-        if take is not None:
-            self.synth.take = partial(take, self.synth)  # type: ignore[method-assign]
+        self.synth = self.synthesizer(self.clock, self.render_ms)
         self.path = SpeechPath(WINDOW)
         self.engine = Engine(self.path, self.synth if self.synthesize else None, monitor=VideoMonitor())
         for at, _, kind, value in self._events(seconds * 1000):
@@ -113,13 +110,13 @@ class Call:
         return [at for at, frame in self.out if frame.kind is not REP]
 
 
-def outage(**options: object) -> Call:
-    return Call(video_gone=((3000.0, 6000.0),), **options).run(9.0)  # type: ignore[arg-type]
+def outage(call: Call | None = None) -> Call:
+    return replace(call or Call(), video_gone=((3000.0, 6000.0),)).run(9.0)
 
 
 @pytest.mark.parametrize("phase", [0.0, 3.0, 11.0, 19.0, 23.0, 39.0])
 def test_an_outage_costs_no_repeated_frame_and_no_freeze(phase: float) -> None:
-    call = outage(phase_ms=phase)
+    call = outage(Call(phase_ms=phase))
     assert set(call.kinds()) == {R, S}
     assert len(call.kinds()) == len([0 for at, _ in call.out if at >= 500])
     stats = call.engine.stats
@@ -152,16 +149,16 @@ def test_the_hand_back_rises_step_by_step_to_the_real_frame() -> None:
 
 @pytest.mark.parametrize("settled_after", [1, 4, 99])
 def test_the_hand_back_waits_a_bounded_while_for_a_head_that_is_not_home(settled_after: int) -> None:
-    call = Call(video_gone=((3000, 8000),))
     waited: list[float] = []
 
-    def result_of(synth: FakeSynthesizer, media_ms: float) -> SynthResult | None:
-        result = FakeSynthesizer.take(synth, media_ms)
-        if result is not None and synth.jobs[-1].progress > 0.95:
-            waited.append(media_ms)
-        return None if result is None else replace(result, settled=len(waited) >= settled_after)
+    class Wandering(FakeSynthesizer):
+        def take(self, media_ms: float) -> SynthResult | None:
+            result = super().take(media_ms)
+            if result is not None and self.jobs[-1].progress > 0.95:
+                waited.append(media_ms)
+            return None if result is None else replace(result, settled=len(waited) >= settled_after)
 
-    call.run(12.0, take=result_of)
+    call = Call(video_gone=((3000, 8000),), synthesizer=Wandering).run(12.0)
     stats = call.engine.stats
     most = EngineConfig().hand_back_extra_ms / 40
     assert len(stats.time_to_return_ms) == 1 and stats.time_to_return_ms[0] <= 1000
@@ -179,7 +176,7 @@ def test_jobs_carry_the_window_of_their_frame() -> None:
 
 
 def test_a_model_slower_than_the_tick_costs_repeats_and_no_freeze() -> None:
-    call = outage(render_ms=70.0)
+    call = outage(Call(render_ms=70.0))
     synth = [frame for _, frame in call.out if frame.kind is S]
     assert call.kinds().count(REP) > 20 and len(synth) > 20
     assert freezes(call.changed(), call.out[-1][0]).freezeCount == 0
@@ -187,7 +184,7 @@ def test_a_model_slower_than_the_tick_costs_repeats_and_no_freeze() -> None:
 
 
 def test_without_any_result_the_last_frame_stays_and_real_frames_come_at_once() -> None:
-    for call in (outage(render_ms=1e9), outage(synthesize=False)):
+    for call in (outage(Call(render_ms=1e9)), outage(Call(synthesize=False))):
         assert S not in call.kinds()
         found = freezes(call.changed())
         assert found.freezeCount == 1 and found.totalFreezesDuration == pytest.approx(3.0, abs=0.2)
@@ -196,29 +193,25 @@ def test_without_any_result_the_last_frame_stays_and_real_frames_come_at_once() 
 
 
 def test_a_paused_still_is_no_synthetic_frame() -> None:
-    clock_call = Call(video_gone=((3000.0, 6000.0),))
-    original = FakeSynthesizer.__init__
+    class Paused(FakeSynthesizer):
+        def __init__(self, clock: FakeClock, render_ms: float) -> None:
+            super().__init__(clock, render_ms)
+            self.paused = True
 
-    def paused(self: FakeSynthesizer, clock: FakeClock, render_ms: float = 10.0) -> None:
-        original(self, clock, render_ms)
-        self.paused = True
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FakeSynthesizer, "__init__", paused)
-        clock_call.run(9.0)
-    assert S not in clock_call.kinds()
-    assert clock_call.engine.stats.snapshot()["freezeCount"] == 1
+    call = outage(Call(synthesizer=Paused))
+    assert S not in call.kinds()
+    assert call.engine.stats.snapshot()["freezeCount"] == 1
 
 
 def test_the_mouth_closes_when_the_sound_goes_too() -> None:
-    call = outage(audio_gone=(4000.0, 5000.0))
+    call = outage(Call(audio_gone=(4000.0, 5000.0)))
     closed = [job.media_ms for job in call.synth.jobs if not job.speech]
     assert closed and 4000 <= min(closed) <= 4400 and max(closed) <= 5100
     assert REP not in call.kinds()
 
 
 def test_a_pause_signal_starts_before_the_gap() -> None:
-    told = outage(signals=((3001.0, VideoSignal.VIDEO_PAUSED),))
+    told = outage(Call(signals=((3001.0, VideoSignal.VIDEO_PAUSED),)))
     silent = outage()
     first = [next(at for at, state in call.states if state is VideoState.GONE) for call in (told, silent)]
     assert first[0] < first[1]
@@ -240,7 +233,7 @@ def test_falling_again_in_the_hand_back_lets_lips_follow_the_sound_at_once(again
 
 @pytest.mark.parametrize("fps", [12.0, 15.0, 24.0, 30.0, 60.0])
 def test_other_source_rates(fps: float) -> None:
-    call = outage(source_fps=fps)
+    call = outage(Call(source_fps=fps))
     before = [frame.kind for at, frame in call.out if 1500 < at < 3000]
     assert S not in before
     assert before.count(R) >= 0.9 * min(fps, 25) * 1.5
@@ -305,18 +298,16 @@ def test_no_weather_freezes_the_picture(seed: int, phase: float, jitter: float, 
 
 def heard_ahead(render_ms: float, hold_ms: float) -> tuple[list[float], list[FrameKind]]:
     """Return how much sound after its frame each job of an outage had, and the kinds of frames shown in it."""
-    call = Call(render_ms, video_gone=((2000.0, 4000.0),), hold_ms=hold_ms)
     ahead: list[float] = []
-    request = FakeSynthesizer.request
 
-    def note(synth: FakeSynthesizer, job: SynthJob) -> None:
-        if job.returning_to is None:
-            ahead.append(call.path.head_ms - job.media_ms)
-        request(synth, job)
+    class Noting(FakeSynthesizer):
+        def request(self, job: SynthJob) -> None:
+            if job.returning_to is None:
+                ahead.append(call.path.head_ms - job.media_ms)
+            super().request(job)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FakeSynthesizer, "request", note)
-        call.run(3.9)
+    call = Call(render_ms, video_gone=((2000.0, 4000.0),), hold_ms=hold_ms, synthesizer=Noting)
+    call.run(3.9)
     return ahead[5:], [frame.kind for at, frame in call.out if at > 2400.0]
 
 

@@ -33,8 +33,8 @@ def tick(monitor: VideoMonitor, now_ms: float) -> VideoState:
     return monitor.state
 
 
-def good_link(frames: int = 50, interval: float = 40.0, **config: float) -> tuple[VideoMonitor, float]:
-    monitor = VideoMonitor(VideoMonitorConfig(**config))  # type: ignore[arg-type]
+def good_link(frames: int = 50, interval: float = 40.0) -> tuple[VideoMonitor, float]:
+    monitor = VideoMonitor()
     for i in range(frames):
         monitor.on_audio(i * interval)
         assert video(monitor, i * interval) is GOOD

@@ -51,7 +51,7 @@ class Heard:
         self.pc = AsyncIOEventEmitter()
         self.video: list[bool] = []
         self.links: list[float | None] = []
-        self.control = ControlChannel(self.pc, self.video.append, self.links.append)  # type: ignore[arg-type]
+        self.control = ControlChannel(self.pc, self.video.append, self.links.append)
         self.channel = Channel()
 
     def open(self) -> "Heard":
@@ -76,7 +76,7 @@ def test_each_change_is_reported_once_and_in_order_but_every_one_acked() -> None
 
 def test_a_viewer_may_ping_and_is_told_what_it_sees() -> None:
     pc, channel = AsyncIOEventEmitter(), Channel()
-    control = ControlChannel(pc)  # type: ignore[arg-type]
+    control = ControlChannel(pc)
     assert not control.tell(STATUS)
     pc.emit("datachannel", channel)
     for text in (Control(ControlType.PING, 7).encode(), Control(ControlType.TRY_LINK, 1, kbps=5.0).encode(), "{"):
@@ -92,7 +92,7 @@ def test_a_viewer_may_ping_and_is_told_what_it_sees() -> None:
 def test_a_ping_is_answered_when_its_way_was_gone() -> None:
     later: list[tuple[int, Callable[[], None]]] = []
     pc, channel = AsyncIOEventEmitter(), Channel()
-    ControlChannel(pc, on_ping=lambda size, answer: later.append((size, answer)))  # type: ignore[arg-type]
+    ControlChannel(pc, on_ping=lambda size, answer: later.append((size, answer)))
     pc.emit("datachannel", channel)
     ping = Control(ControlType.PING, 3, pad=600)
     channel.emit("message", ping.encode())

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from values import not_none
 
 from realtime.speech.jitter import Found, Frame20ms, JitterBuffer
 
@@ -136,7 +137,7 @@ def test_a_hole_is_skipped_as_far_as_there_is_too_much_delay() -> None:
     buffer = JitterBuffer()
     for n in (0, 12):
         buffer.push_packet(n, FIRST + n * 960, packet(n), n * 20.0, wait_ms=0.0)
-    assert number(buffer.fetch_frame(300.0, urgent=False)) == 0  # type: ignore[arg-type]
+    assert number(not_none(buffer.fetch_frame(300.0, urgent=False))) == 0
     unit = buffer.fetch_frame(300.0, urgent=False, excess_ms=100.0)
     assert unit is not None and unit.timestamp == FIRST + (1 + 5) * 960
     rest = [buffer.fetch_frame(300.0, urgent=False) for _ in range(6)]
@@ -147,7 +148,7 @@ def test_a_new_stream_starts_anew_and_one_stray_packet_does_not() -> None:
     buffer, _ = run([(i * 20.0, i) for i in range(50)], 1000)
     assert buffer.push_packet(7, 123, b"stray", 1005.0) is None
     buffer.push_packet(50, FIRST + 50 * 960, packet(50), 1010.0)
-    assert number(buffer.fetch_frame(1020.0, urgent=False)) == 50  # type: ignore[arg-type]
+    assert number(not_none(buffer.fetch_frame(1020.0, urgent=False))) == 50
     for i in range(20):
         buffer.push_packet(500 + i, 3_000_000_000 + i * 960, packet(1000 + i), 1040.0 + i * 20, wait_ms=40.0)
         out = buffer.fetch_frame(1040.0 + i * 20, urgent=True)

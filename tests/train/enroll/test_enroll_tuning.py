@@ -1,8 +1,7 @@
 """Fine-tuning goes to what was chosen best, stays near its start, and leaves batch norm's statistics alone."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -17,12 +16,15 @@ from train.enroll.config import EnrolConfig, StageConfig
 from train.enroll.figures import Figures, measure_person, shortcoming, table
 from train.enroll.parts import Parts
 from train.enroll.person import enrol
-from train.enroll.tune import NearStart, tune
+from train.enroll.tune import NearStart, Tuned, tune
 from train.lite.basis import fit_basis
 from train.lite.config import ModelConfig, PictureConfig, VoiceLoss, VoiceTrainingConfig
 from train.lite.sound import windows_of
 from train.loop.task import Batch, Evaluation
 from train.loop.trainer import LoopConfig
+
+WEIGHT = "0.weight"
+"""Name of the one weight that is drawn."""
 
 
 class Pulled:
@@ -40,11 +42,11 @@ class Pulled:
 
     def losses(self, name: str, nets: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
         nets[name](batch["x"])
-        return {"loss": (nets[name][0].weight - 1.0).square().sum()}  # type: ignore[index]
+        return {"loss": (nets[name].get_parameter(WEIGHT) - 1.0).square().sum()}
 
     def evaluate(self, average: nn.Module) -> Evaluation:
         self.seen += 1
-        return Evaluation({"gap": abs(float(average[0].weight) - self.peak)})  # type: ignore[index]
+        return Evaluation({"gap": abs(float(average.get_parameter(WEIGHT)) - self.peak)})
 
     def state(self) -> dict[str, float]:
         return {}
@@ -56,32 +58,41 @@ class Pulled:
 LOOP = LoopConfig(steps=200, learning_rate=0.02, warmup=0, ema=0.5, schedule="constant", evaluate_every=5)
 
 
-def run(task: Pulled, stage: StageConfig, **more: Any) -> Any:
-    return tune(task, LOOP, stage, lambda figures: -figures["gap"], **more)
+def unseen(share: float, now: float, best: float) -> None:
+    """Take an evaluation's scores and show them to nobody."""
+
+
+def run(
+    task: Pulled,
+    stage: StageConfig,
+    budget_s: float | None = None,
+    show: Callable[[float, float, float], None] = unseen,
+) -> Tuned:
+    return tune(task, LOOP, stage, lambda figures: -figures["gap"], budget_s=budget_s, show=show)
 
 
 def test_the_best_weights_are_kept_and_it_ends_when_nothing_gets_better() -> None:
     shown: list[float] = []
     done = run(Pulled(0.5), StageConfig(enough=3), show=lambda share, now, best: shown.append(best))
-    assert float(done.network[0].weight) == pytest.approx(0.5, abs=0.06)
+    assert float(done.network.get_parameter(WEIGHT)) == pytest.approx(0.5, abs=0.06)
     assert done.before == -0.5 and done.best > -0.06
     assert done.steps == done.step + 15 < 200 and shown == sorted(shown)
-    statistics = done.network[1]
-    assert float(statistics.running_mean) == 0.0 and float(statistics.running_var) == 1.0
+    mean, variance = (done.network.get_buffer(f"1.running_{name}") for name in ("mean", "var"))
+    assert float(mean) == 0.0 and float(variance) == 1.0
 
 
 def test_the_start_is_kept_when_learning_only_makes_it_worse() -> None:
     done = run(Pulled(0.0), StageConfig(enough=2))
-    assert (done.step, done.steps) == (0, 10) and float(done.network[0].weight) == 0.0
+    assert (done.step, done.steps) == (0, 10) and float(done.network.get_parameter(WEIGHT)) == 0.0
 
 
 def test_the_pull_to_the_start_holds_it_where_both_agree() -> None:
     done = run(Pulled(1.0), StageConfig(stay=1.0, enough=100))
     # Momentum carries it a little past the middle on its way.
-    assert 0.45 < float(done.network[0].weight) < 0.65
+    assert 0.45 < float(done.network.get_parameter(WEIGHT)) < 0.65
     near = NearStart(Pulled(1.0), 2.0)
     with torch.no_grad():
-        near.networks["model"][0].weight.fill_(3.0)  # type: ignore[index]
+        near.networks["model"].get_parameter(WEIGHT).fill_(3.0)
     raw = near.losses("model", near.networks, near.batch(0, 0, 1))
     losses = {name: value.detach() for name, value in raw.items()}
     assert float(losses["stay"]) == 9.0 and float(losses["loss"]) == pytest.approx(4.0 + 18.0)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,9 +12,10 @@ from torch import Tensor, nn
 
 from train.kinds import Options
 from train.loop import progress
+from train.loop.board import Board
 from train.loop.distributed import here
 from train.loop.loop import LoopConfig, train_task
-from train.loop.task import Batch
+from train.loop.task import Batch, Evaluation
 from train.loop.trainer import DivergedError, Trainer, rate_at
 
 CONFIG = LoopConfig(steps=10, learning_rate=5e-3)
@@ -110,7 +110,7 @@ def test_a_step_without_finite_gradient_is_left_out(tmp_path: Path) -> None:
     assert left_out == [f"step {step} left out: its gradient is not finite" for step in (5, 6)]
     for network in (average, *task.networks.values()):
         assert all(bool(value.isfinite().all()) for value in network.state_dict().values())
-    steps = saved(tmp_path)["optimisers"]["model"]["state"][0]["step"]  # type: ignore[index]
+    steps = saved(tmp_path)["optimisers"]["model"]["state"][0]["step"]
     assert float(steps) == 8.0
 
 
@@ -121,7 +121,7 @@ def test_gradients_that_stay_infinite_end_the_run_and_leave_the_checkpoint(tmp_p
         DivergedError, match=r'"model" was not finite in 3 steps in a row, up to step 6 \(loss nan.*lower'
     ):
         train_task(task, config, tmp_path, Options(report=quiet))
-    state: Any = saved(tmp_path)
+    state = saved(tmp_path)
     assert state["step"] == 6
     assert all(bool(value.isfinite().all()) for value in state["networks"]["model"].values())
 
@@ -187,7 +187,7 @@ def test_batches_are_prepared_ahead_and_not_beside_evaluations(tmp_path: Path) -
             self.preparing -= 1
             return batch
 
-        def evaluate(self, average: nn.Module) -> Any:
+        def evaluate(self, average: nn.Module) -> Evaluation:
             assert self.preparing == 0
             return super().evaluate(average)
 
@@ -216,7 +216,7 @@ class SlowTime(StepTime):
 
 
 def test_a_line_tells_how_far_how_fast_and_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Points:
+    class Points(Board):
         def __init__(self) -> None:
             self.told: list[tuple[int, dict[str, float]]] = []
 
@@ -226,7 +226,7 @@ def test_a_line_tells_how_far_how_fast_and_how_long(monkeypatch: pytest.MonkeyPa
     clock = SlowTime()
     monkeypatch.setattr("train.loop.progress.time", clock)
     board, lines = Points(), list[str]()
-    shown = progress.Progress(20_000, board, lines.append)  # type: ignore[arg-type]
+    shown = progress.Progress(20_000, board, lines.append)
     for step in range(101, 201):
         clock.now += 0.25
         shown.show(step, {"model/loss": torch.tensor(float(step % 2))}, 0.001, None)

@@ -9,7 +9,7 @@ import pytest
 from films import face_at
 
 from models.expert.onnx import REACH
-from train.data.shards import Sample, SampleInfo, ShardError, read_samples, shard_paths
+from train.data.shards import LIMIT_BYTES, Sample, SampleInfo, ShardError, read_samples, shard_paths
 from train.prepare.cache import Cache, CandidateClip, Tracked, TrackedPart, file_sha256
 from train.prepare.corpus import Video
 from train.prepare.offset import Curve
@@ -79,10 +79,12 @@ def test_a_damaged_file_says_so_and_a_second_run_is_kept_away(tmp_path: Path) ->
         pass
 
 
-def packed(store: Cache, out: Path, names: str, **options: object) -> tuple[PreparationReport, list[Sample]]:
+def packed(
+    store: Cache, out: Path, names: str, expert: str | None = None, limit_bytes: int = LIMIT_BYTES
+) -> tuple[PreparationReport, list[Sample]]:
     report = PreparationReport({})
     videos = [(Video(Path(f"/films/{name}.mkv"), f"s{name}"), name * 64) for name in names]
-    pack(videos, store, out, Choice(), report, **options)  # type: ignore[arg-type]
+    pack(videos, store, out, Choice(), report, expert=expert, limit_bytes=limit_bytes)
     return report, [sample for path in shard_paths([out]) for sample in read_samples(path)]
 
 

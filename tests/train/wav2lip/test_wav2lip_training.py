@@ -16,6 +16,7 @@ from models.generator import FaceImage
 from models.onnx.export import export_onnx
 from models.wav2lip.network import Wav2Lip
 from train.config import ConfigError, read_config
+from train.data.clips import Clip
 from train.data.pool import Pool
 from train.data.shards import Sample, SampleInfo, ShardWriter
 from train.kinds import Options, find_run
@@ -33,7 +34,7 @@ class Clips(Pool):
     def __init__(self, count: int = 3, frames: int = 24) -> None:
         self._clips = [planted_clip(str(seed), frames, seed) for seed in range(count)]
 
-    def at(self, step: int):  # type: ignore[no-untyped-def]
+    def at(self, step: int) -> list[Clip]:
         return self._clips
 
 

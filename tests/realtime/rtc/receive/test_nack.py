@@ -7,9 +7,9 @@ from realtime.rtc.receive.nack import NackConfig, NackTracker
 WRAP = 1 << 16
 
 
-def tracker_with_hole(first: int = 100, lost: int = 1, newer: int = 3, **config: float) -> NackTracker:
+def tracker_with_hole(first: int = 100, lost: int = 1, newer: int = 3, config: NackConfig | None = None) -> NackTracker:
     """Receive `first`, lose `lost` packets, receive `newer` more, all at 0 ms."""
-    tracker = NackTracker(NackConfig(**config))  # type: ignore[arg-type]
+    tracker = NackTracker(config or NackConfig())
     tracker.received(first % WRAP, 0.0)
     for i in range(newer):
         tracker.received((first + lost + 1 + i) % WRAP, 0.0)
@@ -34,10 +34,10 @@ def test_reordering_of_two_packets_or_ten_ms_asks_for_nothing() -> None:
 
 
 def test_a_request_is_repeated_after_a_round_trip_and_then_every_half() -> None:
-    tracker = tracker_with_hole(first_rtt_ms=40.0, requests=4)
+    tracker = tracker_with_hole(config=NackConfig(first_rtt_ms=40.0, requests=4))
     asked = [t for t in range(0, 900, 5) if tracker.due(float(t))]
     assert asked == [0, 45, 65, 85]
-    fast = tracker_with_hole(first_rtt_ms=1.0, requests=3)
+    fast = tracker_with_hole(config=NackConfig(first_rtt_ms=1.0, requests=3))
     assert [t for t in range(0, 200, 5) if fast.due(float(t))] == [0, 20, 40]
 
 
@@ -51,7 +51,7 @@ def test_what_came_or_is_superseded_is_asked_for_no_more() -> None:
 
 
 def test_holes_are_forgotten_in_time_and_a_torn_stream_is_not_asked_for() -> None:
-    tracker = tracker_with_hole(requests=1000)
+    tracker = tracker_with_hole(config=NackConfig(requests=1000))
     assert tracker.due(999.0) == [101] and tracker.due(1001.0) == [] and tracker.missing == 0
     torn = tracker_with_hole(lost=300)
     assert torn.due(50.0) == [] and torn.missing == 0

@@ -40,9 +40,13 @@ def test_pictures_come_out_with_their_timestamps(name: str, encoder: str) -> Non
     images: list[tuple[NDArray[np.uint8], int]] = []
     errors: list[int] = []
     decoder = VideoDecoder(on_image=lambda i, t: images.append((i, t)), on_error=lambda: errors.append(1))
+
+    def came(count: int) -> Callable[[], bool]:
+        return lambda: len(images) == count
+
     for count, frame in enumerate(encode(name, encoder, 8), 1):
         assert decoder.put_frame(frame)
-        wait(lambda count=count: len(images) == count)  # type: ignore[misc]
+        wait(came(count))
     decoder.close()
     decoder.close()
     assert [t for _, t in images] == [3600 * i for i in range(8)] and not errors
