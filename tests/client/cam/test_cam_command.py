@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from memory_devices import MemoryCamera
 
 from client.cam import parts as cam_parts
 from client.cam.status import StatusLine, status_text
@@ -21,7 +22,6 @@ from realtime.cam.output import CamStatus
 from realtime.devices.api import DeviceError, Fault, OnFrame, OnLost
 from realtime.media_file import probe, read_audio, write_media
 from realtime.picture.stats import ShownState
-from tests.support.memory_devices import MemoryCamera
 
 
 def parse(*words: str) -> argparse.Namespace:

@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 import pytest
 from cam_desk import Desk, until
+from memory_devices import MemoryFrames
 
 from client.cam.preview import Preview, PreviewedDevice
 from realtime.cam.call import as_i420
 from realtime.cam.modes import Mode
 from realtime.face.tracker import MediaPipeTracker
 from realtime.media_file import read_video
-from tests.support.memory_devices import MemoryFrames
 
 _NEEDS = [name for tool, name in (("Xvfb", "xvfb"), ("xdotool", "xdotool")) if shutil.which(tool) is None]
 if find_spec("tkinter") is None:

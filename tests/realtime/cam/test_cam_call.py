@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cam_simulation import WINDOW
+from memory_devices import MemoryCamera, MemoryFrames, MemorySound, MemorySource
 from synth_fakes import drawn
 from virtual_time import LoopClock, in_virtual_time
 
@@ -23,7 +24,6 @@ from realtime.clock import Clock, MonotonicClock
 from realtime.devices.api import CameraFrame, DeviceError, Fault, Pixels
 from realtime.face.worker import SynthWorker
 from realtime.picture.synth_api import Seen
-from tests.support.memory_devices import MemoryCamera, MemoryFrames, MemorySound, MemorySource
 
 SIZE = (64, 48)
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from memory_devices import MemoryCamera, MemoryFrames, MemorySound, MemorySource
 
 from realtime.devices.api import AudioSink, Camera, CameraFrame, DeviceError, Fault, FrameSink, SoundSource
-from tests.support.memory_devices import MemoryCamera, MemoryFrames, MemorySound, MemorySource
 
 
 def test_a_camera_gives_what_it_is_handed_until_closed() -> None:
