@@ -162,6 +162,7 @@ class History:
         poor = np.array([self._distance(frame, near) for frame in pool])
         chosen: list[int] = []
         for wanted in np.linspace(low, high, count) if count > 1 else [low]:
+            # A spread of openings counts more than the nearest pose: teeth and lips come from these frames.
             cost = 4.0 * np.abs(openings - wanted) / max(high - low, 0.05) + poor
             cost[chosen] = np.inf
             if np.isfinite(cost).any():
@@ -184,6 +185,7 @@ class History:
     def _distance(frame: PastFrame, near: PastFrame) -> float:
         size = eye_distance(frame.landmarks) / max(eye_distance(near.landmarks), 1e-6)
         blur = max(0.0, 1.0 - frame.sharpness / max(near.sharpness, 1e-9))
+        # Equally bad: a turn of 15 degrees, a face 1.4 times as large or as small, a frame without any sharpness.
         return abs(frame.yaw - near.yaw) / 15.0 + 3.0 * abs(float(np.log(max(size, 1e-6)))) + blur
 
     def _consider(self, frame: PastFrame) -> None:
