@@ -1,10 +1,12 @@
 """How a command ends: one way out for SIGINT and SIGTERM, and an end that nothing can hold up."""
 
 import asyncio
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Coroutine
 from types import FrameType
 from typing import Any, Final, TypeVar
@@ -18,6 +20,7 @@ GRACE_S: Final = 4.5
 _promised = False
 _running: "tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None" = None
 _asked = False
+_ends_s = math.inf
 
 
 def on_signals() -> None:
@@ -26,8 +29,8 @@ def on_signals() -> None:
     Main thread only. A task that `run` runs is cancelled; other code gets KeyboardInterrupt. Later signals change
     nothing: they would cut the cleaning up short. A process that has not ended after `GRACE_S` is ended by force.
     """
-    global _asked, _promised
-    _asked, _promised = False, True
+    global _asked, _promised, _ends_s
+    _asked, _promised, _ends_s = False, True, math.inf
     # Shells start background jobs of a script with SIGINT ignored; SIGTERM must end them all the same.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _on_signal)
@@ -52,6 +55,11 @@ def asked() -> bool:
     return _asked
 
 
+def left_s() -> float:
+    """Return the seconds until this process is ended; infinite while nothing has asked it to end. Any thread."""
+    return _ends_s - time.monotonic()
+
+
 def end_in_time() -> None:
     """End this process `GRACE_S` from now if it is still there then. Call it when the process is asked to end.
 
@@ -59,9 +67,12 @@ def end_in_time() -> None:
     environment's LIPLINE_GRACE_S sets another time, for machines that need longer to finish their files. Without
     `on_signals`, as where our functions are called by another program, nothing happens.
     """
+    global _ends_s
     if not _promised:
         return
-    timer = threading.Timer(float(os.environ.get("LIPLINE_GRACE_S", GRACE_S)), _give_up)
+    grace_s = float(os.environ.get("LIPLINE_GRACE_S", GRACE_S))
+    _ends_s = time.monotonic() + grace_s
+    timer = threading.Timer(grace_s, _give_up)
     timer.daemon = True
     timer.start()
 

@@ -5,6 +5,7 @@ The commands run as processes. How long an end takes is a command's own business
 LIPLINE_GRACE_S, so no verdict depends on a clock.
 """
 
+import math
 import os
 import shutil
 import signal
@@ -246,6 +247,25 @@ def test_what_hangs_is_given_up(how: signal.Signals, start: Start) -> None:
     program.process.send_signal(how)
     assert program.process.wait(PATIENCE_S) == INTERRUPTED
     assert GAVE_UP in program.said()
+
+
+ASKED = """
+import signal
+from realtime import ending
+ending.on_signals()
+print("before", ending.left_s())
+try:
+    signal.raise_signal(signal.SIGTERM)
+except KeyboardInterrupt:
+    print("after", ending.left_s())
+"""
+
+
+def test_who_is_asked_to_end_knows_how_long_it_has(start: Start) -> None:
+    program = start(code=ASKED)
+    assert program.process.wait(PATIENCE_S) == 0, program.said()
+    before, after = (float(line.split()[1]) for line in program.said().splitlines())
+    assert before == math.inf and 0.0 < after <= PATIENCE_S
 
 
 def test_a_camera_to_a_file_is_whole_and_what_a_killed_one_left_is_kept_and_plays(

@@ -66,6 +66,40 @@ def test_a_picture_of_another_size_is_refused(tmp_path: Path) -> None:
     recorder.close()
 
 
+class Running:
+    """The seconds that a process has left, which become fewer by a tenth at every look."""
+
+    def __init__(self) -> None:
+        self.left_s = 4.55
+
+    def look(self) -> float:
+        self.left_s -= 0.1
+        return self.left_s
+
+
+def test_a_film_is_whole_and_shorter_where_there_is_no_time_to_encode_what_waits(tmp_path: Path) -> None:
+    clock = FakeClock()
+    recorder = Recorder(tmp_path / "film.mp4", SIZE, 25.0, clock, Running().look)
+    for i in range(100):
+        recorder.send(grey(20 + 2 * i))
+        clock.advance(40.0)
+    recorder.close()
+    shades = [float(frame.image.mean()) for frame in read_video(tmp_path / "film.mp4")]
+    assert len(shades) == 30 and recorder.dropped == 70, "1.5 s are left for what comes after"
+    assert np.diff(shades).min() > 0.0, "the first ones, in order"
+
+
+def test_a_gap_that_takes_too_long_to_fill_ends_the_film(tmp_path: Path) -> None:
+    clock = FakeClock()
+    recorder = Recorder(tmp_path / "film.mp4", SIZE, 25.0, clock, Running().look)
+    recorder.send(grey(40))
+    clock.advance(60_000.0)
+    recorder.send(grey(200))
+    recorder.close()
+    shades = [float(frame.image.mean()) for frame in read_video(tmp_path / "film.mp4")]
+    assert len(shades) < 30 and np.ptp(shades) < 2.0 and recorder.dropped == 1
+
+
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     ramp = np.linspace(0.0, 0.5, 48_000, dtype=np.float32)
