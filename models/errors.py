@@ -1,4 +1,4 @@
-"""What goes wrong with model files, said so that a person can mend it."""
+"""What goes wrong with model files, said so that a person can correct it."""
 
 
 class ModelError(ValueError):

@@ -108,8 +108,8 @@ class SignalingClient:
     async def reconnect(self) -> bool:
         """Join again after the connection broke; return whether our seat and peer id are the ones from before.
 
-        One try: how often and how long is up to who calls (`backoff_s`). `peers` is read anew; comings and goings in
-        between are told by nobody. Not while another task receives.
+        It tries once; how often and how long is up to the caller (`backoff_s`). `peers` is read again, without messages
+        about who came and went in between. Not while another task receives.
 
         Raises:
             SignalingError: it did not work; `lasting` says whether another try might.
@@ -134,7 +134,7 @@ class SignalingClient:
             raise SignalingError("the signaling connection is closed") from error
 
     async def receive(self) -> Message:
-        """Wait for the next message; keep `peers` up to date by the way.
+        """Wait for the next message, and keep `peers` up to date.
 
         Raises:
             SignalingError: the connection is closed or broke, or the server sent something unreadable.

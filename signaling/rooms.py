@@ -1,4 +1,4 @@
-"""Room logic without I/O: who may enter, who is inside, who hears what, whose seat is kept.
+"""Room logic without I/O: who may enter, who is inside, who receives what, whose seat is kept.
 
 Every call returns the messages to deliver as `(peer_id, message)` pairs; the server only carries them. Times are
 arguments, in seconds of one monotonic clock.
@@ -30,7 +30,7 @@ SINGLE_ROLES = frozenset({Role.CALLER, Role.NODE})
 SEAT_S = 20.0
 MAX_KEPT = 16
 STATE_GAP_S = 0.1
-"""A camera's states that follow each other faster are not passed on; the newest is told to who comes later."""
+"""Least time in s between two states of a camera that are relayed; peers that join later receive the newest."""
 
 
 @dataclass
@@ -163,8 +163,8 @@ class Rooms:
     def relay(self, sender_id: str, message: Relayed) -> list[Delivery]:
         """Address a message to the peer named in `to`, within the sender's room only.
 
-        For a peer that is away, the first `MAX_KEPT` messages wait for its return, but no wishes to a camera: they are
-        for now.
+        For a peer that is away, the first `MAX_KEPT` messages wait for its return, but no requests to a camera, which
+        are meant for now.
 
         Raises:
             Refused: not-joined, or no-such-peer (also when too much waits for that peer).

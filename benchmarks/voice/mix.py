@@ -73,5 +73,5 @@ def mixed(talk: Talk, noise: Sound | None, snr_db: float) -> Sound:
 
 
 def lead(samples: Sound, seconds: float) -> Sound:
-    """Return `samples` after so much silence, in which a mix has noise alone."""
+    """Return `samples` after `seconds` of silence, in which a mix has noise alone."""
     return np.concatenate((np.zeros(round(seconds * RATE), np.float32), samples))

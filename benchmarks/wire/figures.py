@@ -34,7 +34,7 @@ TO_NODE_MS = 400.0
 """By then what was lost in the middle shows in the node's counters."""
 
 LEAST_SYNTH_MS = 500.0
-"""A rate is told over no less time than this."""
+"""Shortest time over which a rate is given."""
 
 _START_MS = 500.0
 _END_MS = 500.0
@@ -214,7 +214,7 @@ def synth_rates(call: CallResult, end_ms: float) -> tuple[dict[str, float], floa
     """Return what the caller sends while the node is in SYNTH: kbit/s by kind of packet, and over how many s.
 
     IP and UDP headers count. Left out is what was in the queue when SYNTH began, and all from when the caller tries
-    video again. No rates are told over less than half a second.
+    video again. No rates are given over less than half a second.
     """
     resumes = [time for time, flows, _ in call.uplink["video_changes"] if flows]
     offered = call.uplink["offered"]

@@ -1,4 +1,4 @@
-"""A connection to the node that is made anew whenever it is lost, while what feeds or drains it goes on."""
+"""A connection to the node that is made again whenever it is lost, while its sources and sinks go on."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -43,7 +43,7 @@ async def _until_state(pc: RTCPeerConnection, *wanted: str) -> str:
 
 
 class Media(Protocol):
-    """One peer connection and what hangs on it."""
+    """One peer connection and what depends on it."""
 
     @property
     def pc(self) -> RTCPeerConnection:
@@ -53,11 +53,11 @@ class Media(Protocol):
         """Start what needs a connection; called once it is connected."""
 
     async def close(self) -> None:
-        """End the connection and what hangs on it. Idempotent."""
+        """End the connection and what depends on it. Idempotent."""
 
 
 class KeptMedia:
-    """One connection to the node that is made anew whenever it is lost.
+    """One connection to the node that is made again whenever it is lost.
 
     `make` returns the media of a new connection; `of` waits for whom it is to show and returns their peer id, "" for
     nobody in particular. One event loop; `await close()` in a `finally`.

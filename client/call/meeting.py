@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 class Meeting:
     """A seat in a room for as long as the `async with` block lasts.
 
-    A connection to the server that breaks is made anew, on the same seat where the server still keeps it. `say` is
+    A connection to the server that breaks is made again, with the same seat if the server still keeps it. `say` is
     called with a sentence when it broke and when it is back. One event loop.
     """
 

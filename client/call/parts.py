@@ -1,4 +1,4 @@
-"""The two parts that `lipline call` plays in a room: sending a file or devices, and recording what comes."""
+"""The two parts that `lipline call` plays in a room: sending a file or devices, and recording what arrives."""
 
 import argparse
 from contextlib import AsyncExitStack

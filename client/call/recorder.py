@@ -39,7 +39,7 @@ class Downlink:
 
 
 class Recording:
-    """Write what comes at 25 pictures a second, the newest one each time, with the sound in step. Event loop only."""
+    """Record what arrives: 25 pictures a second, the newest one each time, with the sound in step. Event loop only."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         # The other end may show synthetic frames at any time: the file is marked for machines from the start.

@@ -81,7 +81,10 @@ class Sending:
         self._frames = self._blocks = 0
 
     async def run(self) -> None:
-        """Send until cancelled, or until a device ends. A file begins anew: aiortc's own loop ends with PyAV 18."""
+        """Send until cancelled, or until a device ends. A file is opened again at its end.
+
+        aiortc's own loop over a file ends with PyAV 18.
+        """
         while True:
             await self._round()
             if self._again is None:

@@ -25,7 +25,7 @@ _START_S: Final = 15.0
 class Preview:
     """Show a window for as long as the `async with` block lasts; keys and clicks in it go to `switch`.
 
-    Where there is no screen or no tkinter, `say` is told in one line and everything else goes on. One event loop.
+    Without a screen or tkinter, `say` receives one line and everything else goes on. One event loop.
     """
 
     def __init__(self, switch: CamSwitch, caption: Callable[[], str], say: Callable[[str], None]) -> None:

@@ -22,7 +22,7 @@ _FOLLOWED, _OTHER, _SHADE = "#b79cff", "#ffffff", "#14151a"
 
 
 def tell(**what: object) -> None:
-    """Write one line to who started this."""
+    """Write one line to the process that started this one."""
     print(json.dumps(what), flush=True)
 
 
@@ -51,7 +51,7 @@ class Newest:
 
 
 class Window:
-    """Show pictures with a box and a number on each face; tell clicks and keys."""
+    """Show pictures with a box and a number on each face; report clicks and keys."""
 
     def __init__(self, tk: Any, newest: Newest) -> None:
         self._tk, self._newest = tk, newest
@@ -119,7 +119,7 @@ class Window:
 
 
 def main() -> int:
-    """Run the window; what cannot be is told in a line."""
+    """Run the window; print a line that says why when there can be none."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends who started this, and with it the input
     try:
         import tkinter

@@ -22,7 +22,7 @@ class CamRoom:
     """A camera's seat in a room for as long as the `async with` block lasts.
 
     When the server is gone it is tried again for as long as it takes, with waits of up to 8 s; the camera goes on
-    meanwhile, and after a refusal that lasts, too. `say` is told in plain words. One event loop.
+    meanwhile, and after a refusal that lasts, too. `say` receives it in plain words. One event loop.
 
     Raises (on entering):
         UsageError: the room is not reached or refuses.

@@ -1,4 +1,4 @@
-"""`lipline doctor`: what this machine can do, what is missing, and the command that mends it."""
+"""`lipline doctor`: what this machine can do, what is missing, and the command that sets it up."""
 
 import argparse
 import json

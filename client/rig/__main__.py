@@ -1,8 +1,8 @@
 """A process of a call: `python -m client.rig` with its order as JSON on the first line of stdin.
 
 Node, caller and viewer run in processes of their own, as on three machines, so that none borrows another's time. They
-speak with who started them in lines of JSON (client/rig/order.py). Times are CLOCK_MONOTONIC in ms, which all processes
-of a machine share.
+speak with the process that started them in lines of JSON (client/rig/order.py). Times are CLOCK_MONOTONIC in ms, which
+all processes of a machine share.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What a process of the rig is told, and the lines of JSON that carry it: orders on stdin, events on stdout."""
+"""The orders to a process of the rig and the events from it, as lines of JSON on its stdin and stdout."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ class Order:
 
 
 class Wire:
-    """The process's end of the line to who started it: `say` writes an event, `until` waits for an order.
+    """A process's line to the one that started it: `say` writes an event, `until` waits for an order.
 
     One event loop.
     """

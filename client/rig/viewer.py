@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 async def view(order: Order, wire: Wire) -> None:
-    """Watch until told to stop; write what came as npz."""
+    """Watch until told to stop; write what arrived as npz."""
     async with AsyncExitStack() as stack:
         meeting = await stack.enter_async_context(
             Meeting(order.url, order.room, order.token, Role.VIEWER, "viewer", _log.info)

@@ -28,7 +28,7 @@ def personal_file(folder: Path, name: str) -> Path | None:
 def open_personal(folder: Path, name: str, provider: str = "cpu", threads: int = 2) -> Generator | None:
     """Open the generator of the caller called `name`; None when there is none or it cannot be used.
 
-    A file that cannot be used is told in the log, so that its person still gets the default.
+    A file that cannot be used is reported in the log, and its person gets the default.
     """
     from models.catalog import open_generator
 

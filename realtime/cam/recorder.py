@@ -16,7 +16,7 @@ from realtime.media_file import MediaWriter
 
 _DEPTH: Final = 256
 _SNAP: Final = 0.75
-"""A picture that is so much of an interval off its place takes it all the same."""
+"""Share of an interval by which a picture may be off its place and still take it."""
 _DRIFT_MS: Final = 60.0
 _RESERVE_S: Final = 1.5
 """Time that the end of the file and what is closed after it may take."""

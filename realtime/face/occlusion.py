@@ -31,7 +31,7 @@ PALE: Final = 0.2
 """Logarithm of red over green by which the lips of a new face may be below its skin; lips were by up to 0.15."""
 
 BEFORE_MS: Final = 100.0
-"""What is before the mouth may have begun to show in frames so long before the one that told."""
+"""Time in ms before the first covered frame in which the thing may have begun to show."""
 
 UNSEEN: Final = "the face is not in view"
 TURNED: Final = "the head is turned away"

@@ -45,7 +45,7 @@ class Shown:
     def note(self, kind: FrameKind | None, output: ShownState, now_ms: float) -> None:
         """Note that a frame of `kind` (None: no frame) leaves while the output is `output`.
 
-        Whatever the output, viewers who see the same picture for long are told that it stands; one repeated frame does
+        Whatever the output, viewers who see the same picture for long get the state of a still; one repeated frame does
         not change the state.
         """
         self._repeated = self._repeated + 1 if kind is FrameKind.REPEATED else 0

@@ -151,7 +151,7 @@ class JitterBuffer:
             now_ms: the time.
             urgent: whether they are to be played now, so that without them something is made up.
             reorder_ms: how long a hole waits for its packet after the next one came.
-            excess_ms: delay beyond the target; so much of a hole is skipped, which costs nothing and wins time.
+            excess_ms: delay beyond the target; that much of a hole is skipped, which costs nothing and saves time.
 
         Returns:
             None while waiting is right, never when `urgent` and a stream has begun to play.

@@ -170,7 +170,7 @@ class SpeechPlayout:
         """Return how much of the delay is not yet in the line, because speech still queues on the link, in ms.
 
         The highest of the last blocks, falling by 40 ms a second. The age of the newest packet, up to one block, is no
-        queue. More than 80 ms is not waited for: lips that hear less ahead are better than an answer that comes late.
+        queue. More than 80 ms is not waited for: lips with less lookahead are better than an answer that comes late.
         """
         queue_ms = min(self.delay_ms - self._speech.line.fill_ms - BLOCK_MS, _QUEUE_MOST_MS)
         self._queue_ms = max(queue_ms, self._queue_ms - _QUEUE_RELEASE_MS, 0.0)

@@ -49,7 +49,7 @@ class Decimator:
 
 
 REACH: Final = 8
-"""Samples on either side of a place that `interpolate` looks at."""
+"""Samples on either side of a place that `interpolate` uses."""
 
 _PHASES: Final = 512
 

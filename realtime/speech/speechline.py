@@ -16,7 +16,7 @@ from realtime.speech.timescale import MAX_LAG, NEEDED, find_lag, lengthen, short
 _PER_MS: Final = AUDIO_RATE / 1000.0
 _CROSS: Final = 240
 _LIKE: Final = 0.4
-"""Likeness below which a period is only cut when there is haste."""
+"""Likeness below which a period is cut only when much delay is to be removed or added."""
 _MOST_RATE: Final = 1e-3
 
 
@@ -79,7 +79,7 @@ class SpeechLine:
     def shorten(self, most_ms: float, *, haste: bool = False, leave_ms: float = 40.0) -> float:
         """Leave out one pitch period of at most `most_ms`; return its length in ms, 0 when none fits well.
 
-        `haste` takes the best there is. At least `leave_ms` (10 or more) stay.
+        `haste` accepts the best match, however poor. At least `leave_ms` (10 or more) stay.
         """
         if self._changed or self.fill_ms < leave_ms + 2 * MAX_LAG / _PER_MS:
             return 0.0

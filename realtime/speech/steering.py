@@ -24,8 +24,8 @@ class Steering:
 
         Args:
             line: the line to change.
-            long_ms: excess from which periods are left out; a smaller one is worked off by the rate.
-            short_ms: shortage from which periods are repeated; a smaller one is worked off by the rate.
+            long_ms: excess from which periods are left out; a smaller one is reduced by the rate.
+            short_ms: shortage from which periods are repeated; a smaller one is reduced by the rate.
             haste_ms: distance beyond which every block may be changed, and where no period fits well the best is taken.
             leave_ms: length that leaving out periods leaves at least.
         """

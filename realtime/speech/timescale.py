@@ -18,7 +18,7 @@ MIN_LAG: Final = 120
 MAX_LAG: Final = 600
 """12.5 ms: a voice of 80 Hz."""
 NEEDED: Final = 2 * MAX_LAG
-"""Samples that `find_lag` and the changes look at."""
+"""Samples that `find_lag` and the changes use."""
 
 _COARSE: Final = 3
 _QUIET: Final = 100.0
@@ -40,7 +40,7 @@ def find_lag(samples: Samples, most: int = MAX_LAG) -> Lag | None:
     """Find the lag at which the next `NEEDED` samples fit onto themselves best, the longest of equals.
 
     Args:
-        samples: (n,) float32 in int16 steps; only the first `NEEDED` are looked at.
+        samples: (n,) float32 in int16 steps; only the first `NEEDED` are used.
         most: longest lag wanted, in samples.
 
     Returns:

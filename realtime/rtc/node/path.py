@@ -30,7 +30,7 @@ Pictures wait for both; what moves the lips was coded once when it is heard here
 _HEARD_SAMPLES = 48_000
 """Sound heard before pictures are judged by it: until then their places are guessed."""
 _SILENT_START_MS = 500.0
-"""Who has been seen for so long and not heard has no microphone, or has it muted."""
+"""Time in ms after which somebody who is seen and not heard has no microphone, or has it muted."""
 _ENGINE: Final = EngineConfig(lead_ms=-OPUS_DELAY_MS, heard_late_ms=OPUS_DELAY_MS / 2.0)
 
 

@@ -21,7 +21,7 @@ PLI_INTERVAL_MS = 300.0
 MISORDER = 100
 """A packet at most so many places behind the newest is late or repeated (RFC 3550, A.1)."""
 RESTART = 16
-"""So many packets in a row from further back mean that the sender numbers them anew."""
+"""Number of packets in a row from further back that mean that the sender has restarted its numbering."""
 
 
 class Packet(Protocol):
@@ -173,7 +173,7 @@ class FrameAssembler:
         return unwrapped
 
     def _restarts(self, sequence: int) -> bool:
-        """Return whether the sender numbers its packets anew; `sequence` is from before what is waited for.
+        """Return whether the sender has restarted its numbering; `sequence` is from before what is waited for.
 
         RFC 3550 (A.1) takes two packets in a row for that. Retransmissions come in a row as well, so more are needed,
         and only those from further back than late packets come from.

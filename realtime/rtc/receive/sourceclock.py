@@ -8,7 +8,7 @@ from realtime.media import AUDIO_RATE
 from realtime.serial import unwrap
 
 _NEAR = 30 * AUDIO_RATE
-"""No packet waits for nearly so long: a timestamp further from a stream's newest one belongs to another stream."""
+"""Distance from a stream's newest timestamp beyond which one is of another stream; no packet waits nearly as long."""
 
 
 @dataclass(slots=True)

@@ -115,7 +115,7 @@ class BitrateController:
     def frame_interval_ms(self, bitrate: int) -> float:
         """Return the least time between pictures at `bitrate` bit/s; 0 where all can be sent.
 
-        At 640x480 and 25 frames a second libvpx, at its coarsest, needs 97 kbit/s and takes them whatever it was told;
+        At 640x480 and 25 frames a second libvpx, at its coarsest, needs 97 kbit/s and takes them whatever rate is set;
         every third frame it keeps to 60 kbit/s, every fourth to 31. No step is long enough to count as a freeze.
         """
         if bitrate < 50_000:
