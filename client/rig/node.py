@@ -28,7 +28,7 @@ class Tick(NamedTuple):
         video: state of the caller's video.
         output: what the node showed.
         kind: kind of the frame that was sent.
-        skew_ms: how much later than the sound the picture was.
+        skew_ms: that of the frame; positive when the picture is ahead of the sound.
     """
 
     at_ms: float
@@ -109,7 +109,7 @@ async def serve(order: Order, wire: Wire) -> None:
 def ticks(entries: Sequence[TimelineEntry], zero_ms: float) -> list[Tick]:
     """Return the entries of a node's timeline, in ms of the call that began at `zero_ms` of the node's clock."""
     return [
-        Tick(entry.at_ms - zero_ms, entry.link.value, entry.output.value, entry.kind.value, entry.skew_ms)
+        Tick(entry.at_ms - zero_ms, entry.video.value, entry.output.value, entry.kind.value, entry.skew_ms)
         for entry in entries
     ]
 

@@ -2,7 +2,7 @@
 
     python tests/net/node_process.py TOKEN PORT DIARY
 
-Every 200 ms a line `{"at_ms", "stats", "ticks": [[at_ms, link, output, kind, skew_ms], ...]}` is written, times on
+Every 200 ms a line `{"at_ms", "stats", "ticks": [[at_ms, video, output, kind, skew_ms], ...]}` is written, times on
 CLOCK_MONOTONIC, which all namespaces share. It prints "ready" when peers can join, and ends on SIGTERM.
 """
 
@@ -38,7 +38,7 @@ async def serve(token: str, port: int, diary: TextIO) -> None:
             last_ms = ticks[-1].at_ms if ticks else last_ms
             line: dict[str, Any] = {"at_ms": clock.now_ms(), "stats": node.snapshot()}
             line["ticks"] = [
-                [tick.at_ms, tick.link.value, tick.output.value, tick.kind.value, tick.skew_ms] for tick in ticks
+                [tick.at_ms, tick.video.value, tick.output.value, tick.kind.value, tick.skew_ms] for tick in ticks
             ]
             print(json.dumps(line), file=diary, flush=True)
 

@@ -36,10 +36,18 @@ _ENGINE: Final = EngineConfig(lead_ms=-OPUS_DELAY_MS, heard_late_ms=OPUS_DELAY_M
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """What one tick did: its time on the clock in ms, link, output, kind of frame, skew in ms."""
+    """What one tick did.
+
+    Attributes:
+        at_ms: time of the tick on the clock.
+        video: state of the caller's video.
+        output: what was shown.
+        kind: kind of the frame that was sent.
+        skew_ms: that of the frame; positive when the picture is ahead of the sound.
+    """
 
     at_ms: float
-    link: VideoState
+    video: VideoState
     output: Output
     kind: FrameKind
     skew_ms: float

@@ -195,7 +195,7 @@ async def test_a_publisher_that_vanishes_is_kept_alive_until_it_comes_back(
     observed = int(str(node.snapshot("ann")["framesObserved"]))
     await ann.publish(node)
     await until(lambda: int(str(node.snapshot("ann")["framesObserved"])) >= observed + 15, PATIENCE_S)
-    await until(lambda: near(watcher.shade, ANN) and node.timeline()[-1].link is VideoState.GOOD, PATIENCE_S)
+    await until(lambda: near(watcher.shade, ANN) and node.timeline()[-1].video is VideoState.GOOD, PATIENCE_S)
     assert node.calls["ann"] is call and call.worker is worker
     stamps = watcher.packets
     assert all(b > a for a, b in zip(stamps, stamps[1:], strict=False)), "media time goes on"
@@ -278,7 +278,7 @@ async def test_a_publisher_may_try_a_bad_link(stage: Stage, until: Until) -> Non
     channel.on("message", lambda text: answers.append(decode(text)))
     assert send(channel, Control(ControlType.TRY_LINK, 1, kbps=0.0))
     await until(lambda: Control(ControlType.ACK, 1) in answers, PATIENCE_S)
-    await until(lambda: node.timeline()[-1].link is not VideoState.GOOD, PATIENCE_S)
+    await until(lambda: node.timeline()[-1].video is not VideoState.GOOD, PATIENCE_S)
     got, spoken = int(str(node.snapshot("ann")["caller.audioPackets"])), ann.spoken
     await until(lambda: ann.spoken >= spoken + 25, PATIENCE_S)
     assert int(str(node.snapshot("ann")["caller.audioPackets"])) == got, "nothing passes"

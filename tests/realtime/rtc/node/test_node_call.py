@@ -129,7 +129,7 @@ async def test_an_outage_is_bridged_and_handed_back(stage: tuple[Caller, Viewer]
     finally:
         await node.close()
     entries, counters = node.timeline(), node.snapshot()
-    assert {VideoState.GOOD, VideoState.GONE, VideoState.BACK} <= {entry.link for entry in entries}
+    assert {VideoState.GOOD, VideoState.GONE, VideoState.BACK} <= {entry.video for entry in entries}
     assert {Output.REAL, Output.SYNTH, Output.RETURNING} == {entry.output for entry in entries}
     # A machine that stalls may add an outage of its own.
     assert counters["timeToReturnMs"] and counters["timeToSynthMs"]
