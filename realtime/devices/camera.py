@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from realtime.devices.api import CameraFrame, DeviceError, Fault, OnFrame, OnLost
-from realtime.devices.watch import WatchConfig
 from realtime.devices.watchers import Watching
 
 
@@ -40,10 +39,9 @@ class WatchedCamera:
         name: str,
         size: tuple[int, int],
         fps: float,
-        config: WatchConfig | None = None,
     ) -> None:
         self.name, self.size, self.fps = name, size, fps
-        self._open, self._config = open_reading, config
+        self._open = open_reading
         # Opening may take its 5 s.
         self._watching: Watching[CameraFrame] = Watching(patience_s=6.0)
 
@@ -64,7 +62,7 @@ class WatchedCamera:
         reading = self._open()
         self.name, self.size, self.fps = reading.name, reading.size, reading.fps or self.fps
         names = (f"camera {self.name}", "camera pictures")
-        self._watching.start(reading, self._open, on_frame, on_lost, name=self.name, threads=names, config=self._config)
+        self._watching.start(reading, self._open, on_frame, on_lost, name=self.name, threads=names)
 
     def close(self) -> None:
         """Stop and let go of the camera. Idempotent."""
@@ -79,11 +77,9 @@ class Webcam(WatchedCamera):
         name: str = "",
         size: tuple[int, int] = (640, 480),
         fps: float = 30.0,
-        *,
-        config: WatchConfig | None = None,
     ) -> None:
         """Choose the camera `name`: its path, its name or part of it; "" is the first camera that is not ours."""
-        super().__init__(self._find, name=name, size=size, fps=fps, config=config)
+        super().__init__(self._find, name=name, size=size, fps=fps)
         self._place = ""
 
     def _find(self) -> FrameReading:

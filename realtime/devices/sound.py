@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from realtime.devices.api import DeviceError, Fault, OnBlock, OnLost, Samples, check_block
-from realtime.devices.soundqueue import QueueConfig, SoundQueue
-from realtime.devices.watch import Reading, Restarted, WatchConfig
+from realtime.devices.soundqueue import SoundQueue
+from realtime.devices.watch import Reading, Restarted
 from realtime.devices.watchers import Watching
 
 Heard = tuple[Samples, float]
@@ -42,11 +42,9 @@ class Microphone:
         name: str = "",
         *,
         open_reading: Callable[[], Reading[Heard]] | None = None,
-        config: WatchConfig | None = None,
     ) -> None:
         self.name = name
         self._open = open_reading or (lambda: open_reading_of(name))
-        self._config = config
         self._watching: Watching[Heard] = Watching(self.DEPTH, patience_s=2.0)
 
     @property
@@ -70,7 +68,6 @@ class Microphone:
             on_lost,
             name=self.name or "the microphone",
             threads=("microphone", "microphone blocks"),
-            config=self._config,
         )
 
     def close(self) -> None:
@@ -93,13 +90,12 @@ class Loudspeaker:
         *,
         open_writing: Callable[[], Writing] | None = None,
         on_lost: OnLost | None = None,
-        config: QueueConfig | None = None,
     ) -> None:
         """Open the loudspeaker `name`, "" the default one; raises DeviceError when it cannot be opened."""
         self.name = name
         self._open = open_writing or (lambda: open_writing_of(name))
         self._on_lost = on_lost
-        self._queue = SoundQueue(config)
+        self._queue = SoundQueue()
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._writing: Writing | None = self._open()

@@ -2,11 +2,19 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Condition
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from realtime.devices.api import DeviceError, Fault
+
+_STALL_MS: Final = 1000.0
+"""Time without data after which a stall is reported."""
+_REOPEN_MS: Final = 3000.0
+"""Time without data after which the device is reopened."""
+_RETRY_MS: Final = 1000.0
+"""Interval at which a device that is gone is looked for."""
+_IDLE_MS: Final = 2.0
+"""Wait between two reads of a device that has no data."""
 
 
 class Restarted(DeviceError):
@@ -27,23 +35,6 @@ class Reading(Protocol[Given]):
         """Let go of it. Idempotent."""
 
 
-@dataclass(frozen=True, slots=True)
-class WatchConfig:
-    """Time limits, in ms.
-
-    Attributes:
-        stall_ms: time without data after which a stall is reported.
-        reopen_ms: time without data after which the device is reopened.
-        retry_ms: interval at which a device that is gone is looked for.
-        idle_ms: wait between two reads of a device that has no data.
-    """
-
-    stall_ms: float = 1000.0
-    reopen_ms: float = 3000.0
-    retry_ms: float = 1000.0
-    idle_ms: float = 2.0
-
-
 class Watch(Generic[Item]):
     """Run one device, a step at a time. Not thread-safe; times are arguments.
 
@@ -60,10 +51,8 @@ class Watch(Generic[Item]):
         *,
         name: str,
         now_ms: float,
-        config: WatchConfig | None = None,
     ) -> None:
         """Begin with an open device; `again` finds and reopens it or raises DeviceError."""
-        self.config = config or WatchConfig()
         self.outages = 0
         self._reading: Reading[Item] | None = reading
         self._again, self._on_item, self._on_lost, self._name = again, on_item, on_lost, name
@@ -84,17 +73,17 @@ class Watch(Generic[Item]):
         except DeviceError as error:
             self._drop(now_ms)
             self._tell(error)
-            return self.config.idle_ms
+            return _IDLE_MS
         if item is not None:
             self._last_ms, self._told = now_ms, False
             self._on_item(item)
             return 0.0
         quiet_ms = now_ms - self._last_ms
-        if quiet_ms >= self.config.stall_ms:
+        if quiet_ms >= _STALL_MS:
             self._tell(DeviceError(Fault.STALLED, f"{self._name} gives nothing any more: waiting for it"))
-        if min(quiet_ms, now_ms - self._opened_ms) >= self.config.reopen_ms:
+        if min(quiet_ms, now_ms - self._opened_ms) >= _REOPEN_MS:
             self._drop(now_ms)
-        return self.config.idle_ms
+        return _IDLE_MS
 
     def close(self) -> None:
         """Let go of the device."""
@@ -106,17 +95,17 @@ class Watch(Generic[Item]):
         if now_ms < self._try_ms:
             # In short waits, so that whoever closes need not wait for long.
             return min(50.0, self._try_ms - now_ms)
-        self._try_ms = now_ms + self.config.retry_ms
+        self._try_ms = now_ms + _RETRY_MS
         try:
             self._reading = self._again()
         except DeviceError:
-            return self.config.idle_ms
+            return _IDLE_MS
         self._opened_ms = now_ms
         return 0.0
 
     def _drop(self, now_ms: float) -> None:
         self.close()
-        self._try_ms = now_ms + self.config.retry_ms / 4.0
+        self._try_ms = now_ms + _RETRY_MS / 4.0
 
     def _tell(self, error: DeviceError) -> None:
         if not self._told:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from realtime.devices.api import DeviceError, OnLost
-from realtime.devices.watch import Handover, Reading, Watch, WatchConfig
+from realtime.devices.watch import Handover, Reading, Watch
 
 Item = TypeVar("Item")
 
@@ -46,12 +46,11 @@ class Watching(Generic[Item]):
         *,
         name: str,
         threads: tuple[str, str],
-        config: WatchConfig | None,
     ) -> None:
         """Begin with an open device; `threads` names the thread that reads and the one that passes data on."""
         put = self._handover.put
         now_ms = time.monotonic() * 1000.0
-        self._watch = Watch(reading, again, put, put, name=name, now_ms=now_ms, config=config)
+        self._watch = Watch(reading, again, put, put, name=name, now_ms=now_ms)
         self._threads = [
             threading.Thread(target=self._read, args=(self._watch,), name=threads[0], daemon=True),
             threading.Thread(target=self._give, args=(on_item, on_lost), name=threads[1], daemon=True),

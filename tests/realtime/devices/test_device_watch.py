@@ -8,7 +8,7 @@ import pytest
 
 from realtime.devices.api import CameraFrame, DeviceError, Fault
 from realtime.devices.camera import FileCamera, WatchedCamera
-from realtime.devices.watch import Handover, Restarted, Watch, WatchConfig
+from realtime.devices.watch import Handover, Restarted, Watch
 
 GONE = DeviceError(Fault.MISSING, "unplugged")
 
@@ -38,14 +38,14 @@ class Plug:
 
 
 class Seen:
-    def __init__(self, config: WatchConfig | None = None) -> None:
+    def __init__(self) -> None:
         self.plug = Plug()
         self.items: list[int] = []
         self.losses: list[DeviceError] = []
         self.now_ms = 0.0
         self.watch = Watch(
             self.plug.open(), self.plug.open, self.items.append, self.losses.append,
-            name="cam", now_ms=0.0, config=config,
+            name="cam", now_ms=0.0,
         )  # fmt: skip
 
     def run(self, until_ms: float) -> None:
