@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from realtime.devices.api import CameraFrame, DeviceError, Fault, OnFrame, OnLost
-from realtime.devices.watchers import Watching
+from realtime.devices.watch import WatchThreads
 
 
 class FrameReading(Protocol):
@@ -43,30 +43,30 @@ class WatchedCamera:
         self.name, self.size, self.fps = name, size, fps
         self._open = open_reading
         # Opening may take its 5 s.
-        self._watching: Watching[CameraFrame] = Watching(patience_s=6.0)
+        self._threads: WatchThreads[CameraFrame] = WatchThreads(patience_s=6.0)
 
     @property
     def dropped(self) -> int:
         """Number of pictures that were dropped because a newer one had come."""
-        return self._watching.dropped
+        return self._threads.dropped
 
     @property
     def outages(self) -> int:
         """Number of times that pictures stopped coming."""
-        return self._watching.outages
+        return self._threads.outages
 
     def start(self, on_frame: OnFrame, on_lost: OnLost) -> None:
         """Open the camera and begin; raises DeviceError when it cannot be opened."""
-        if self._watching.started:
+        if self._threads.started:
             raise RuntimeError("a camera is started once")
         reading = self._open()
         self.name, self.size, self.fps = reading.name, reading.size, reading.fps or self.fps
         names = (f"camera {self.name}", "camera pictures")
-        self._watching.start(reading, self._open, on_frame, on_lost, name=self.name, threads=names)
+        self._threads.start(reading, self._open, on_frame, on_lost, name=self.name, threads=names)
 
     def close(self) -> None:
         """Stop and let go of the camera. Idempotent."""
-        self._watching.close()
+        self._threads.close()
 
 
 class Webcam(WatchedCamera):

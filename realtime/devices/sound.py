@@ -8,8 +8,7 @@ from typing import Protocol
 
 from realtime.devices.api import DeviceError, Fault, OnBlock, OnLost, Samples, check_block
 from realtime.devices.soundqueue import SoundQueue
-from realtime.devices.watch import Reading, Restarted
-from realtime.devices.watchers import Watching
+from realtime.devices.watch import Reading, Restarted, WatchThreads
 
 Heard = tuple[Samples, float]
 
@@ -45,23 +44,23 @@ class Microphone:
     ) -> None:
         self.name = name
         self._open = open_reading or (lambda: open_reading_of(name))
-        self._watching: Watching[Heard] = Watching(self.DEPTH, patience_s=2.0)
+        self._threads: WatchThreads[Heard] = WatchThreads(self.DEPTH, patience_s=2.0)
 
     @property
     def overruns(self) -> int:
         """Number of blocks that were dropped because the listener was slow."""
-        return self._watching.dropped
+        return self._threads.dropped
 
     @property
     def outages(self) -> int:
         """Number of times that sound stopped coming."""
-        return self._watching.outages
+        return self._threads.outages
 
     def start(self, on_block: OnBlock, on_lost: OnLost | None = None) -> None:
         """Open the microphone and begin; raises DeviceError when it cannot be opened."""
-        if self._watching.started:
+        if self._threads.started:
             raise RuntimeError("a microphone is started once")
-        self._watching.start(
+        self._threads.start(
             self._open(),
             self._open,
             lambda heard: on_block(*heard),
@@ -72,7 +71,7 @@ class Microphone:
 
     def close(self) -> None:
         """Stop and let go of the microphone. Idempotent."""
-        self._watching.close()
+        self._threads.close()
 
 
 class Loudspeaker:

@@ -1,11 +1,16 @@
-"""Keep a device running: read it, report once when nothing comes any more, and reopen it until it is back. Pure."""
+"""Keep a device running: read it, report once when nothing comes any more, and reopen it until it is back.
 
+`Watch` decides, a step at a time, without threads or clocks. `WatchThreads` runs it on one thread and passes the data
+on by another, through a `Handover`, so that a slow listener blocks nothing.
+"""
+
+import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from threading import Condition
 from typing import Final, Generic, Protocol, TypeVar
 
-from realtime.devices.api import DeviceError, Fault
+from realtime.devices.api import DeviceError, Fault, OnLost
 
 _STALL_MS: Final = 1000.0
 """Time without data after which a stall is reported."""
@@ -126,7 +131,7 @@ class Handover(Generic[Item]):
         self.dropped = 0
         self._depth = depth
         self._waiting: deque[Item | DeviceError] = deque()
-        self._changed = Condition()
+        self._changed = threading.Condition()
         self._closed = False
 
     def put(self, item: Item | DeviceError) -> None:
@@ -158,3 +163,74 @@ class Handover(Generic[Item]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+
+class WatchThreads(Generic[Item]):
+    """Run one device from `start` to `close`; data are passed on by a thread of their own."""
+
+    def __init__(self, depth: int = 1, *, patience_s: float) -> None:
+        """Keep `depth` items for a slow listener; `close` waits up to `patience_s` for each thread."""
+        self._patience_s = patience_s
+        self._handover: Handover[Item] = Handover(depth)
+        self._watch: Watch[Item] | None = None
+        self._closed = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def started(self) -> bool:
+        """Whether `start` was called."""
+        return bool(self._threads)
+
+    @property
+    def dropped(self) -> int:
+        """Number of items that were replaced by newer ones."""
+        return self._handover.dropped
+
+    @property
+    def outages(self) -> int:
+        """Number of times that the device stopped giving data."""
+        return self._watch.outages if self._watch is not None else 0
+
+    def start(
+        self,
+        reading: Reading[Item],
+        again: Callable[[], Reading[Item]],
+        on_item: Callable[[Item], None],
+        on_lost: OnLost | None,
+        *,
+        name: str,
+        threads: tuple[str, str],
+    ) -> None:
+        """Begin with an open device; `threads` names the thread that reads and the one that passes data on."""
+        put = self._handover.put
+        now_ms = time.monotonic() * 1000.0
+        self._watch = Watch(reading, again, put, put, name=name, now_ms=now_ms)
+        self._threads = [
+            threading.Thread(target=self._read, args=(self._watch,), name=threads[0], daemon=True),
+            threading.Thread(target=self._give, args=(on_item, on_lost), name=threads[1], daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Stop and let go of the device. Idempotent."""
+        self._closed.set()
+        self._handover.close()
+        for thread in self._threads:
+            # A thread that gives may be the one that closes.
+            if thread is not threading.current_thread():
+                thread.join(timeout=self._patience_s)
+
+    def _read(self, watch: Watch[Item]) -> None:
+        while not self._closed.is_set():
+            wait_ms = watch.step(time.monotonic() * 1000.0)
+            if wait_ms > 0.0:
+                self._closed.wait(wait_ms / 1000.0)
+        watch.close()
+
+    def _give(self, on_item: Callable[[Item], None], on_lost: OnLost | None) -> None:
+        while (given := self._handover.take()) is not None:
+            if not isinstance(given, DeviceError):
+                on_item(given)
+            elif on_lost is not None:
+                on_lost(given)
