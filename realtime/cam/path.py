@@ -21,7 +21,7 @@ from realtime.cam.sound import LocalSound
 from realtime.devices.api import CameraFrame, Pixels
 from realtime.media import FrameKind, VideoFrame
 from realtime.picture.engine import Engine, EngineConfig, Output
-from realtime.picture.monitor import VideoMonitor, VideoState
+from realtime.picture.monitor import VideoState
 from realtime.picture.stats import Quantiles, Shown, ShownState
 from realtime.picture.synth_api import Synthesizer
 from realtime.speech.audio import SpeechPath, hold_for
@@ -96,7 +96,7 @@ class CamPath:
         engine = EngineConfig(fps=self.config.fps, real_ahead_ms=ahead_ms)
         self.mode = Mode.THROUGH
         self.speech = SpeechPath(window, gate=gate, on_heard=self._heard)
-        self.engine = Engine(self.speech, synth, config=engine, monitor=VideoMonitor())
+        self.engine = Engine(self.speech, synth, config=engine)
         self.sound = LocalSound(self.speech)
         self.latency = Quantiles()
         """How long after they came real pictures left; whoever takes them fills it in."""

@@ -38,6 +38,8 @@ TURNED: Final = "the head is turned away"
 BEFORE_MOUTH: Final = "something is before the mouth"
 
 _FREE_MS: Final = 200.0
+_FADE_OUT_MS: Final = 100.0
+_FADE_IN_MS: Final = 250.0
 _LIPS_FLOOR: Final = 1.6  # times as much on the lips, where teeth come and go
 _COARSE: Final = 4.0  # weight of how far the upper face is off, squared
 _MOST: Final = 4.0  # no point counts for more
@@ -189,9 +191,8 @@ class OcclusionGuard:
 class Fade:
     """Lead the weight of the painted mouth out within 100 ms and in within 250 ms. Pure."""
 
-    def __init__(self, out_ms: float = 100.0, in_ms: float = 250.0) -> None:
-        """Set how long each way takes; the weight begins at 1."""
-        self._out_ms, self._in_ms = out_ms, in_ms
+    def __init__(self) -> None:
+        """Begin with the weight 1."""
         self._last_ms: float | None = None
         self.weight = 1.0
         """0 is all real, 1 all painted."""
@@ -205,7 +206,7 @@ class Fade:
         self._last_ms = t_ms
         if passed > 1000.0:
             self.weight = float(paint)
-        change = passed / self._in_ms if paint else -passed / self._out_ms
+        change = passed / _FADE_IN_MS if paint else -passed / _FADE_OUT_MS
         self.weight = min(max(self.weight + change, 0.0), 1.0) if possible else 0.0
         return self.weight
 

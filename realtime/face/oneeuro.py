@@ -4,12 +4,15 @@ G. Casiez, N. Roussel, D. Vogel, "1 Euro Filter: A Simple Speed-based Low-pass F
 Systems", CHI 2012.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+_SPEED_CUTOFF_HZ: Final = 1.0
+"""Cut-off of the estimate of the speed."""
 
 
 def _alpha(cutoff_hz: Array | float, dt_s: float) -> Array:
@@ -22,15 +25,14 @@ def _alpha(cutoff_hz: Array | float, dt_s: float) -> Array:
 class OneEuroFilter:
     """Smooth an array that is sampled at any times, each element by its own speed. Causal, one state per instance."""
 
-    def __init__(self, min_cutoff_hz: Array | float, beta: Array | float, speed_cutoff_hz: float = 1.0) -> None:
+    def __init__(self, min_cutoff_hz: Array | float, beta: Array | float) -> None:
         """Set the filter.
 
         Args:
             min_cutoff_hz: cut-off for a signal at rest, scalar or broadcast to the samples.
             beta: Hz of cut-off gained per unit of speed (units of the signal per s).
-            speed_cutoff_hz: cut-off of the speed estimate.
         """
-        self._min_cutoff, self._beta, self._speed_cutoff = min_cutoff_hz, beta, speed_cutoff_hz
+        self._min_cutoff, self._beta = min_cutoff_hz, beta
         self._t_ms = 0.0
         self._value: Array | None = None
         self._speed: Array | None = None
@@ -49,7 +51,7 @@ class OneEuroFilter:
         if dt_s <= 0.0:
             dt_s = 0.033
         speed = (value - self._value) / dt_s
-        self._speed = self._speed + _alpha(self._speed_cutoff, dt_s) * (speed - self._speed)
+        self._speed = self._speed + _alpha(_SPEED_CUTOFF_HZ, dt_s) * (speed - self._speed)
         cutoff = self._min_cutoff + self._beta * np.abs(self._speed)
         self._value = self._value + _alpha(cutoff, dt_s) * (value - self._value)
         self._t_ms = t_ms

@@ -29,11 +29,10 @@ class FaceSynth:
         self,
         generator: Generator,
         tracker: FaceTracker,
-        history: History | None = None,
         guard: OcclusionGuard | None = None,
     ) -> None:
-        """Work with `generator`; `tracker`, `history` and `guard` become this instance's own."""
-        self.history = history if history is not None else History()
+        """Work with `generator`; `tracker` and `guard` become this instance's own."""
+        self.history = History()
         self._observer = Observer(tracker, self.history, guard if guard is not None else OcclusionGuard())
         self._painter = MouthPainter(generator, self.history)
         self._badge, self._paused_badge = Badge(), Badge(PAUSED)

@@ -84,12 +84,9 @@ class Blink:
 class IdleMotion:
     """A source of poses for rising media times. The same seed, times and loudness give the same poses."""
 
-    def __init__(self, seed: int = 0, amount: float = 1.0) -> None:
-        """Draw the motion; `amount` scales the head's travel and the breath, 0 leaves only blinks."""
-        if amount < 0.0:
-            raise ValueError(f"amount is {amount}, want 0 or more")
+    def __init__(self, seed: int = 0) -> None:
+        """Draw the motion."""
         rng = np.random.default_rng((seed, 0x1D1E))
-        self._amount = amount
         self._rates = 2.0 * np.pi / (np.array(_PERIODS_S) * rng.uniform(0.85, 1.18, (_CHANNELS, len(_PERIODS_S))))
         self._phases = rng.uniform(0.0, 2.0 * np.pi, self._rates.shape)
         self._breath_phase = float(rng.uniform(0.0, 2.0 * np.pi))
@@ -113,7 +110,7 @@ class IdleMotion:
         self._listen(float(np.clip(loudness, 0.0, 1.0)), min(elapsed, _MAX_STEP_MS))
         since_ms = self._last_ms - self._start_ms
         seconds = since_ms / 1000.0
-        eased = self._amount * _smooth(since_ms / _EASE_MS)
+        eased = _smooth(since_ms / _EASE_MS)
         lively = eased * (_CALM + (1.0 - _CALM) * min(1.0, self._mood * 1.5))
         sway = (np.sin(self._rates * seconds + self._phases) @ np.array(_SHARES)) * _TRAVEL * lively
         nod = eased * _NOD_DEGREES * (self._voice - self._mood)

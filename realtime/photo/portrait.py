@@ -60,9 +60,7 @@ class Portrait(Protocol):
 class StillPortrait:
     """A still picture that sways, breathes and blinks. One thread; the same seed and times give the same frames."""
 
-    def __init__(
-        self, image: Image, landmarks: Landmarks, eyes: Landmarks | None = None, seed: int = 0, amount: float = 1.0
-    ) -> None:
+    def __init__(self, image: Image, landmarks: Landmarks, eyes: Landmarks | None = None, seed: int = 0) -> None:
         """Begin with a picture in the size of the output.
 
         Args:
@@ -70,12 +68,11 @@ class StillPortrait:
             landmarks: (468, 2) px of the face.
             eyes: the same from the refined FaceMesh, which knows the lids better; default `landmarks`.
             seed: varies the motion.
-            amount: scales it; 0 leaves only blinks.
         """
         face = describe(image, landmarks, landmarks, 1)
         self._still = _past(image, landmarks, face, 0.0)
         eyes = landmarks if eyes is None else eyes
-        self._motion, self._warp = IdleMotion(seed, amount), PortraitWarp(landmarks, image.shape)
+        self._motion, self._warp = IdleMotion(seed), PortraitWarp(landmarks, image.shape)
         lids = Eyelids(image, eyes)
         self._lids = lids if lids.usable(image) else None
         self._open = eye_opening(landmarks)

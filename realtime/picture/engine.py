@@ -74,12 +74,10 @@ class Engine:
         synth: Synthesizer | None,
         *,
         config: EngineConfig | None = None,
-        monitor: VideoMonitor | None = None,
-        stats: CallStats | None = None,
     ) -> None:
         self.config = config or EngineConfig()
-        self.monitor = monitor or VideoMonitor()
-        self.stats = stats or CallStats()
+        self.monitor = VideoMonitor()
+        self.stats = CallStats()
         self.pinned = False
         """Whether synthetic frames are shown whatever arrives; may be set at any time."""
         self.real_skew_ms: float | None = None

@@ -6,8 +6,12 @@ playout buffer slows down or speeds up. A frame is stamped once, on arrival, so 
 
 from bisect import insort
 from dataclasses import dataclass, field
+from typing import Final
 
 from realtime.media import VideoFrame
+
+_SIZE: Final = 32
+"""Frames that wait at most."""
 
 
 class AxisMap:
@@ -58,8 +62,7 @@ class RealFrame:
 class RealFrames:
     """A bounded list of real frames in order of media time; the oldest is dropped first."""
 
-    def __init__(self, size: int = 32) -> None:
-        self._size = size
+    def __init__(self) -> None:
         self._frames: list[RealFrame] = []
 
     def __len__(self) -> int:
@@ -70,7 +73,7 @@ class RealFrames:
         if any(other.media_ms == frame.media_ms for other in self._frames):
             return
         insort(self._frames, frame)
-        del self._frames[: -self._size]
+        del self._frames[:-_SIZE]
 
     def due(self, until_ms: float, since_ms: float = float("-inf")) -> RealFrame | None:
         """Return the newest frame not after `until_ms` that arrived at `since_ms` or later, without removing it."""

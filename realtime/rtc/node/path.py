@@ -11,7 +11,7 @@ from models.alignment import MelWindow
 from realtime.clock import Clock, beat
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
 from realtime.picture.engine import Engine, EngineConfig, Output
-from realtime.picture.monitor import VideoMonitor, VideoSignal, VideoState
+from realtime.picture.monitor import VideoSignal, VideoState
 from realtime.picture.stats import OutputStatus, Shown, ShownState
 from realtime.picture.synth_api import Synthesizer
 from realtime.picture.tickphase import TickPhase
@@ -79,7 +79,7 @@ class CallPath:
         self.speech = SpeechPath(window, start_ms=start_ms, on_heard=self._heard)
         self.playout = SpeechPlayout(self.speech, OpusDecoder(), source_ms=source_ms)
         self.lipsync = LipSync()
-        self.engine = Engine(self.speech, synth, config=_ENGINE, monitor=VideoMonitor())
+        self.engine = Engine(self.speech, synth, config=_ENGINE)
         self._phase = TickPhase(_ENGINE.interval_ms)
         self.timeline: deque[TimelineEntry] = deque(maxlen=_TIMELINE)
         self.ticks_skipped = 0

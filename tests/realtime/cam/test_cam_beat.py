@@ -7,7 +7,6 @@ from cam_simulation import WINDOW, LocalCallInTime
 from realtime.cam.beat import Beat
 from realtime.media import FrameKind
 from realtime.picture.engine import Engine, EngineConfig
-from realtime.picture.monitor import VideoMonitor
 from realtime.speech.audio import SpeechPath
 
 
@@ -20,7 +19,7 @@ def test_where_the_camera_stops_the_timer_shows_made_pictures_every_interval_fro
 
 
 def beat() -> Beat:
-    return Beat(Engine(SpeechPath(WINDOW), None, config=EngineConfig(fps=25.0), monitor=VideoMonitor()), 0.0)
+    return Beat(Engine(SpeechPath(WINDOW), None, config=EngineConfig(fps=25.0)), 0.0)
 
 
 def test_a_late_made_frame_is_looked_for_again_within_a_few_ms() -> None:

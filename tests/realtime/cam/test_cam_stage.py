@@ -13,7 +13,6 @@ from realtime.cam.crossing import between
 from realtime.cam.modes import Mode
 from realtime.cam.stage import Stage
 from realtime.face.badge import Badge
-from realtime.face.history import History
 from realtime.face.measure import describe
 from realtime.face.pastframe import PastFrame
 from realtime.face.synth import FaceSynth
@@ -42,9 +41,12 @@ def sway(index: int) -> Landmarks:
     return face_at(160 + 4 * np.sin(index / 7), 90)
 
 
-def stage(seen: int = 40, photo: StillPhoto | None = None, history: History | None = None) -> Stage:
-    tracker = ScriptedTracker([sway(i) for i in range(400)])
-    made = Stage(FaceSynth(LoudnessMouth(), tracker, history), photo)
+def swaying() -> FaceSynth:
+    return FaceSynth(LoudnessMouth(), ScriptedTracker([sway(i) for i in range(400)]))
+
+
+def stage(seen: int = 40, photo: StillPhoto | None = None, face: FaceSynth | None = None) -> Stage:
+    made = Stage(face or swaying(), photo)
     for i in range(seen):
         made.observe(draw(sway(i)), 40.0 * i)
         made.camera = draw(sway(i))
@@ -182,8 +184,8 @@ def test_away_keeps_the_mouth_shut_whoever_speaks() -> None:
 
 
 def test_away_does_not_look_at_the_camera() -> None:
-    history = History()
-    drawn = stage(history=history)
+    face = swaying()
+    drawn, history = stage(face=face), face.history
     drawn.mode = Mode.AWAY
     before = history.frames
     assert not drawn.observe(draw(sway(41)), 1700.0).found

@@ -21,10 +21,9 @@ def poses(
     seconds: float = 120.0,
     fps: float = 25.0,
     loud: Callable[[float], float] = silence,
-    amount: float = 1.0,
 ) -> Floats:
     """Return (n, 8) poses from media time 5000 ms on."""
-    motion = IdleMotion(seed, amount)
+    motion = IdleMotion(seed)
     times = 5000.0 + np.arange(int(seconds * fps)) * 1000.0 / fps
     return np.array([dataclasses.astuple(motion.step(ms, loud(ms))) for ms in times])
 
@@ -99,15 +98,6 @@ def test_the_head_nods_with_the_voice_and_comes_back() -> None:
     assert np.abs(nod[:125]).max() == 0.0
     assert nod.max() > 0.8
     assert np.abs(nod[-125:]).max() < 0.1
-
-
-def test_without_amount_the_eyes_alone_move() -> None:
-    rows = poses(1, 30.0, amount=0.0, loud=bursts)
-    assert column(rows, "lids").max() == 1.0
-    still = np.delete(rows, [FIELDS.index("lids"), FIELDS.index("scale")], axis=1)
-    assert not still.any() and (column(rows, "scale") == 1.0).all()
-    with pytest.raises(ValueError, match="amount"):
-        IdleMotion(amount=-1.0)
 
 
 def test_time_that_runs_back_or_jumps_does_not_shake_the_head() -> None:

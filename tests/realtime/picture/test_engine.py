@@ -15,7 +15,7 @@ from models.alignment import MelWindow
 from realtime.clock import FakeClock
 from realtime.media import FrameKind, OutputFrame, VideoFrame
 from realtime.picture.engine import Engine, EngineConfig, Output
-from realtime.picture.monitor import VideoMonitor, VideoSignal, VideoState
+from realtime.picture.monitor import VideoSignal, VideoState
 from realtime.picture.stats import freezes
 from realtime.picture.synth_api import SynthJob, SynthResult
 from realtime.speech.audio import SpeechPath, hold_for
@@ -52,7 +52,7 @@ class Call:
         self.clock = FakeClock()
         self.synth = self.synthesizer(self.clock, self.render_ms)
         self.path = SpeechPath(WINDOW)
-        self.engine = Engine(self.path, self.synth if self.synthesize else None, monitor=VideoMonitor())
+        self.engine = Engine(self.path, self.synth if self.synthesize else None)
         for at, _, kind, value in self._events(seconds * 1000):
             self.clock.advance(max(0.0, at - self.clock.now_ms()))
             getattr(self, "_" + kind)(at, value)
