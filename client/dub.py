@@ -1,13 +1,12 @@
 """`lipline dub`: give the person in a video the words of any speech."""
 
 import argparse
-import sys
-import time
+from functools import partial
 from pathlib import Path
-from typing import Final
 
 from client.errors import UsageError
 from models.errors import ModelError
+from realtime.statusline import StatusLine
 
 DESCRIPTION = """\
 Write an MP4 in which the person of VIDEO says SPEECH: as long as SPEECH, frames in step with it,
@@ -18,8 +17,6 @@ EXAMPLES = """\
 examples:
   lipline dub portrait.mp4 speech.wav out.mp4
   lipline dub portrait.mp4 other_talk.mp4 out.mp4 --model wav2lip.onnx"""
-
-_BAR: Final = 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,43 +41,23 @@ def run(args: argparse.Namespace) -> int:
     from realtime.dub import dub
     from realtime.media_file import MediaError
 
-    bar = ProgressBar()
+    line = StatusLine(prefix="dub: ", every_s=0.1)
     try:
         generator = open_generator(args.model)
-        frames = dub(args.video, args.speech, args.out, generator, bar.show)
+        frames = dub(args.video, args.speech, args.out, generator, partial(show_progress, line))
     except (ModelError, MediaError) as error:
-        bar.end()
+        line.end()
         raise UsageError(str(error)) from error
-    bar.end()
+    line.end()
     print(f"{args.out}: {frames} frames by {generator.name}")
     return 0
 
 
-class ProgressBar:
-    """Draw progress on one line of stderr; on something other than a terminal, a line per quarter."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._drawn_at, self._quarter, self._begun = 0.0, 0, False
-
-    def show(self, done_ms: float, total_ms: float) -> None:
-        """Show that `done_ms` of `total_ms` (0 when unknown) are done."""
-        share = min(done_ms / total_ms, 1.0) if total_ms > 0 else 0.0
-        text = f"{done_ms / 1000:.1f} s" + (f" of {total_ms / 1000:.1f} s" if total_ms > 0 else "")
-        now = time.monotonic()
-        if self._terminal and (now - self._drawn_at > 0.1 or share >= 1.0):
-            self._drawn_at, self._begun = now, True
-            bar = "#" * round(share * _BAR)
-            print(f"\r[{bar:<{_BAR}}] {text} ", end="", file=sys.stderr, flush=True)
-        elif not self._terminal and int(share * 4) > self._quarter:
-            self._quarter = int(share * 4)
-            print(f"dub: {text}", file=sys.stderr)
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._begun:
-            print(file=sys.stderr)
-            self._begun = False
+def show_progress(line: StatusLine, done_ms: float, total_ms: float) -> None:
+    """Show on `line` that `done_ms` of `total_ms` (0 when unknown) are done; in a log once for each quarter."""
+    share = min(done_ms / total_ms, 1.0) if total_ms > 0 else 0.0
+    text = f"{done_ms / 1000:.1f} s" + (f" of {total_ms / 1000:.1f} s" if total_ms > 0 else "")
+    line.show(text, int(share * 4) or None, share=share)
 
 
 def _check_paths(args: argparse.Namespace) -> None:

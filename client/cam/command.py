@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from client.errors import UsageError
 from realtime import ending
 from realtime.cam.modes import Mode
+from realtime.statusline import StatusLine
 from realtime.tasks import first_to_end
 
 if TYPE_CHECKING:
     from client.cam.preview import PreviewedDevice
-    from client.cam.status import StatusLine
     from client.cam.switch import CamSwitch
     from realtime.cam.call import LocalCall
 
@@ -118,12 +118,11 @@ async def _run(options: argparse.Namespace) -> None:
     from client.cam.keys import Keys
     from client.cam.parts import put_together
     from client.cam.preview import PreviewedDevice
-    from client.cam.status import StatusLine
     from client.cam.switch import CamSwitch
     from realtime.cam.call import LocalCall
     from realtime.clock import MonotonicClock
 
-    line, clock, ended = StatusLine(), MonotonicClock(), asyncio.Event()
+    line, clock, ended = StatusLine(prefix="lipline cam: "), MonotonicClock(), asyncio.Event()
     async with AsyncExitStack() as stack:
         stack.callback(_tell_file, options.out)
         parts = await put_together(options, stack, clock, line.say)
@@ -146,7 +145,7 @@ async def _open_switches(
     switch: "CamSwitch",
     call: "LocalCall",
     watched: "PreviewedDevice",
-    line: "StatusLine",
+    line: StatusLine,
 ) -> None:
     """Open the preview window and join the room, each if the options ask for it."""
     if options.preview:
@@ -163,7 +162,7 @@ async def _open_switches(
 
 
 async def _until_ended(
-    call: "LocalCall", line: "StatusLine", switch: "CamSwitch", ended: asyncio.Event, seconds: float | None
+    call: "LocalCall", line: StatusLine, switch: "CamSwitch", ended: asyncio.Event, seconds: float | None
 ) -> None:
     """Run the call until q, until `seconds` are over, or until a device ends."""
     from realtime.devices.api import DeviceError
@@ -182,10 +181,12 @@ def _tell_file(out: Path | None) -> None:
         print(f"wrote {out}")
 
 
-async def _tell(call: "LocalCall", line: "StatusLine", switch: "CamSwitch") -> None:
+async def _tell(call: "LocalCall", line: StatusLine, switch: "CamSwitch") -> None:
+    from client.cam.status import show_status
+
     while True:
         await asyncio.sleep(_STATUS_S)
-        line.show(call.status(), len(switch.marks), switch.followed)
+        show_status(line, call.status(), len(switch.marks), switch.followed)
 
 
 def _summary(call: "LocalCall") -> str:

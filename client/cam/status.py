@@ -1,11 +1,11 @@
 """The line that `lipline cam` keeps at the bottom of the terminal."""
 
-import sys
-from typing import Final, TextIO
+from typing import Final
 
 from realtime.cam.modes import Mode
 from realtime.cam.output import CamStatus
 from realtime.face.occlusion import BEFORE_MOUTH, TURNED
+from realtime.statusline import StatusLine
 
 _STATES: Final = {
     "real": "real",
@@ -65,37 +65,7 @@ def _duration(ms: float) -> str:
     return f"{seconds} s" if seconds < 60 else f"{seconds // 60}:{seconds % 60:02d} min"
 
 
-class StatusLine:
-    """A line that is kept up to date below the messages; anywhere but on a terminal it prints changes only."""
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._terminal = self._stream.isatty()
-        self._told: tuple[Mode, str, str | None, int, int] | None = None
-        self._drawn = False
-
-    def show(self, status: CamStatus, faces: int = 1, followed: int = 0) -> None:
-        """Show what is shown now, and whom of several people it follows; see `status_text`."""
-        if self._terminal:
-            self._stream.write(f"\r\x1b[K{status_text(status, faces, followed)}")
-            self._stream.flush()
-            self._drawn = True
-            return
-        now = status.mode, status.state, status.why, faces, followed
-        if now != self._told:
-            self._told = now
-            self._stream.write(f"lipline cam: {status_text(status, faces, followed)}\n")
-            self._stream.flush()
-
-    def say(self, text: str) -> None:
-        """Print a message that stays."""
-        self.clear()
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
-
-    def clear(self) -> None:
-        """Remove the line."""
-        if self._drawn:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
-            self._drawn = False
+def show_status(line: StatusLine, status: CamStatus, faces: int = 1, followed: int = 0) -> None:
+    """Show `status_text` on `line`; in a log only when something changes."""
+    mark = status.mode, status.state, status.why, faces, followed
+    line.show(status_text(status, faces, followed), mark)

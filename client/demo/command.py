@@ -23,6 +23,7 @@ from client.rig.call import CallPlan
 from client.rig.machine import processor, versions
 from realtime import ending
 from realtime.rtc.badlink.link import LinkTrace
+from realtime.statusline import StatusLine
 
 DEFAULT_TRACE = Path(__file__).with_name("default_trace.json")
 LAST_STEP_S = 6.0
@@ -58,26 +59,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--provider", choices=("cpu", "cuda"), default="cpu", help="where the model runs (cpu)")
 
 
-class DemoProgress:
-    """Print lines of progress: one over the other on a terminal, one every two seconds elsewhere."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stdout.isatty()
-        self._shown_at = -math.inf
-        self._width = 0
-
-    def __call__(self, text: str) -> None:
-        """Print `text`; a text that ends in a line break stays."""
-        stays = text.endswith("\n")
-        if self._terminal:
-            text = text.rstrip("\n")
-            print(f"\r{text:<{self._width}}", end="\n" if stays else "", flush=True)
-            self._width = 0 if stays else len(text)
-        elif stays or time.monotonic() - self._shown_at >= 2.0:
-            self._shown_at = time.monotonic()
-            print(text.rstrip("\n"), flush=True)
-
-
 def run(options: argparse.Namespace) -> int:
     """Run both calls, write the results, print the figures; return 0."""
     began = time.monotonic()
@@ -100,23 +81,23 @@ def _calls(
     options: argparse.Namespace, trace: LinkTrace, seconds: float
 ) -> tuple[list[Figure], Evidence, Evidence, Truth]:
     """Prepare the clip, run both calls, and look at what the viewers received."""
-    show = DemoProgress()
+    line = StatusLine(sys.stdout)
     sources = options.clip or [CALLER]
-    show(f"Preparing {', '.join(source.name for source in sources)} for a call of {seconds:.0f} s\n")
+    line.say(f"Preparing {', '.join(source.name for source in sources)} for a call of {seconds:.0f} s")
     logs = options.out / "log"
     logs.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="lipline-demo-") as folder:
         work = Path(folder)
         clip = clips.prepare(sources, seconds, work / "clip.mp4")
         for warning in clip.warnings:
-            show(f"  note: {warning}\n")
+            line.say(f"  note: {warning}")
         results = []
         for name, filtered in (("with lipline", True), ("without", False)):
             plan = CallPlan(
                 name, filtered, clip.path, trace, options.seed, seconds, options.model, options.provider, work, logs
             )
-            results.append(ending.run(run_call(plan, show)))
-    show("Looking at every picture that the viewers received\n")
+            results.append(ending.run(run_call(plan, line)))
+    line.say("Looking at every picture that the viewers received")
     known = truth(clip)
     filtered_call, plain_call = (evidence(result, clip, known, seconds) for result in results)
     return figures(filtered_call, plain_call, clip, known), filtered_call, plain_call, known

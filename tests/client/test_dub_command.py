@@ -6,6 +6,7 @@ import pytest
 from client import dub
 from client.errors import UsageError
 from client.main import build_parser
+from realtime.statusline import StatusLine
 
 
 def parse(*words: Any) -> Any:
@@ -44,10 +45,10 @@ def test_a_model_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 
 def test_progress_without_a_terminal_is_a_line_per_quarter(capsys: pytest.CaptureFixture[str]) -> None:
-    bar = dub.ProgressBar()
+    line = StatusLine(prefix="dub: ")
     for i in range(1, 101):
-        bar.show(100.0 * i, 10_000.0)
-    bar.end()
+        dub.show_progress(line, 100.0 * i, 10_000.0)
+    line.end()
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 4 and lines[-1] == "dub: 10.0 s of 10.0 s"
 
@@ -56,9 +57,9 @@ def test_progress_on_a_terminal_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    bar = dub.ProgressBar()
-    bar.show(5_000.0, 10_000.0)
-    bar.show(10_000.0, 10_000.0)
-    bar.end()
+    line = StatusLine()
+    dub.show_progress(line, 5_000.0, 10_000.0)
+    dub.show_progress(line, 10_000.0, 10_000.0)
+    line.end()
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "[##############################] 10.0 s of 10.0 s" in err

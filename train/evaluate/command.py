@@ -1,10 +1,11 @@
 """`lipline evaluate`: how well a generator's mouths follow speech, and how real they look."""
 
 import argparse
-import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import Final
+
+from realtime.statusline import StatusLine
 
 DESCRIPTION = """\
 Measure generators on clips that `lipline prepare` wrote: lip-sync, picture and timing against the
@@ -17,8 +18,6 @@ examples:
   lipline evaluate me.onnx SHARDS --against lite --out out/report    two generators side by side
   lipline evaluate lite SHARDS --role all --out out/report   speakers that were never trained on
   lipline evaluate lite SHARDS --draw pairs.json             draw a list of pairs to keep, measure nothing"""
-
-_BAR: Final = 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,39 +81,23 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from train.evaluate.report import evaluate
 
-    progress = EvaluationProgress()
+    line = StatusLine(prefix="evaluate: ")
     try:
-        print(evaluate(args, corpus, progress.show))
+        print(evaluate(args, corpus, partial(show_progress, line, time.monotonic())))
     finally:
-        progress.end()
+        line.end()
     print(f"{args.out / 'index.html'}")
     return 0
 
 
-class EvaluationProgress:
-    """Tell on stderr how many clips are done: on one line, or a line per tenth where there is no terminal."""
+def show_progress(line: StatusLine, began_s: float, done: int, total: int) -> None:
+    """Show on `line` that `done` of `total` clips are measured since the monotonic time `began_s`.
 
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._began, self._tenth, self._open = time.monotonic(), 0, False
-
-    def show(self, done: int, total: int) -> None:
-        """Show that `done` of `total` clips are measured."""
-        spent = time.monotonic() - self._began
-        text = f"{done} of {total} clips, {spent:.0f} s, {spent / done * (total - done):.0f} s left"
-        if self._terminal:
-            self._open = True
-            bar = "#" * round(done / total * _BAR)
-            print(f"\r[{bar:<{_BAR}}] {text}  ", end="", file=sys.stderr, flush=True)
-        elif done * 10 // total > self._tenth or done == 1:
-            self._tenth = done * 10 // total
-            print(f"evaluate: {text}", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._open:
-            print(file=sys.stderr)
-            self._open = False
+    In a log that is a line for the first clip and for each tenth.
+    """
+    spent = time.monotonic() - began_s
+    text = f"{done} of {total} clips, {spent:.0f} s, {spent / done * (total - done):.0f} s left"
+    line.show(text, done * 10 // total, share=done / total)
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -1,8 +1,7 @@
 """A preparation from the list of videos to the shards; what `lipline prepare` runs."""
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 from realtime.media_file import MediaError
+from realtime.statusline import StatusLine
 from train.data.clips import FPS
 from train.data.shards import ShardError
 from train.prepare.cache import Cache, file_sha256
@@ -23,8 +23,6 @@ from train.prepare.settings import Choice, Settings
 from train.prepare.workers import Failure, work_off
 
 TWICE: Final = "same content as another file"
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +107,18 @@ def _fingerprint(expert: Path) -> str:
 
 @dataclass
 class Bar:
-    """Draw progress on one line of stderr; on something other than a terminal, a line per tenth."""
+    """Count videos and show progress on `status`; in a log, a line per tenth.
+
+    Attributes:
+        total: number of videos.
+        status: where progress is shown.
+    """
 
     total: int
-    say: Say | None = None
+    status: StatusLine = field(default_factory=lambda: StatusLine(every_s=0.2))
     _done: int = 0
     _fresh: int = 0
     _seconds: float = 0.0
-    _tenth: int = 0
-    _drawn_at: float = 0.0
     _begun: float = field(default_factory=time.monotonic)
 
     def show(self, done: Done | None) -> None:
@@ -126,14 +127,7 @@ class Bar:
         if done is not None and done.fresh:
             self._fresh += 1
             self._seconds += done.seconds
-        now, last = time.monotonic(), self._done == self.total
-        if self.say is None and sys.stderr.isatty():
-            if last or now - self._drawn_at > 0.2:
-                self._drawn_at = now
-                print(f"\r{self.line(now):<78}", end="", file=sys.stderr, flush=True)
-        elif (tenth := self._done * 10 // self.total) > self._tenth:
-            self._tenth = tenth
-            (self.say or _to_stderr)(self.line(now))
+        self.status.show(self.line(time.monotonic()), self._done * 10 // self.total or None)
 
     def line(self, now: float) -> str:
         """Return the progress at the monotonic time `now`; what was in the cache counts for nothing in the rate."""
@@ -147,12 +141,7 @@ class Bar:
 
     def end(self) -> None:
         """Leave the line."""
-        if self.say is None and sys.stderr.isatty():
-            print(file=sys.stderr)
-
-
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+        self.status.end()
 
 
 def _clock(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """`lipline prepare` from end to end, on the bundled caller."""
 
 import argparse
+import io
 import json
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -16,6 +17,7 @@ from models.errors import ModelError
 from models.expert.onnx import REACH
 from realtime.media import VideoFrame
 from realtime.media_file import read_audio, read_video, write_media
+from realtime.statusline import StatusLine
 from train.data.shards import decode_sample, read_samples, shard_paths
 from train.prepare import command
 from train.prepare import job as jobs
@@ -164,12 +166,13 @@ def test_bad_options_name_the_remedy(film: Path, tmp_path: Path) -> None:
 
 
 def test_progress_and_report_count_what_was_done() -> None:
-    lines: list[str] = []
-    bar = Bar(4, lines.append, _begun=0.0)
+    log = io.StringIO()
+    bar = Bar(4, StatusLine(log), _begun=0.0)
     bar.show(jobs.Done(3.0, fresh=False))
     bar.show(jobs.Done(5.0, fresh=True))
     assert bar.line(10.0) == "prepare: 2/4 videos, 0.1 a second (0.5 x real time), 0:00:20 left"
     bar.show(None)
+    lines = log.getvalue().splitlines()
     assert len(lines) == 3 and lines[0] == "prepare: 1/4 videos"
     report = PreparationReport({"size": 128}, videos=9)
     for number in range(7):
