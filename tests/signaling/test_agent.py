@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from relay import Relay
 
 from models.alignment import WAV2LIP_WINDOW
 from realtime.clock import MonotonicClock
@@ -203,7 +204,8 @@ async def test_an_answer_for_somebody_who_is_away_waits_and_one_for_nobody_harms
     async with (
         SignalingServer(rooms, port=0) as server,
         running(server, node),
-        SignalingClient(server.url, "r", "t", session="s" * 16) as ann,
+        Relay(server.url) as link,
+        SignalingClient(link.url, "r", "t", session="s" * 16) as ann,
         SignalingClient(server.url, "r", "t") as bob,
     ):
         to = next(peer.peer_id for peer in ann.peers.values())
@@ -211,8 +213,7 @@ async def test_an_answer_for_somebody_who_is_away_waits_and_one_for_nobody_harms
             await peer.send(Offer("o", to=to))
         while not isinstance(await ann.receive(), PeerJoined):
             pass
-        assert ann._socket is not None
-        ann._socket.transport.abort()
+        link.cut()
         await bob.close()
         await until(lambda: rooms.next_expiry_s is not None and bool(node.dropped))
         node.ready.set()
@@ -226,14 +227,14 @@ async def test_the_node_takes_its_seat_up_again_and_drops_who_left_meanwhile() -
     node.ready.set()
     async with (
         SignalingServer(Rooms(), port=0) as server,
-        SignalingClient(server.url, "r", "t", role=Role.NODE, session="n" * 16) as seat,
+        Relay(server.url) as link,
+        SignalingClient(link.url, "r", "t", role=Role.NODE, session="n" * 16) as seat,
         SignalingClient(server.url, "r", "t") as ann,
         SignalingClient(server.url, "r", "t") as bob,
     ):
         agent = asyncio.create_task(NodeAgent(seat, node).run())
         await until(lambda: len(seat.peers) == 2)
-        assert seat._socket is not None
-        seat._socket.transport.abort()
+        link.cut()
         await bob.close()
         await ann.send(Offer("o", to=seat.peer_id))
         while not isinstance(message := await ann.receive(), Answer):

@@ -2,8 +2,12 @@
 
 import asyncio
 import logging
+from asyncio import TimerHandle
+from collections.abc import Callable
+from contextvars import Context
 
 import pytest
+from relay import Relay
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -17,10 +21,9 @@ SESSION = "secret-session-of-ann"
 JOIN = f'{{"v":1,"type":"join","room":"r","token":"t","role":"participant","session":"{SESSION}"}}'
 
 
-async def lose(client: SignalingClient) -> None:
-    """Break the connection as a dead network does: no close frame, no leave."""
-    assert client._socket is not None
-    client._socket.transport.abort()
+async def lose(client: SignalingClient, link: Relay) -> None:
+    """Break the connection as a dead network does."""
+    link.cut()
     with pytest.raises(SignalingError, match="broke"):
         await client.receive()
 
@@ -35,11 +38,12 @@ async def test_a_client_comes_back_as_the_same_peer_and_gets_what_waited() -> No
     rooms = Rooms()
     async with (
         SignalingServer(rooms, port=0) as server,
+        Relay(server.url) as link,
         SignalingClient(server.url, "r", "t", role=Role.NODE) as node,
-        SignalingClient(server.url, "r", "t", session=SESSION) as ann,
+        SignalingClient(link.url, "r", "t", session=SESSION) as ann,
     ):
         assert isinstance(await node.receive(), PeerJoined)
-        await lose(ann)
+        await lose(ann, link)
         with pytest.raises(SignalingError):
             await ann.send(Offer("into the void", to=node.peer_id))
         await away(rooms)
@@ -61,12 +65,13 @@ async def test_a_seat_that_nobody_takes_up_ends_by_itself() -> None:
     rooms = Rooms(seat_s=0.05)
     async with (
         SignalingServer(rooms, port=0) as server,
+        Relay(server.url) as link,
         SignalingClient(server.url, "r", "t", role=Role.NODE) as node,
-        SignalingClient(server.url, "r", "t", session=SESSION) as ann,
+        SignalingClient(link.url, "r", "t", session=SESSION) as ann,
     ):
         assert isinstance(await node.receive(), PeerJoined)
         before = ann.peer_id
-        await lose(ann)
+        await lose(ann, link)
         async with asyncio.timeout(90.0):
             assert await node.receive() == PeerLeft(before)
         assert not await ann.reconnect(), "the old seat is gone: this is a new one"
@@ -136,15 +141,26 @@ async def test_a_wrong_token_gets_no_seat_and_harms_none(caplog: pytest.LogCaptu
     assert SESSION not in caplog.text
 
 
-async def test_a_closed_server_leaves_no_timer() -> None:
-    rooms = Rooms()
+async def test_a_closed_server_leaves_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms, loop = Rooms(), asyncio.get_running_loop()
     server = SignalingServer(rooms, port=0)
-    async with server, SignalingClient(server.url, "r", "t", session=SESSION) as ann:
-        await lose(ann)
+    call_later, timers = loop.call_later, list[TimerHandle]()
+
+    def noted(
+        delay: float, callback: Callable[..., object], *args: object, context: Context | None = None
+    ) -> TimerHandle:
+        timer = call_later(delay, callback, *args, context=context)
+        if getattr(callback, "__self__", None) is server:
+            timers.append(timer)
+        return timer
+
+    monkeypatch.setattr(loop, "call_later", noted)
+    async with server, Relay(server.url) as link, SignalingClient(link.url, "r", "t", session=SESSION) as ann:
+        await lose(ann, link)
         await away(rooms)
-        assert server._expiry is not None
+        assert [timer.cancelled() for timer in timers] == [False]
         await server.close()
-        assert server._expiry is None
+        assert [timer.cancelled() for timer in timers] == [True]
 
 
 async def test_reconnecting_to_nobody_says_that_it_may_be_tried_again() -> None:

@@ -110,7 +110,7 @@ class _Engine:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.library = _load()
+        self.library = load_library()
         self.rate = int(self.library.espeak_Initialize(_RETRIEVAL, 200, None, _PHONEME_EVENTS_IPA | _DONT_EXIT))
         if self.rate <= 0:
             raise SpeechUnavailableError(f"espeak-ng found no voice data; {MISSING}")
@@ -155,7 +155,12 @@ class _Engine:
             return np.concatenate(self._chunks), self._marks
 
 
-def _load() -> Any:
+def load_library() -> Any:
+    """Return espeak-ng with the signatures of its functions.
+
+    Raises:
+        SpeechUnavailableError: it is not installed.
+    """
     for name in (ctypes.util.find_library("espeak-ng"), "libespeak-ng.so.1"):
         try:
             if name:

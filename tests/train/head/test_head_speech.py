@@ -133,7 +133,7 @@ def test_missing_library_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
     monkeypatch.setattr(ctypes, "CDLL", lambda name: (_ for _ in ()).throw(OSError("no such file")))
     with pytest.raises(SpeechUnavailableError, match="apt-get install espeak-ng"):
-        speech._load()
+        speech.load_library()
 
 
 @pytest.mark.parametrize(("arguments", "message"), [(["--size", "big"], "WIDTHxHEIGHT"), ([], "--out")])
