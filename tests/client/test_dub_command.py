@@ -1,5 +1,5 @@
+import argparse
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -9,7 +9,7 @@ from client.main import build_parser
 from realtime.statusline import StatusLine
 
 
-def parse(*words: Any) -> Any:
+def parse(*words: str | Path) -> argparse.Namespace:
     parser = build_parser("dub")
     return parser.parse_args(["dub", *map(str, words)])
 

@@ -3,7 +3,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -78,11 +77,11 @@ def test_a_server_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_doctor_reports_a_broken_check_as_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> Iterator[Any]:
+    def broken() -> Iterator[tuple[str, bool, str, str]]:
         raise RuntimeError("half installed")
         yield
 
-    def fine() -> Iterator[Any]:
+    def fine() -> Iterator[tuple[str, bool, str, str]]:
         yield "thing", True, "there", "install it"
         yield "other", False, "missing", "apt install other"
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import Any
 
 import av
 import numpy as np
@@ -15,6 +14,7 @@ from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from realtime.media import BLOCK_SAMPLES
 from realtime.rtc.aiortc import MediaPacket
@@ -41,7 +41,7 @@ def fuzz(part: float = 1.0) -> settings:
     )
 
 
-def picture(number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def picture(number: int) -> NDArray[np.uint8]:
     """Return a picture that no other number has."""
     image = np.full(SHAPE, 40, np.uint8)
     image[:, : 8 + number * 4 % 100] = 200

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -46,8 +45,8 @@ class Call:
         self.frames = self.blocks = 0
         self.run(self._open())
 
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self.loop.run_until_complete(asyncio.wait_for(work, 120.0))
+    def run(self, work: Coroutine[object, None, None]) -> None:
+        self.loop.run_until_complete(asyncio.wait_for(work, 120.0))
 
     async def _open(self) -> None:
         self.caller = CallerPeer(CLOCK, zero_ms=0.0, configuration=RTCConfiguration(iceServers=[]))
@@ -153,8 +152,12 @@ def call() -> Iterator[Call]:
     assert not made.escaped
 
 
+Rtp = tuple[int, int, int, int, bool, bytes, str, bytes]
+"""SSRC and payload type by index, sequence, timestamp, marker, payload, how it is spoiled, and with what."""
+
+
 @st.composite
-def rtp(draw: st.DrawFn) -> tuple[Any, ...]:
+def rtp(draw: st.DrawFn) -> Rtp:
     """Draw what a packet is made of; SSRC and payload type by index, for they are known only to the running call."""
     payload = draw(
         st.one_of(
@@ -170,7 +173,7 @@ def rtp(draw: st.DrawFn) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def assembled(call: Call, made: tuple[Any, ...]) -> bytes:
+def assembled(call: Call, made: Rtp) -> bytes:
     ssrc, kind, sequence, stamp, marker, payload, spoil, junk = made
     types, ssrcs = call.payload_types, call.ssrcs
     packet = RtpPacket(
@@ -195,7 +198,7 @@ def assembled(call: Call, made: tuple[Any, ...]) -> bytes:
 
 @fuzz(0.5)
 @given(st.lists(st.one_of(rtp(), st.binary(max_size=60)), min_size=1, max_size=25))
-def test_after_any_rtp_the_connection_stands_and_little_is_kept(call: Call, packets: list[Any]) -> None:
+def test_after_any_rtp_the_connection_stands_and_little_is_kept(call: Call, packets: list[Rtp | bytes]) -> None:
     call.run(call.throw_rtp([p if isinstance(p, bytes) else assembled(call, p) for p in packets]))
     assert largest(call.streams).size <= KEPT, largest(call.streams)
     assert call.stands

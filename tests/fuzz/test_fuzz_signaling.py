@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fuzz_material import broken, fuzz, largest
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from signaling.client import SignalingClient
@@ -24,6 +24,7 @@ from signaling.messages import (
     Error,
     Join,
     Leave,
+    Message,
     Offer,
     Role,
     decode,
@@ -118,13 +119,13 @@ STEPS = st.lists(
 
 @fuzz(3.0)
 @given(STEPS)
-def test_rooms_keep_their_limits_and_forget_everybody(steps: list[tuple[Any, ...]]) -> None:
+def test_rooms_keep_their_limits_and_forget_everybody(steps: list[tuple[str, str, str, Role, str, int, float]]) -> None:
     rooms, ids, now_s = Rooms(max_rooms=2, max_peers=4), ["nobody"], 0.0
     for what, room, token, role, session, index, gap_s in steps:
         now_s += gap_s
         peer = ids[index % len(ids)]
         other = ids[(index * 7 + 1) % len(ids)]
-        heard: list[tuple[str, Any]] = []
+        heard: list[tuple[str, Message]] = []
         with contextlib.suppress(Refused):
             if what == "join":
                 info, heard = rooms.join(room, token, role, "x", session=session)
@@ -161,7 +162,7 @@ RAW = st.one_of(
 )  # fmt: skip
 
 
-async def serve_and(attack: Any) -> None:
+async def serve_and(attack: Callable[[SignalingServer], Awaitable[None]]) -> None:
     """Run `attack(server)`, then see that the server serves and that nothing of the attack is left in it."""
     escaped: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: escaped.append(repr(context)))
@@ -210,7 +211,7 @@ def test_a_server_survives_any_frames(joins: bool, frames: list[str | bytes]) ->
     asyncio.run(serve_and(attack))
 
 
-async def answers(socket: Any) -> AsyncIterator[Any]:
+async def answers(socket: ClientConnection) -> AsyncIterator[str | bytes]:
     with contextlib.suppress(TimeoutError):
         while True:
             async with asyncio.timeout(1.0):

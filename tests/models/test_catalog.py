@@ -1,8 +1,8 @@
 """Names, paths and kinds of models."""
 
 from pathlib import Path
-from typing import Any
 
+import onnxruntime
 import pytest
 from tiny_generators import write_slicer
 
@@ -63,10 +63,10 @@ def test_refuses_by_metadata(tmp_path: Path, metadata: dict[str, str], reason: s
 
 
 def test_lite_files_go_to_the_lite_generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[Any] = []
+    opened: list[onnxruntime.InferenceSession] = []
     lite = object()
 
-    def take(session: Any) -> object:
+    def take(session: onnxruntime.InferenceSession) -> object:
         opened.append(session)
         return lite
 

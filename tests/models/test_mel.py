@@ -1,7 +1,6 @@
 """The offline mel against librosa's figures."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +43,7 @@ def test_blocks_do_not_show() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.zeros((2, 800)), np.array([0.0, np.nan]), np.array([np.inf])])
-def test_refuses_what_is_not_a_mono_signal(bad: NDArray[Any]) -> None:
+def test_refuses_what_is_not_a_mono_signal(bad: NDArray[np.float64]) -> None:
     with pytest.raises(ValueError, match="samples"):
         melspectrogram(bad.astype(np.float32))
 

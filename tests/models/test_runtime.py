@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import onnxruntime
 import pytest
@@ -24,7 +23,7 @@ def test_a_provider_that_is_not_built_in_is_an_error(tmp_path: Path, monkeypatch
 
 
 def test_a_provider_that_falls_back_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
+    asked: list[list[str]] = []
 
     def fall_back(_path: str, _options: object, providers: list[str]) -> SimpleNamespace:
         asked.append(providers)

@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from realtime.media_file import read_audio, read_video
 
@@ -71,8 +72,8 @@ class Recorded:
         levels_db: (n,) level of the sound during each picture, dB of full scale.
     """
 
-    steps: np.ndarray[Any, np.dtype[np.float64]]
-    levels_db: np.ndarray[Any, np.dtype[np.float64]]
+    steps: NDArray[np.float64]
+    levels_db: NDArray[np.float64]
 
     @property
     def seconds(self) -> float:
@@ -99,7 +100,7 @@ class Recorded:
 def read_recording(path: Path) -> Recorded:
     """Read a file of `lipline call --view`; pictures are compared at a quarter of their size."""
     steps: list[float] = []
-    before: np.ndarray[Any, Any] | None = None
+    before: NDArray[np.float32] | None = None
     for frame in read_video(path):
         grey = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
         small = cv2.resize(grey, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA).astype(np.float32)

@@ -4,7 +4,7 @@ import heapq
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from realtime.clock import FakeClock
 from realtime.devices.api import CameraFrame
 from realtime.media import FrameKind
 from realtime.picture.stats import freezes
+from realtime.picture.synth_api import Synthesizer
 
 WINDOW = MelWindow.for_lookahead(80.0)
 ZERO = 5_000.0
@@ -25,8 +26,8 @@ Image = NDArray[np.uint8]
 Sound = NDArray[np.int16]
 Floats = NDArray[np.float64]
 Wave = Callable[[Floats], Floats]
-Event = tuple[float, tuple[int, int], Callable[[Any], None], Any]
-"""When, in what order, what is done, with what."""
+Event = tuple[float, tuple[int, int], Callable[[], None]]
+"""When, in what order, and what is done."""
 
 
 def voice(t: Floats) -> Floats:
@@ -64,7 +65,7 @@ class LocalCallInTime:
     """What the virtual microphone itself takes until sound is heard."""
     card: Image | None = None
     """What is shown while no picture has ever come."""
-    make: Callable[[FakeClock], tuple[Any, Staged]] | None = None
+    make: Callable[[FakeClock], tuple[Synthesizer | None, Staged]] | None = None
     paint: Callable[[float], Image] | None = None
     shown: list[tuple[float, Picture]] = field(default_factory=list)
     played: list[tuple[float, Sound]] = field(default_factory=list)
@@ -73,44 +74,43 @@ class LocalCallInTime:
 
     def run(self, seconds: float) -> "LocalCallInTime":
         self.clock = FakeClock(ZERO)
-        self.synth: Any = FakeSynthesizer(self.clock, self.render_ms)
-        self.stage: Staged = StageSlots()
-        if self.make is not None:
-            self.synth, self.stage = self.make(self.clock)
+        self.synth = FakeSynthesizer(self.clock, self.render_ms)
+        made = (self.synth, StageSlots()) if self.make is None else self.make(self.clock)
+        synth, self.stage = made
         self.path = CamPath(
-            WINDOW, self.synth, self.stage, on_picture=self._picture,
+            WINDOW, synth, self.stage, on_picture=self._picture,
             on_block=lambda block: self.played.append((self.clock.now_ms() - ZERO, block)),
             config=CamConfig(fps=self.fps, hears_us=self.hears_us), start_ms=ZERO,
         )  # fmt: skip
         self.path.card = self.card
         events = self._events(seconds * 1000.0)
         while events:
-            at, _, work, value = events[0]
+            at, _, work = events[0]
             if self.path.next_tick_ms <= at + ZERO:
                 self.clock.advance(max(0.0, self.path.next_tick_ms - self.clock.now_ms()))
                 self.path.tick(self.clock.now_ms())
                 continue
             heapq.heappop(events)
             self.clock.advance(max(0.0, at + ZERO - self.clock.now_ms()))
-            work(value)
+            work()
         return self
 
     def _events(self, end: float) -> list[Event]:
         rng = random.Random(self.seed)
-        events: list[tuple[float, int, Callable[[Any], None], Any]] = []
+        events: list[tuple[float, int, Callable[[], None]]] = []
         block_ms = 20.0 * (1.0 - self.mic_ppm * 1e-6)
         for i in range(int(end / block_ms)):
             begun = i * block_ms + 7.0
             if not _within(begun, self.mute):
-                events.append((begun + 20.0 + rng.uniform(0, self.mic_jitter), 1, self._sound, i))
+                events.append((begun + 20.0 + rng.uniform(0, self.mic_jitter), 1, partial(self._sound, i)))
         for i in range(int(end * self.fps / 1000.0)):
             taken = i * 1000.0 / self.fps
             if not _within(taken, self.gone):
                 late = self.camera_late + rng.uniform(0, self.camera_jitter)
-                events.append((taken + late, 0, self._camera, taken))
-        events += [(i * 20.0 + 3.0, 2, self._play, 0.0) for i in range(int(end / 20))]
-        events += [(at, 3, self._mode, mode) for at, mode in self.modes]
-        ordered = [(at, (order, index), work, value) for index, (at, order, work, value) in enumerate(events)]
+                events.append((taken + late, 0, partial(self._camera, taken)))
+        events += [(i * 20.0 + 3.0, 2, self._play) for i in range(int(end / 20))]
+        events += [(at, 3, partial(self._mode, mode)) for at, mode in self.modes]
+        ordered = [(at, (order, index), work) for index, (at, order, work) in enumerate(events)]
         heapq.heapify(ordered)
         return ordered
 
@@ -126,7 +126,7 @@ class LocalCallInTime:
         self.frames.append(frame)
         self.path.camera_frame(frame, self.clock.now_ms())
 
-    def _play(self, _: float) -> None:
+    def _play(self) -> None:
         self.path.play(self.clock.now_ms(), self.sink_ms)
         self.lags.append(self.path.sound.lag_ms)
 

@@ -1,21 +1,23 @@
 """Tiny ONNX files with the outside of a generator, whose output is known by arithmetic."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-MEL = ("mel", ["N", 1, 80, 16])
-FACE = ("face", ["N", 6, 96, 96])
+Input = tuple[str, list[str | int]]
+"""Name and shape of an input; a size that is free has a name."""
+
+MEL: Input = ("mel", ["N", 1, 80, 16])
+FACE: Input = ("face", ["N", 6, 96, 96])
 
 
 def write_slicer(
     path: Path,
     channels: tuple[int, int] = (3, 6),
-    inputs: tuple[tuple[str, list[Any]], ...] = (MEL, FACE),
+    inputs: tuple[Input, ...] = (MEL, FACE),
     dtype: int = TensorProto.FLOAT,
     metadata: dict[str, str] | None = None,
     gain: float = 1.0,

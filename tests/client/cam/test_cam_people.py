@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +10,8 @@ from cam_desk import Desk
 from benchmarks.scenes.two_people import FPS, SIZE, two_people
 from models.alignment import SILENCE
 from models.catalog import open_generator
-from models.mel import melspectrogram
+from models.generator import Image
+from models.mel import Mel, melspectrogram
 from realtime.cam.modes import Mode
 from realtime.face.synth import FaceSynth
 from realtime.face.tracker import MediaPipeTracker
@@ -22,19 +22,19 @@ LEFT, RIGHT = 1, 2
 
 
 @pytest.fixture(scope="module")
-def scene() -> Any:
+def scene() -> list[Image]:
     return list(two_people(FRAMES))
 
 
 @pytest.fixture(scope="module")
-def sound(caller_clip: Path) -> Any:
+def sound(caller_clip: Path) -> Mel:
     return np.pad(melspectrogram(read_audio(caller_clip, 16_000)), ((0, 0), (0, 200)), constant_values=SILENCE)
 
 
 class Dubbed:
     """A camera whose lips are dubbed, with the switch that keys and clicks go to; time stands still between plays."""
 
-    def __init__(self, scene: Any, sound: Any) -> None:
+    def __init__(self, scene: list[Image], sound: Mel) -> None:
         self._scene, self._sound, self._frame = scene, sound, 0
         self._generator, self._tracker = open_generator("lite", threads=1), MediaPipeTracker()
         self._synth = FaceSynth(self._generator, self._tracker)
@@ -60,7 +60,7 @@ class Dubbed:
 
 
 @pytest.fixture
-def dubbed(scene: Any, sound: Any) -> Iterator[Dubbed]:
+def dubbed(scene: list[Image], sound: Mel) -> Iterator[Dubbed]:
     made = Dubbed(scene, sound)
     yield made
     made.close()

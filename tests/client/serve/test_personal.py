@@ -4,7 +4,6 @@ import asyncio
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiortc import RTCConfiguration
@@ -13,6 +12,7 @@ from client.call.meeting import Meeting
 from client.serve.host import filter_node, hosted
 from client.serve.personal import open_personal, personal_file
 from models.catalog import model_path
+from models.generator import Generator, Image
 from realtime.clock import MonotonicClock
 from realtime.rtc.send.caller import CallerPeer
 from signaling.messages import Role
@@ -51,9 +51,9 @@ async def test_each_caller_of_a_room_gets_their_own_model(tmp_path: Path, monkey
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     opened: list[str] = []
 
-    def noted(path: Any, *args: Any, **more: Any) -> Any:
+    def noted(path: str | Path, provider: str = "cpu", threads: int = 2) -> Generator:
         opened.append(Path(path).name)
-        return open_generator(path, *args, **more)
+        return open_generator(path, provider, threads)
 
     from models import catalog
 
@@ -79,5 +79,8 @@ async def test_each_caller_of_a_room_gets_their_own_model(tmp_path: Path, monkey
 class NoFaces:
     """A tracker that sees nobody."""
 
-    def __getattr__(self, name: str) -> Any:
-        return lambda *args, **more: None
+    def track(self, image: Image, t_ms: float) -> None:
+        return None
+
+    def close(self) -> None:
+        pass

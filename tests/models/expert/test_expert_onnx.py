@@ -1,7 +1,6 @@
 """The expert at run time, and the lip-sync error it measures."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -74,7 +73,7 @@ def test_what_is_no_expert_is_refused_by_name(tmp_path: Path, exported: tuple[Sy
         open_generator(exported[1])
 
 
-def planted(late: int, windows: int = 60, noise: float = 0.0) -> tuple[NDArray[Any], NDArray[Any]]:
+def planted(late: int, windows: int = 60, noise: float = 0.0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return embeddings whose picture comes `late` frames after the sound."""
     rng = np.random.default_rng(5)
     sounds = np.abs(rng.normal(size=(windows + 40, 32)))

@@ -1,8 +1,8 @@
 """Checkpoints as strangers bring them: read, recognised, or refused with the reason."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -18,12 +18,12 @@ class Attack:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
         return Path.touch, (self.path,)
 
 
-def saved(path: Path, content: object, **options: Any) -> Path:
-    torch.save(content, path, **options)
+def saved(path: Path, content: object, zipped: bool = True) -> Path:
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
     return path
 
 
@@ -39,7 +39,7 @@ def saved(path: Path, content: object, **options: Any) -> Path:
     ],
 )
 def test_recognises_every_form(tmp_path: Path, kind: str, prefix: str, wrapped: bool) -> None:
-    state: Any = {prefix + key: value for key, value in flat_state(kind).items()}
+    state: dict[str, object] = {prefix + key: value for key, value in flat_state(kind).items()}
     if wrapped:
         optimizer = {
             "state": {0: {"step": 3, "exp_avg": torch.zeros(2)}},
@@ -55,7 +55,7 @@ def test_recognises_every_form(tmp_path: Path, kind: str, prefix: str, wrapped: 
 
 def test_reads_the_format_of_old_torch_without_batch_counters_in_half(tmp_path: Path) -> None:
     state = {key: value.half() for key, value in flat_state("discriminator").items()}
-    path = saved(tmp_path / "disc.pth", {"state_dict": state}, _use_new_zipfile_serialization=False)
+    path = saved(tmp_path / "disc.pth", {"state_dict": state}, zipped=False)
     assert next(load_network(path)[1].parameters()).dtype == torch.float32
     old = {key: value for key, value in flat_state("syncnet").items() if "num_batches" not in key}
     assert load_network(saved(tmp_path / "old.pth", old))[0].kind == "syncnet"
@@ -85,7 +85,7 @@ def test_refuses_a_torchscript_program(tmp_path: Path) -> None:
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
 @pytest.mark.parametrize("zipped", [True, False])
 def test_refuses_a_truncated_file(tmp_path: Path, share: float, zipped: bool) -> None:
-    path = saved(tmp_path / "whole.pth", flat_state("wav2lip"), _use_new_zipfile_serialization=zipped)
+    path = saved(tmp_path / "whole.pth", flat_state("wav2lip"), zipped)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(CheckpointError, match="download or copy it again"):

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto
 from stock_nets import calibrated
-from tiny_generators import FACE, MEL, face_landmarks, write_slicer
+from tiny_generators import FACE, MEL, Input, face_landmarks, write_slicer
 
 from models.alignment import WAV2LIP_WINDOW, MelWindow
 from models.catalog import open_generator
@@ -34,8 +33,8 @@ def face() -> FaceImage:
     return FaceImage(cv2.GaussianBlur(image, (5, 5), 0), face_landmarks())
 
 
-def crop_of(face: FaceImage) -> NDArray[Any]:
-    return cv2.warpAffine(face.image, box_matrix(face.landmarks, 96), (96, 96))
+def crop_of(face: FaceImage) -> NDArray[np.uint8]:
+    return np.asarray(cv2.warpAffine(face.image, box_matrix(face.landmarks, 96), (96, 96)), np.uint8)
 
 
 def test_patch_is_the_box_in_bgr(tmp_path: Path, face: FaceImage) -> None:
@@ -63,7 +62,7 @@ def test_a_face_at_the_edge_of_the_frame_is_cropped(tmp_path: Path, face: FaceIm
 
 @pytest.mark.parametrize("dtype", [TensorProto.FLOAT, TensorProto.FLOAT16])
 def test_foreign_names_order_and_a_batch_of_one(tmp_path: Path, face: FaceImage, dtype: int) -> None:
-    inputs = (("video_frames", [1, 6, 96, 96]), ("mel_spectrogram", [1, 1, 80, 16]))
+    inputs: tuple[Input, ...] = (("video_frames", [1, 6, 96, 96]), ("mel_spectrogram", [1, 1, 80, 16]))
     generator = open_generator(write_slicer(tmp_path / "hq.onnx", inputs=inputs, dtype=dtype))
     assert generator.name == "hq" and generator.window == WAV2LIP_WINDOW and generator.references_wanted == 1
     image = generator.generate(SILENT, generator.prepare(face), []).image
@@ -100,7 +99,7 @@ def test_refuses_a_network_whose_output_is_no_frame(tmp_path: Path) -> None:
         (MEL, FACE, ("extra", ["N", 1])),
     ],
 )
-def test_refuses_other_inputs_even_if_the_file_says_wav2lip(tmp_path: Path, inputs: tuple[Any, ...]) -> None:
+def test_refuses_other_inputs_even_if_the_file_says_wav2lip(tmp_path: Path, inputs: tuple[Input, ...]) -> None:
     for metadata in ({}, {"lipline.kind": "wav2lip"}):
         with pytest.raises(ModelError, match="it takes mel .*face"):
             open_generator(write_slicer(tmp_path / "other.onnx", inputs=inputs, metadata=metadata))

@@ -8,7 +8,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,13 +16,16 @@ from memory_devices import MemoryCamera, MemoryFrames, MemorySound, MemorySource
 from synth_fakes import drawn
 from virtual_time import LoopClock, in_virtual_time
 
+from models.generator import Image
+from models.mel import Mel
 from realtime.cam.call import CameraRelay, Devices, LocalCall, as_i420, fitted
 from realtime.cam.modes import Mode
-from realtime.cam.stage import Stage
+from realtime.cam.stage import Photo, Stage
 from realtime.clock import Clock, MonotonicClock
-from realtime.devices.api import CameraFrame, DeviceError, Fault, Pixels
+from realtime.devices.api import CameraFrame, DeviceError, Fault, Pixels, SoundSource
+from realtime.face.posepath import PoseSource
 from realtime.face.worker import SynthWorker
-from realtime.picture.synth_api import Seen
+from realtime.picture.synth_api import Drawn, Seen
 
 SIZE = (64, 48)
 
@@ -31,19 +33,19 @@ SIZE = (64, 48)
 class Face:
     """Draw grey for past frames, black for lips over the camera."""
 
-    def observe(self, image: Any, media_ms: float) -> Any:
+    def observe(self, image: Image, media_ms: float) -> Seen:
         return Seen(True, None, None)
 
-    def start(self, media_ms: float, pose: Any = None) -> None:
+    def start(self, media_ms: float, pose: PoseSource | None = None) -> None:
         pass
 
-    def render(self, mel_window: Any, media_ms: float, *, speech: bool) -> Any:
+    def render(self, mel_window: Mel | None, media_ms: float, *, speech: bool) -> Drawn:
         return drawn(np.full((SIZE[1], SIZE[0], 3), 128, np.uint8))
 
-    def overlay(self, real_image: Any, mel_window: Any, media_ms: float, *, speech: bool) -> Any:
+    def overlay(self, real_image: Image, mel_window: Mel | None, media_ms: float, *, speech: bool) -> Drawn:
         return drawn(np.zeros_like(real_image))
 
-    def hand_back(self, real_image: Any, media_ms: float, progress: Any) -> Any:
+    def hand_back(self, real_image: Image, media_ms: float, progress: float) -> Drawn:
         return drawn(real_image)
 
     def stop(self) -> None:
@@ -87,11 +89,11 @@ class Running:
     def __init__(
         self,
         *,
-        camera_size: Any = SIZE,
-        photo: Any = None,
-        dub: Any = None,
+        camera_size: tuple[int, int] = SIZE,
+        photo: Photo | None = None,
+        dub: SoundSource | None = None,
         sound: bool = True,
-        pictures: Any = None,
+        pictures: MemoryFrames | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Make a call; with a `clock` the devices are tasks of the loop whose time it tells."""
@@ -201,13 +203,13 @@ async def test_a_sink_that_goes_away_ends_the_call() -> None:
         await asyncio.to_thread(running.synth.close)
 
 
-async def test_a_microphone_that_cannot_be_opened_is_told_and_pictures_go_on() -> None:
+async def test_a_microphone_that_cannot_be_opened_is_told_and_pictures_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     running = Running()
 
     def refuse(*_: object) -> None:
         raise DeviceError(Fault.BUSY, "it is in use")
 
-    running.microphone.start = refuse  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(running.microphone, "start", refuse)
     async with running:
         await running.until(lambda: running.pictures.sent >= 12)
         assert running.said == ["no microphone: it is in use; the mouth rests"]

@@ -1,6 +1,6 @@
 """Skew seen by content: bursts of a tone in what leaves, and flashes of the pictures that leave beside it."""
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,30 +85,29 @@ def skews(call: LocalCallInTime, since: float, until: float) -> Floats:
     return np.array(found)
 
 
-def run(**options: Any) -> LocalCallInTime:
+def run(call: LocalCallInTime) -> LocalCallInTime:
     def make(clock: FakeClock) -> tuple[Beacon, StageSlots]:
         return Beacon(clock), StageSlots()
 
-    call = LocalCallInTime(wave=bursts, dub=bursts, paint=seen_by_camera, fps=FPS, make=make, **options)
-    call.camera_jitter = 2.0
-    return call.run(11)
+    beacon = replace(call, wave=bursts, dub=bursts, paint=seen_by_camera, fps=FPS, make=make, camera_jitter=2.0)
+    return beacon.run(11)
 
 
 @pytest.mark.parametrize("late", [2.0, 15.0, 35.0])
 def test_the_cameras_own_pictures(late: float) -> None:
-    found = skews(run(camera_late=late), 1500, 10_500)
+    found = skews(run(LocalCallInTime(camera_late=late)), 1500, 10_500)
     assert len(found) >= 15 and np.abs(found).max() <= 40.0
 
 
 def test_made_pictures_while_the_camera_is_gone() -> None:
-    call = run(gone=((3000.0, 60_000.0),))
+    call = run(LocalCallInTime(gone=((3000.0, 60_000.0),)))
     found = skews(call, 4500, 10_500)
     assert len(found) >= 10 and np.abs(found).max() <= 25.0
 
 
 @pytest.mark.parametrize("mode", [Mode.PHOTO, Mode.DUB])
 def test_other_modes(mode: Mode) -> None:
-    call = run(modes=((3000.0, mode), (8000.0, Mode.THROUGH)))
+    call = run(LocalCallInTime(modes=((3000.0, mode), (8000.0, Mode.THROUGH))))
     found = skews(call, 4500, 7800)
     assert len(found) >= 5 and np.abs(found).max() <= 25.0
     assert np.abs(skews(call, 9500, 10_700)).max() <= 40.0
@@ -116,6 +115,6 @@ def test_other_modes(mode: Mode) -> None:
 
 def test_a_virtual_microphone_that_is_slow_itself_is_reckoned_with() -> None:
     sink_ms = 30.0
-    call = run(gone=((4000.0, 8000.0),), sink_ms=sink_ms)
+    call = run(LocalCallInTime(gone=((4000.0, 8000.0),), sink_ms=sink_ms))
     for since, until in ((1500, 3900), (5500, 7800), (9500, 10_700)):
         assert np.abs(skews(call, since, until) + sink_ms).max() <= 40.0

@@ -266,7 +266,7 @@ def test_a_picture_of_another_size_is_refused(monkeypatch: pytest.MonkeyPatch) -
     camera.send(np.zeros((72, 64), np.uint8))
     for wrong in (np.zeros((48, 64), np.uint8), np.zeros((72, 64), np.int16)):
         with pytest.raises(ValueError, match="64x48"):
-            camera.send(wrong)  # type: ignore[arg-type]
+            camera.send(wrong)  # type: ignore[arg-type]  # one of them is what the types forbid
     camera.close()
     camera.close()
     assert sent == [72 * 64, -1]

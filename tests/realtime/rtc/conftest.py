@@ -1,13 +1,14 @@
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
+from peers import MakePc, Negotiate, Until
 
 
 @pytest.fixture
-async def negotiate() -> AsyncIterator[Callable[[RTCPeerConnection, RTCPeerConnection], Awaitable[None]]]:
+async def negotiate() -> AsyncIterator[Negotiate]:
     """Give a function that connects two peers over loopback; afterwards close both and see that no thread is left."""
     threads = {t for t in threading.enumerate() if "decoder" in t.name}
     peers: list[RTCPeerConnection] = []
@@ -29,12 +30,12 @@ async def negotiate() -> AsyncIterator[Callable[[RTCPeerConnection, RTCPeerConne
 
 
 @pytest.fixture
-def make_pc() -> Callable[[], RTCPeerConnection]:
+def make_pc() -> MakePc:
     return lambda: RTCPeerConnection(RTCConfiguration(iceServers=[]))
 
 
 @pytest.fixture
-def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
+def until() -> Until:
     async def wait(condition: Callable[[], bool], seconds: float = 90.0) -> None:
         async with asyncio.timeout(seconds):
             while not condition():  # noqa: ASYNC110

@@ -1,11 +1,11 @@
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from aiortc import RTCDataChannel
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peers import MakePc, Negotiate, Until
 from pyee.asyncio import AsyncIOEventEmitter
 
 from realtime.picture.stats import OutputStatus, ShownState
@@ -149,7 +149,7 @@ def test_figures_that_are_none_leave_valid_json() -> None:
     assert json.loads(text, parse_constant=lambda name: pytest.fail(name))["since_ms"] == 0
 
 
-async def test_both_ends_meet_over_a_real_channel(make_pc: Any, negotiate: Any, until: Any) -> None:
+async def test_both_ends_meet_over_a_real_channel(make_pc: MakePc, negotiate: Negotiate, until: Until) -> None:
     viewer, node = make_pc(), make_pc()
     got: list[str] = []
     channel: RTCDataChannel = open_channel(viewer)

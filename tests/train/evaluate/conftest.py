@@ -2,7 +2,6 @@
 
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +31,7 @@ def samples(caller_clip: Path) -> list[Sample]:
     return made
 
 
-def _followed(video: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+def _followed(video: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Return crops and landmarks from the first start to the end of the last clip."""
     crops, points = [], []
     with FaceMesh() as mesh:

@@ -1,7 +1,5 @@
 """Clips without a face: a bar in the place of the mouth that opens as far as noise is loud."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +11,7 @@ SIZE = 128
 GROUND = 140
 
 
-def opening(frames: int, rng: np.random.Generator) -> NDArray[Any]:
+def opening(frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return loudness (frames,) 0..1 that changes within 3 frames, silent at both ends."""
     knots = rng.uniform(0, 1, frames // 3 + 2)
     curve = np.interp(np.arange(frames), np.arange(len(knots)) * 3, knots)

@@ -1,7 +1,6 @@
 """Off-sync accuracy of planted experts."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,11 +23,11 @@ from train.expert.judged import (
 WINDOWS = 40
 
 
-def judged(own: NDArray[Any], speech: NDArray[Any] | None = None) -> Judged:
+def judged(own: NDArray[np.float64], speech: NDArray[np.bool_] | None = None) -> Judged:
     return Judged(own.astype(np.float32), None, np.full(len(own), True) if speech is None else speech)
 
 
-def by_distance(hears: int) -> NDArray[Any]:
+def by_distance(hears: int) -> NDArray[np.float64]:
     """Return cosines of an expert that tells moments apart that lie `hears` frames or more from one another."""
     index = np.arange(WINDOWS)
     return np.where(np.abs(index[:, None] - index[None]) < hears, 0.8, 0.3)
@@ -64,7 +63,7 @@ def test_the_threshold_is_found_between_the_sides() -> None:
 def test_clips_meet_themselves_and_the_next_one() -> None:
     clips = [bar_clip("anna", seed, frames=30) for seed in range(3)] + [bar_clip("ben", frames=4)]
 
-    def embed(clip: Clip) -> tuple[NDArray[Any], NDArray[Any]]:
+    def embed(clip: Clip) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         place = clips.index(clip)
         video = np.eye(4, dtype=np.float32)[[place] * (len(clip) - 4)]
         return video, video

@@ -17,7 +17,7 @@ from torch.multiprocessing.spawn import spawn
 from train.kinds import Options
 from train.loop.distributed import PlaceError, here, joined, largest, share
 from train.loop.loop import LoopConfig, train_task
-from train.loop.task import Evaluation
+from train.loop.task import Batch, Evaluation
 
 CONFIG = LoopConfig(steps=3, learning_rate=5e-3, schedule="constant", evaluate_every=1)
 LONGER = CONFIG.model_copy(update={"steps": 5})
@@ -35,7 +35,7 @@ class CountingTask(TalkTask):
         self.sync += 0.5
         return Evaluation({"sync": self.sync})
 
-    def losses(self, name: str, nets: Mapping[str, nn.Module], batch: Any) -> dict[str, Tensor]:
+    def losses(self, name: str, nets: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
         if name == "model" and len(self.curve) == self.signal_at:
             os.kill(os.getpid(), signal.SIGTERM)
         return super().losses(name, nets, batch)
@@ -69,8 +69,12 @@ def work(rank: int, port: int, folder: Path) -> None:
     torch.save(result, folder / f"result{rank}.pt")
 
 
+Two = tuple[Path, list[dict[str, Any]]]
+"""Folder and results of two processes."""
+
+
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+def two(tmp_path_factory: pytest.TempPathFactory) -> Two:
     """Return the folder and the results of two processes that trained together."""
     folder = tmp_path_factory.mktemp("two")
     with socket.socket() as free:
@@ -80,7 +84,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, 
     return folder, [torch.load(folder / f"result{rank}.pt", weights_only=True) for rank in range(2)]
 
 
-def test_two_processes_equal_one_that_averages_their_batches(two: tuple[Path, Any], tmp_path: Path) -> None:
+def test_two_processes_equal_one_that_averages_their_batches(two: Two, tmp_path: Path) -> None:
     joint = CountingTask(parts=(0, 1))
     average = train_task(joint, LONGER, tmp_path, Options(report=quiet))
     for result in two[1]:
@@ -94,7 +98,7 @@ def test_two_processes_equal_one_that_averages_their_batches(two: tuple[Path, An
     assert not torch.allclose(two[1][0]["average"]["hear.0.weight"], weights, rtol=1e-3, atol=1e-4)
 
 
-def test_each_draws_its_own_and_the_first_alone_speaks_measures_and_writes(two: tuple[Path, Any]) -> None:
+def test_each_draws_its_own_and_the_first_alone_speaks_measures_and_writes(two: Two) -> None:
     folder, (first, second) = two
     assert first["drawn"] == [(step, 0, 2) for step in range(5)]
     assert second["drawn"] == [(step, 1, 2) for step in range(5)]
@@ -105,7 +109,7 @@ def test_each_draws_its_own_and_the_first_alone_speaks_measures_and_writes(two: 
     assert not (folder / "1").exists()
 
 
-def test_a_signal_to_one_process_stops_all_at_one_step(two: tuple[Path, Any]) -> None:
+def test_a_signal_to_one_process_stops_all_at_one_step(two: Two) -> None:
     assert saved(two[0] / "stopped0")["step"] == 2
     assert not (two[0] / "stopped1").exists()
 

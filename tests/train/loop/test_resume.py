@@ -5,8 +5,8 @@ import os
 import shutil
 import signal
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from train.kinds import Options
 from train.loop.checkpoint import DAMAGED, FILE, PREVIOUS, Checkpoints, RunError, differences
 from train.loop.loop import LoopConfig, train_task
+from train.loop.task import Batch
 
 CONFIG = LoopConfig(steps=20, learning_rate=5e-3, evaluate_every=3)
 EAGER = CONFIG.model_copy(update={"checkpoint_s": 0.0})
@@ -28,11 +29,11 @@ class Killed(Exception):
 class StoppingTask(TalkTask):
     """End the run at a step: by an exception in the middle of it, or by a signal."""
 
-    def __init__(self, at: int, signal_number: int | None = None, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, at: int, signal_number: int | None = None) -> None:
+        super().__init__()
         self.at, self.signal_number = at, signal_number
 
-    def losses(self, name: str, nets: Any, batch: Any) -> dict[str, Tensor]:
+    def losses(self, name: str, nets: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
         if len(self.curve) == self.at and name == "model":
             if self.signal_number is None:
                 raise Killed

@@ -1,8 +1,9 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from fractions import Fraction
+from types import MethodType
 from typing import Any
 
 import aiortc.clock
@@ -14,7 +15,9 @@ from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPacket, pack_remb_fci
+from peers import MakePc, Negotiate, Until
 
 from realtime.clock import Clock, MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock
@@ -24,7 +27,6 @@ from realtime.rtc.aiortc import guard as aiortc_guard
 from realtime.rtc.aiortc import sender as aiortc_send
 from realtime.rtc.send.tracks import BlockAudioTrack, EngineVideoTrack
 
-Until = Callable[..., Awaitable[None]]
 CLOCK = MonotonicClock()
 OPUS, VP8 = 96, 97  # payload types: aiortc's first two dynamic ones
 
@@ -105,7 +107,7 @@ def take(call: Call, kind: str) -> tuple[list[MediaPacket], compat.Undo]:
 
 
 @pytest.fixture
-async def call(make_pc: Callable[[], RTCPeerConnection], negotiate: Any) -> AsyncIterator[Call]:
+async def call(make_pc: MakePc, negotiate: Negotiate) -> AsyncIterator[Call]:
     call = Call(make_pc(), make_pc())
     feeder = asyncio.create_task(call.feed())
     await negotiate(call.a, call.b)
@@ -182,14 +184,17 @@ async def test_packets_go_to_us_instead_of_the_decoder(call: Call, until: Until)
     assert {p.codec for p in taken} == {"VP8"}
     assert all(p.payload.endswith(p.data) and len(p.payload) > len(p.data) for p in taken)
     undo()
-    while not video.track._queue.empty():  # type: ignore[attr-defined]
+    assert isinstance(video.track, RemoteStreamTrack)
+    while not video.track._queue.empty():
         await video.track.recv()  # decoded before the packets were taken
     call.encoder.request_keyframe()
     frame = await asyncio.wait_for(video.track.recv(), 90)
     assert isinstance(frame, av.VideoFrame) and frame.width == 160
 
 
-async def test_holes_and_keyframes_are_asked_for_by_us_and_answered(call: Call, until: Until) -> None:
+async def test_holes_and_keyframes_are_asked_for_by_us_and_answered(
+    call: Call, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
     packets, _ = take(call, "video")
     feedback = compat.VideoFeedback(call.receiver("video"))
     asked: list[int] = []
@@ -199,7 +204,7 @@ async def test_holes_and_keyframes_are_asked_for_by_us_and_answered(call: Call, 
         asked.append(sequence)
         await retransmit(sequence)
 
-    call.video_sender._retransmit = count  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(call.video_sender, "_retransmit", count)
     drop = [False]
     lost: list[int] = []
     held: list[asyncio.Future[None]] = []
@@ -239,14 +244,16 @@ async def test_holes_and_keyframes_are_asked_for_by_us_and_answered(call: Call, 
     await asyncio.gather(*held)
 
 
-async def test_requests_across_the_wrap_can_be_packed(call: Call, until: Until) -> None:
+async def test_requests_across_the_wrap_can_be_packed(
+    call: Call, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
     feedback = compat.VideoFeedback(call.receiver("video"))
     asked: list[int] = []
 
     async def count(sequence: int) -> None:
         asked.append(sequence)
 
-    call.video_sender._retransmit = count  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(call.video_sender, "_retransmit", count)
     await feedback.request_packets(call.video_sender._ssrc, [65_534, 65_535, 0, 1])
     await until(lambda: sorted(asked) == [0, 1, 65_534, 65_535])
 
@@ -288,7 +295,7 @@ async def test_outgoing_datagrams_pass_the_hook(call: Call, until: Until) -> Non
     await until(lambda: len(arrived) > count + 3)
 
 
-async def test_interception_needs_a_transport(make_pc: Callable[[], RTCPeerConnection]) -> None:
+async def test_interception_needs_a_transport(make_pc: MakePc) -> None:
     pc = make_pc()
     with pytest.raises(RuntimeError, match="both descriptions"):
         compat.intercept_send(pc, lambda datagram, forward: None)
@@ -384,7 +391,7 @@ async def test_low_rates_thin_the_pictures(call: Call, until: Until) -> None:
 
 async def test_a_close_takes_the_wrappers_off(call: Call) -> None:
     call.encoder.close()
-    assert call.video_sender._retransmit.__func__ is RTCRtpSender._retransmit  # type: ignore[attr-defined]
+    assert call.video_sender._retransmit == MethodType(RTCRtpSender._retransmit, call.video_sender)
 
 
 async def test_a_goodbye_is_told_and_a_broken_path_is_not(call: Call, until: Until) -> None:
@@ -402,7 +409,7 @@ async def test_a_goodbye_is_told_and_a_broken_path_is_not(call: Call, until: Unt
 
 
 async def test_what_waits_on_a_dead_path_is_lost_in_silence(
-    make_pc: Callable[[], RTCPeerConnection], negotiate: Any, until: Until
+    make_pc: MakePc, negotiate: Negotiate, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, b = make_pc(), make_pc()
     channel = a.createDataChannel("x")
@@ -412,7 +419,7 @@ async def test_what_waits_on_a_dead_path_is_lost_in_silence(
     async def dead(data: bytes) -> None:
         raise ConnectionError("the path is gone")
 
-    channel.transport.transport._send_data = dead  # type: ignore[method-assign]
+    monkeypatch.setattr(channel.transport.transport, "_send_data", dead)
     with pytest.raises(ConnectionError):
         channel.send("fails aloud")
         await channel.transport._data_channel_flush()

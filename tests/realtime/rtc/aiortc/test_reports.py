@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from aiortc import RTCPeerConnection
 from aiortc.rtp import RtcpByePacket, RtcpSenderInfo, RtcpSrPacket
+from peers import MakePc, Until
 
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock
@@ -15,7 +16,6 @@ from realtime.rtc import aiortc as compat
 from realtime.rtc.aiortc import SenderFeedback, SenderReport
 from realtime.rtc.send.tracks import BlockAudioTrack, EngineVideoTrack
 
-Until = Callable[..., Awaitable[None]]
 Connect = Callable[[RTCPeerConnection, RTCPeerConnection], Awaitable[None]]
 CLOCK = MonotonicClock()
 UNIX_MS = 1_000_000_000_000.0
@@ -23,7 +23,7 @@ NTP_1970_MS = 2_208_988_800_000.0
 
 
 async def test_reports_are_of_the_picture_and_not_of_its_sending(
-    make_pc: Callable[[], RTCPeerConnection], negotiate: Connect, until: Until
+    make_pc: MakePc, negotiate: Connect, until: Until
 ) -> None:
     a, b = make_pc(), make_pc()
     track, put = EngineVideoTrack(zero_ms=0.0), set[int]()
@@ -70,7 +70,7 @@ def report(ssrc: int, timestamp: int) -> RtcpSrPacket:
 
 
 async def test_a_stream_that_rests_is_not_reported_but_says_goodbye(
-    make_pc: Callable[[], RTCPeerConnection], negotiate: Connect, until: Until
+    make_pc: MakePc, negotiate: Connect, until: Until
 ) -> None:
     a, b = make_pc(), make_pc()
     sender = a.addTrack(EngineVideoTrack(zero_ms=0.0))
@@ -96,9 +96,7 @@ async def test_a_stream_that_rests_is_not_reported_but_says_goodbye(
     await until(lambda: [each.rtp_timestamp for each in reports] == [2, 3])
 
 
-async def test_aiortcs_own_reports_can_be_held_back(
-    make_pc: Callable[[], RTCPeerConnection], negotiate: Connect, until: Until
-) -> None:
+async def test_aiortcs_own_reports_can_be_held_back(make_pc: MakePc, negotiate: Connect, until: Until) -> None:
     a, b = make_pc(), make_pc()
     track = BlockAudioTrack(CLOCK, zero_ms=0.0)
     sender = a.addTrack(track)

@@ -1,11 +1,11 @@
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
 from aiortc import RTCPeerConnection
+from peers import MakePc, Negotiate, Until
 
 from realtime.clock import MonotonicClock
 from realtime.media import BLOCK_SAMPLES, AudioBlock
@@ -14,7 +14,6 @@ from realtime.rtc.badlink.transport import ImpairedReceive
 from realtime.rtc.control import CHANNEL, Control, ControlChannel, ControlType, open_channel
 from realtime.rtc.send.tracks import BlockAudioTrack
 
-Until = Callable[..., Awaitable[None]]
 CLOCK = MonotonicClock()
 
 
@@ -46,7 +45,7 @@ class Speech:
 
 
 @pytest.fixture
-async def speech(make_pc: Callable[[], RTCPeerConnection], negotiate: Any, until: Until) -> AsyncIterator[Speech]:
+async def speech(make_pc: MakePc, negotiate: Negotiate, until: Until) -> AsyncIterator[Speech]:
     speech = Speech(make_pc(), make_pc())
     feeder = asyncio.create_task(speech.feed())
     await negotiate(speech.a, speech.b)
@@ -117,9 +116,7 @@ async def test_a_message_passes_the_same_link_as_the_media(speech: Speech, until
     await impaired.close()
 
 
-async def test_a_bad_rate_and_a_connection_without_transport_are_refused(
-    speech: Speech, make_pc: Callable[[], RTCPeerConnection]
-) -> None:
+async def test_a_bad_rate_and_a_connection_without_transport_are_refused(speech: Speech, make_pc: MakePc) -> None:
     impaired = ImpairedReceive(speech.b, CLOCK)
     with pytest.raises(ValueError, match="rates >= 0"):
         impaired.set_rate(-5.0)

@@ -3,19 +3,20 @@
 import asyncio
 import gc
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aioice.ice
 import pytest
+from peers import Until
 from people import WINDOW, Publisher, ShadeRenderer, Watcher
 
+from models.alignment import MelWindow
 from realtime.picture.monitor import VideoState
 from realtime.rtc.control import Control, ControlType, decode, send
 from realtime.rtc.node.node import LiplineNode, NegotiationError, NodeConfig
 from realtime.rtc.node.plain import PlainNode
 
-Until = Callable[..., Awaitable[None]]
 PATIENCE_S = 90.0  # a machine that others use as well may need it; on an idle one nothing here takes 3 s
 ANN, BOB = 200, 120
 SYNTHETIC = {"ann": 30, "bob": 70}
@@ -26,10 +27,10 @@ class Stage:
 
     def __init__(self) -> None:
         self.renderers: dict[str, list[ShadeRenderer]] = {}
-        self.actors: list[Any] = []
+        self.actors: list[LiplineNode | PlainNode | Publisher | Watcher] = []
 
     def node(self, **config: Any) -> LiplineNode:
-        def own(name: str) -> tuple[ShadeRenderer, Any]:
+        def own(name: str) -> tuple[ShadeRenderer, MelWindow]:
             renderer = ShadeRenderer(SYNTHETIC.get(name, 10))
             self.renderers.setdefault(name, []).append(renderer)
             return renderer, WINDOW
@@ -71,10 +72,14 @@ def near(level: float, shade: int) -> bool:
     return abs(level - shade) < 15
 
 
+def sees(watcher: Watcher, shade: int) -> Callable[[], bool]:
+    return lambda: near(watcher.shade, shade)
+
+
 async def see(until: Until, *pairs: tuple[Watcher, int]) -> None:
     """Wait for each in turn: on a machine that stalls, pictures fall back to synthetic ones at any moment."""
     for watcher, shade in pairs:
-        await until(lambda watcher=watcher, shade=shade: near(watcher.shade, shade), PATIENCE_S)
+        await until(sees(watcher, shade), PATIENCE_S)
 
 
 async def test_two_people_see_each_other_filtered_and_a_third_sees_both(stage: Stage, until: Until) -> None:

@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from numpy.typing import NDArray
+from peers import Until
 from synth_fakes import FakeRenderer, drawn
 
 from models.alignment import MelWindow
@@ -24,7 +24,6 @@ from realtime.rtc.receive.streams import ReceivedStreams
 from realtime.rtc.send.caller import CallerPeer
 from realtime.rtc.send.opus import OpusDecoder
 
-Until = Callable[..., Awaitable[None]]
 CLOCK = MonotonicClock()
 WINDOW = MelWindow.for_lookahead(80.0)
 SHAPE = (120, 160, 3)
@@ -60,7 +59,7 @@ class Caller:
             if i % 2 == 0 and self.showing:
                 self.peer.put_frame(VideoFrame(np.full(SHAPE, 196 + i // 2 % 8, np.uint8), start + 20.0 * i))
 
-    async def join(self, node: Any, name: str = "") -> None:
+    async def join(self, node: LiplineNode | PlainNode, name: str = "") -> None:
         pc = self.peer.pc
         await pc.setLocalDescription(await pc.createOffer())
         sdp = await node.accept_caller(pc.localDescription.sdp, name=name)
@@ -88,7 +87,7 @@ class Viewer:
             on_video_frame=lambda frame, at: self.shown.append((at, float(frame.image.mean()))),
         )
 
-    async def join(self, node: Any) -> None:
+    async def join(self, node: LiplineNode | PlainNode) -> None:
         self.pc.addTransceiver("audio", direction="recvonly")
         self.pc.addTransceiver("video", direction="recvonly")
         await self.pc.setLocalDescription(await self.pc.createOffer())

@@ -1,12 +1,13 @@
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 from aiortc.rtp import RtpPacket
+from peers import Negotiate, Until
 from virtual_time import PatientClock
 
 from realtime.clock import Clock, MonotonicClock
@@ -20,7 +21,6 @@ from realtime.rtc.send.opus import OpusDecoder
 from realtime.rtc.send.packer import SpeechMode
 from realtime.rtc.send.uplink import UplinkConfig, UplinkState, UplinkWatch
 
-Until = Callable[..., Awaitable[None]]
 # The fewest steps that show the whole cycle in a test's time; what they decide is tested on a made clock.
 QUICK = UplinkConfig(settle_ms=300.0, trial_ms=300.0, probe_backoff_ms=200.0, probe_backoff_max_ms=200.0)
 
@@ -109,7 +109,7 @@ class Wire:
 
 
 @pytest.fixture(params=[MonotonicClock])
-async def wire(negotiate: Any, request: pytest.FixtureRequest) -> AsyncIterator[Wire]:
+async def wire(negotiate: Negotiate, request: pytest.FixtureRequest) -> AsyncIterator[Wire]:
     wire = Wire(request.param())
     await negotiate(wire.caller.pc, wire.node)
     wire.caller.start()
