@@ -1,76 +1,50 @@
-"""Face landmarks by MediaPipe FaceMesh 0.10.21, whose model files lie inside its wheel."""
+"""Face landmarks: the detector and the mesh of MediaPipe's Face Landmarker, run by ONNX Runtime.
 
-import os
-import re
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+`models/weights/face.md` says where the networks come from, `docs/results/eyes.md` what they see.
+"""
+
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final
 
 import cv2
 import numpy as np
 
+from models.catalog import WEIGHTS
+from models.facedetector import FacePlace, shared_detector
 from models.generator import Image, Landmarks
+from models.runtime import open_session
 
 POINTS: Final = 468
+"""Landmarks of a face; the network's ten points of the irises are left out."""
 
-# What MediaPipe's native code writes to file descriptor 2 on every start, whatever its log settings say.
-_NOISE: Final = re.compile(
-    rb"XNNPACK delegate|before absl::InitializeLog|inference_feedback_manager\.cc|landmark_projection_calculator\.cc"
-    rb"|gl_context(_egl)?\.cc"
-)
-_STDERR_LOCK: Final = threading.Lock()
+MESH: Final = 2
+"""Number of these landmarks where they are stored: 1 are those of FaceMesh 0.10.21, which saw smaller mouths."""
 
-
-@contextmanager
-def _without_noise() -> Iterator[None]:
-    """Collect what is written to file descriptor 2; pass on afterwards every line that is not MediaPipe's noise."""
-    with _STDERR_LOCK, tempfile.TemporaryFile() as held:
-        try:
-            saved = os.dup(2)
-        except OSError:  # the process has no stderr
-            yield
-            return
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            held.seek(0)
-            kept = b"".join(line for line in held if not _NOISE.search(line))
-            if kept:
-                os.write(saved, kept)
-            os.close(saved)
+_SIDE: Final = 256  # px of the face that the network sees
+_SURE: Final = 0.0  # logit from which a face is there: a probability of one half
+_SAME: Final = 0.5  # overlap from which a detected face is one that is followed already
+_EYE_CORNERS: Final = (33, 263)
 
 
 class FaceMesh:
     """Find face landmarks in single images or along a video. One thread makes, uses and closes one instance.
 
-    With `static` False the face found last is followed from image to image (about 2.5 ms at 360x288 on one core), which
-    also keeps to one face while others come and go; with `static` True every image stands alone.
+    With `static` False the faces found last are followed from image to image, each looked for where it was, and the
+    detector only runs while fewer than `faces` are known; with `static` True every image stands alone. The networks
+    are opened once in a process. One face takes about 5 ms of one core, the detector 1.
     """
 
-    def __init__(self, static: bool = False, faces: int = 1, refined: bool = False) -> None:
-        """Load the model; `faces` is the most faces that `find_all` returns, `refined` looks closer at eyes and lips.
+    def __init__(self, static: bool = False, faces: int = 1) -> None:
+        """Open the networks; `faces` is the most faces that `find_all` returns.
 
-        The refined model sees shut eyes as shut and costs about twice the time; generators know the other one's lips.
+        Raises:
+            ModelError: ONNX Runtime or a network's file is missing.
         """
-        self._static = static
-        self._warm = False
-        # Importing MediaPipe takes seconds; a command that needs no face should not pay for it.
-        from mediapipe.python.solutions import face_mesh
-
-        with _without_noise():
-            self._graph: Any = face_mesh.FaceMesh(
-                static_image_mode=static,
-                max_num_faces=faces,
-                refine_landmarks=refined,
-                min_detection_confidence=0.5,
-                min_tracking_confidence=0.5,
-            )
-            self._open()
+        self._static, self._most = static, faces
+        self._places: list[FacePlace] = []
+        self._detector, self._mesh = shared_detector(), _mesh()
+        self._closed = False
 
     def __enter__(self) -> "FaceMesh":
         return self
@@ -93,40 +67,56 @@ class FaceMesh:
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"want a BGR image (H, W, 3) uint8, got {image.shape} {image.dtype}")
-        rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-        result = self._process(rgb)
-        size = np.array([image.shape[1], image.shape[0]], dtype=np.float32)
-        faces = [
-            np.array([(point.x, point.y) for point in face.landmark[:POINTS]], dtype=np.float32) * size
-            for face in result.multi_face_landmarks or ()
-        ]
-        return sorted(faces, key=lambda face: -float(np.prod(np.ptp(face, axis=0))))
+        if self._closed:
+            raise RuntimeError("this FaceMesh is closed")
+        found = self._followed(image)
+        if len(found) < self._most:
+            found += self._detected(image, [place for place, _ in found])[: self._most - len(found)]
+        self._places = [] if self._static else [place for place, _ in found]
+        return sorted((face for _, face in found), key=lambda face: -float(np.prod(np.ptp(face, axis=0))))
 
     def reset(self) -> None:
-        """Forget the face that is being followed."""
-        if not self._static:
-            with _without_noise():
-                self._graph.reset()
-                self._open()
-            self._warm = False
+        """Forget the faces that are being followed."""
+        self._places = []
 
     def close(self) -> None:
-        """Free the model. Safe to call twice."""
-        graph, self._graph = self._graph, None
-        if graph is not None:
-            graph.close()
+        """Forget the faces and refuse further images. Safe to call twice."""
+        self._closed, self._places = True, []
 
-    def _open(self) -> None:
-        # The graph starts in threads of its own; once an image has gone through, all of them have said their piece.
-        self._graph.process(np.zeros((64, 64, 3), dtype=np.uint8))
+    def _followed(self, image: Image) -> list[tuple[FacePlace, Landmarks]]:
+        """Return the faces still where they were, each with its place now."""
+        faces = [self._look(image, place) for place in self._places]
+        return [(_around(face), face) for face in faces if face is not None]
 
-    def _process(self, rgb: Image) -> Any:
-        if self._graph is None:
-            raise RuntimeError("this FaceMesh is closed")
-        if self._warm:
-            return self._graph.process(rgb)
-        with _without_noise():
-            result = self._graph.process(rgb)
-        # The landmark model writes its line when it first runs, which is with the first face.
-        self._warm = bool(result.multi_face_landmarks)
-        return result
+    def _detected(self, image: Image, known: list[FacePlace]) -> list[tuple[FacePlace, Landmarks]]:
+        """Return the faces that the detector finds and that are not among the known ones."""
+        new = [place for place in self._detector(image) if all(place.overlap(one) < _SAME for one in known)]
+        faces = [self._look(image, place) for place in new[: self._most]]
+        return [(_around(face), face) for face in faces if face is not None]
+
+    def _look(self, image: Image, place: FacePlace) -> Landmarks | None:
+        """Return the landmarks of the face at `place`; None when there is none."""
+        scale = place.side / _SIDE
+        cosine, sine = scale * np.cos(place.angle), scale * np.sin(place.angle)
+        turn = np.array([[cosine, -sine], [sine, cosine]])
+        # Px of the network's picture to px of the image.
+        back = np.column_stack([turn, np.array([place.x, place.y]) - turn @ (_SIDE / 2.0, _SIDE / 2.0)])
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        crop = cv2.warpAffine(image, back, (_SIDE, _SIDE), flags=how, borderMode=cv2.BORDER_REPLICATE)
+        points, presence = self._mesh.run(["points", "presence"], {"image": crop[None]})
+        if presence.item() < _SURE:
+            return None
+        seen = points.reshape(-1, 3)[:POINTS, :2]
+        return np.asarray(seen @ turn.T + back[:, 2], dtype=np.float32)
+
+
+def _around(face: Landmarks) -> FacePlace:
+    """Return where to look for a face next time."""
+    right, left = (face[corner] for corner in _EYE_CORNERS)
+    return FacePlace.around(face.min(axis=0), face.max(axis=0), right, left)
+
+
+@lru_cache(maxsize=1)
+def _mesh() -> Any:
+    """Return the session of the landmark network; any thread may run it."""
+    return open_session(WEIGHTS / "face_mesh.onnx", threads=1)

@@ -64,7 +64,7 @@ def photo_rows(path: Path, generator: Generator) -> list[Image]:
     """Return two rows for a picture: whole frames, and mouth and eyes close up."""
     portrait = load_portrait(path)
     frames = spoken(portrait, generator)
-    with FaceMesh(static=True, refined=True) as mesh:
+    with FaceMesh(static=True) as mesh:
         seen = [mesh.find(frame) for frame in frames]
         rest = mesh.find(portrait.frame.image)
     assert rest is not None

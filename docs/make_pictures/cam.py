@@ -108,7 +108,7 @@ def cam(out: Path, picture: Path | None) -> None:
         shifted(Path(folder) / "other.wav")
         shots = asyncio.run(film(photo, Path(folder) / "other.wav"))
     rows: list[Image] = []
-    with FaceMesh(static=True, refined=True) as mesh:
+    with FaceMesh(static=True) as mesh:
         for row in ROWS:
             chosen = [_shot(shots, *pick, mesh=mesh) for pick in row]
             rows.append(np.hstack([labelled(s.image, _words(s)) for s in chosen]))

@@ -110,8 +110,8 @@ class LandmarkSmoother:
     """Smooth landmarks in units of the eye distance, so that one setting fits every face size."""
 
     def __init__(self) -> None:
-        cutoff = np.full((POINTS, 1), 2.0)
-        beta = np.full((POINTS, 1), 30.0)
+        cutoff = np.full((POINTS, 1), 0.5)
+        beta = np.full((POINTS, 1), 15.0)
         # Lips open and close within two frames: a lag there would show as a mouth that is late.
         lips = [*LIPS_OUTER, *LIPS_INNER]
         cutoff[lips], beta[lips] = 8.0, 60.0

@@ -60,20 +60,18 @@ class Portrait(Protocol):
 class StillPortrait:
     """A still picture that sways, breathes and blinks. One thread; the same seed and times give the same frames."""
 
-    def __init__(self, image: Image, landmarks: Landmarks, eyes: Landmarks | None = None, seed: int = 0) -> None:
+    def __init__(self, image: Image, landmarks: Landmarks, seed: int = 0) -> None:
         """Begin with a picture in the size of the output.
 
         Args:
             image: (H, W, 3) uint8 BGR; kept, not copied.
             landmarks: (468, 2) px of the face.
-            eyes: the same from the refined FaceMesh, which knows the lids better; default `landmarks`.
             seed: varies the motion.
         """
         face = describe(image, landmarks, landmarks, 1)
         self._still = _past(image, landmarks, face, 0.0)
-        eyes = landmarks if eyes is None else eyes
         self._motion, self._warp = IdleMotion(seed), PortraitWarp(landmarks, image.shape)
-        lids = Eyelids(image, eyes)
+        lids = Eyelids(image, landmarks)
         self._lids = lids if lids.usable(image) else None
         self._open = eye_opening(landmarks)
         self._references = [self._still, *(_opened(self._still, gap) for gap in _GAPS)]
@@ -178,13 +176,13 @@ def _still(picture: Image, path: str | Path, size: tuple[int, int], seed: int) -
     placement = place(picture, face, size)
     image = placement.apply(picture)
     expected = face * placement.scale + np.array([placement.x, placement.y], dtype=np.float32)
-    landmarks = _nearest(image, expected, refined=False)
+    landmarks = _nearest(image, expected)
     if landmarks is None:
         landmarks = expected.astype(np.float32)
     seen = describe(image, landmarks, landmarks, 1)
     if not seen.visible:
         raise PortraitError(f"the face in {path} is cut off: give a picture with mouth and chin in view")
-    portrait = StillPortrait(image, landmarks, _nearest(image, expected, refined=True), seed)
+    portrait = StillPortrait(image, landmarks, seed)
     notes = []
     if len(faces) > 1:
         notes.append(f"{len(faces)} faces are in {Path(path).name}: the largest speaks")
@@ -242,9 +240,9 @@ def _checked(picture: Image, faces: list[Landmarks], path: str | Path) -> Landma
     return face
 
 
-def _nearest(image: Image, expected: Landmarks, refined: bool) -> Landmarks | None:
+def _nearest(image: Image, expected: Landmarks) -> Landmarks | None:
     """Return the face found in `image` where one is expected, None when there is none."""
-    with FaceMesh(static=True, faces=4, refined=refined) as mesh:
+    with FaceMesh(static=True, faces=4) as mesh:
         found = mesh.find_all(image)
     if not found:
         return None

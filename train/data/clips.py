@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
@@ -30,6 +30,7 @@ class Clip:
         crops: (T, S, S, 3) uint8 BGR aligned crops.
         landmarks: (T, 468, 2) float32 px of the crop.
         samples: (n,) int16 mono at 16 kHz.
+        mesh: which landmarks they are (train.data.shards.SampleInfo).
     """
 
     key: str
@@ -38,12 +39,13 @@ class Clip:
     crops: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
     samples: NDArray[np.int16]
+    mesh: int = field(default=1, kw_only=True)
 
     @classmethod
     def of(cls, sample: Sample) -> "Clip":
         """Take a sample out of a shard."""
         info = sample.info
-        return cls(sample.key, info.speaker, info.source, sample.crops, sample.landmarks, sample.speech)
+        return cls(sample.key, info.speaker, info.source, sample.crops, sample.landmarks, sample.speech, mesh=info.mesh)
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -61,7 +63,7 @@ class Clip:
     @cached_property
     def shapes(self) -> NDArray[np.float32]:
         """(T, 55, 2) mouth shapes (models.lite.contract.shape_of)."""
-        return shape_of(self.landmarks, self.crops.shape[1])
+        return shape_of(self.landmarks, self.crops.shape[1], mesh=self.mesh)
 
     @cached_property
     def neutral(self) -> NDArray[np.float32]:

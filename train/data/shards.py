@@ -47,6 +47,7 @@ class SampleInfo:
         confidence: of that offset (LSE-C); None likewise.
         sharpness: median variance of the Laplacian over the mouth.
         yaw: largest absolute turn of the head, degrees.
+        mesh: which landmarks there are: 1 of FaceMesh 0.10.21, 2 of Face Landmarker (models.facemesh).
     """
 
     speaker: str
@@ -59,6 +60,7 @@ class SampleInfo:
     confidence: float | None
     sharpness: float
     yaw: float
+    mesh: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

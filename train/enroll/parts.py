@@ -105,9 +105,8 @@ def cut(clip: Clip, first: int, end: int) -> Clip:
     sound = slice(first * FRAME_SAMPLES, end * FRAME_SAMPLES)
     frames = slice(first, end)
     key = f"{clip.key}-{first}"
-    return Stretch(
-        key, clip.speaker, clip.source, clip.crops[frames], clip.landmarks[frames], clip.samples[sound], clip.neutral
-    )
+    crops, landmarks, samples = clip.crops[frames], clip.landmarks[frames], clip.samples[sound]
+    return Stretch(key, clip.speaker, clip.source, crops, landmarks, samples, clip.neutral, mesh=clip.mesh)
 
 
 def _grown(roles: list[Part], lengths: Sequence[int]) -> list[Part]:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.facemesh import MESH
 from models.generator import Image
 from train.data.clips import FPS
 from train.data.shards import FRAME_SAMPLES, Sample, SampleInfo
@@ -70,6 +71,7 @@ def _tracked(piece: Piece, key: str, part_first: int, part: int, speech: NDArray
         confidence=None,
         sharpness=round(float(np.median(held.sharpness[within])), 2),
         yaw=round(max(held.yaws[within]), 2),
+        mesh=MESH,
     )
     sound = speech[first * FRAME_SAMPLES : (first + frames) * FRAME_SAMPLES]
     sample = Sample(key, info, crops, np.stack(held.landmarks[within]), sound)

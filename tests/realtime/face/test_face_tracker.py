@@ -144,8 +144,8 @@ class CountedMesh(FaceMesh):
 
     looks = 0
 
-    def __init__(self, static: bool = False, faces: int = 1, refined: bool = False) -> None:
-        super().__init__(static, faces, refined)
+    def __init__(self, static: bool = False, faces: int = 1) -> None:
+        super().__init__(static, faces)
         self.several = faces > 1
 
     def find_all(self, image: Image) -> list[Landmarks]:

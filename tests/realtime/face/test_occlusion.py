@@ -54,7 +54,8 @@ def test_a_thing_before_the_mouth_is_told_while_it_is_there(caller: Caller, kind
         truth.append(covered(alpha, landmarks))
     said = judge(scene + frames[len(scene) :])
     assert not any(said[:14])
-    assert all(said[i] for i in range(14, 30) if truth[i] > 0.2)
+    # The first frame that is covered in part may be missed.
+    assert all(said[i] for i in range(14, 30) if truth[i] > 0.25)
     assert not any(said[-4:])
 
 

@@ -59,7 +59,7 @@ def test_the_first_frame_is_the_picture_itself(portrait: Portrait, frames: list[
 
 def test_blinks_close_the_eyes(portrait: Portrait, frames: list[PastFrame]) -> None:
     shut = min(frames, key=lambda frame: frame.eyes)
-    with FaceMesh(static=True, refined=True) as mesh:
+    with FaceMesh(static=True) as mesh:
         before, after = not_none(mesh.find(portrait.frame.image)), not_none(mesh.find(shut.image))
     assert eye_opening(before) > 0.3
     assert eye_opening(after) < 0.15

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from models.facemesh import MESH
 from models.lite.contract import POINTS, LiteConfig, to_crop_px
 from train.data.clips import Clip
 from train.data.shards import Sample, SampleInfo
@@ -28,12 +29,12 @@ def planted_clip(name: str = "a", frames: int = 60, seed: int = 0, speaker: str 
     crops = np.clip(rng.normal(128, 40, (frames, SIZE, SIZE, 3)), 0, 255).astype(np.uint8)
     loud = np.interp(np.arange(frames * 640) / 640.0, np.arange(frames), opening)
     samples = (10 ** (2 * loud - 2) * 0.3 * rng.normal(size=len(loud)) * 32767).clip(-32768, 32767).astype(np.int16)
-    clip = Clip(f"{speaker}__{name}__00", speaker, name, crops, landmarks, samples)
+    clip = Clip(f"{speaker}__{name}__00", speaker, name, crops, landmarks, samples, mesh=MESH)
     # Noise has its loud and its soft moments everywhere; all of it counts.
     clip.__dict__["speech"] = np.ones(frames, bool)
     return clip
 
 
 def as_sample(clip: Clip) -> Sample:
-    info = SampleInfo(clip.speaker, clip.source, "0" * 64, 0.0, len(clip), SIZE, None, None, 100.0, 0.0)
+    info = SampleInfo(clip.speaker, clip.source, "0" * 64, 0.0, len(clip), SIZE, None, None, 100.0, 0.0, clip.mesh)
     return Sample(clip.key, info, clip.crops, clip.landmarks, clip.samples)

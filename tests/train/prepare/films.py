@@ -19,7 +19,7 @@ def face_at(x: float, y: float, eyes: float = 60.0) -> NDArray[np.float32]:
     for group, width, height in ((index.LIPS_OUTER, 0.25, 0.12), (index.LIPS_INNER, 0.18, 0.03)):
         unit[list(group)] = np.stack([-width * np.cos(around), 0.85 + height * np.sin(around)], -1)
     unit[list(index.JAW)] = np.stack([np.linspace(-0.6, 0.6, 15), np.full(15, 1.3)], -1)
-    unit[list(index.STABLE)] = index._TEMPLATE
+    unit[list(index.STABLE)] = index._TEMPLATE / np.ptp(index._TEMPLATE[[0, 3], 0])
     unit[[234, 454]] = [(-0.75, 0.1), (0.75, 0.1)]
     return np.asarray(unit * eyes + (x, y), dtype=np.float32)
 

@@ -1,0 +1,1 @@
+"""Make the bundled face networks from MediaPipe's Face Landmarker bundle."""
