@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from models.mel import SAMPLE_RATE
+from train.data.sounds import Rng, Sound, coloured, echoing, equalised, music, scaled
 from train.near.config import MixesConfig
-from train.near.sounds import Rng, coloured, echoing, equalised, music, scaled
-from train.near.voices import Sound, Speaker
+from train.near.voices import Speaker
 
 _OTHERS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12)
 _OFTEN: Final = (0.07, 0.09, 0.15, 0.09, 0.08, 0.11, 0.1, 0.17, 0.08, 0.06)

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.mel import SAMPLE_RATE
 from train.config import DataConfig
 from train.data.shards import ShardError, read_members, sample_info, shard_paths
+from train.data.sounds import Sound
 from train.head.rendered import SENTENCES
 from train.head.speech import SpeechVoice, speak
 from train.near.config import VoicesConfig
-
-Sound = NDArray[np.float32]
 
 # None of the voices that benchmarks.voice and the bundled caller speak with.
 _KINDS: Final = (

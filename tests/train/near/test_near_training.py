@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from models.near.onnx import NearVoice
 from realtime.speech.voice import newest_chunk
 from train.data.shards import Sample, SampleInfo, ShardWriter
+from train.data.sounds import coloured, echoing, music
 from train.kinds import Options
 from train.near.command import run
 from train.near.config import MixesConfig, NearTraining
 from train.near.heard import VoiceHeard, speaking
 from train.near.mixes import Mixer
-from train.near.sounds import coloured, echoing, music
 from train.near.task import NearTask
 from train.near.voices import Speaker, trimmed
 

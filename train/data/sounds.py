@@ -1,4 +1,4 @@
-"""Sounds that are not the caller, and what a room does to sound. float32 mono at 16 kHz."""
+"""Noise, music, and what rooms and microphones do to sound. float32 mono at 16 kHz."""
 
 from typing import Any
 
@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.mel import SAMPLE_RATE
-from train.near.voices import Sound
 
 Rng = np.random.Generator
+Sound = NDArray[np.float32]
+"""(n,) float32, mono, 16 kHz."""
 
 
 def scaled(sound: NDArray[np.floating[Any]]) -> Sound:
