@@ -16,16 +16,18 @@ from pathlib import Path
 
 import torch
 
+from models.ears.onnx import Ears
 from models.lite.contract import LiteConfig
 from models.lite.network import Lite
 from train.config import read_config
 from train.data.clips import Clip, Split
 from train.data.pool import Pool
 from train.lite.basis import fit_basis
-from train.lite.command import read_held_out
+from train.lite.command import read_ears, read_held_out
 from train.lite.config import LiteTraining
+from train.lite.heard import ClipHearing
 from train.lite.lip_gap import measure_speakers
-from train.lite.voice import VoiceTask, set_gain
+from train.lite.voice import VoiceAndCurves, VoiceTask, set_gain, set_range
 from train.loop.loop import train_task
 
 Row = dict[str, float]
@@ -65,13 +67,16 @@ def hearing_at(chosen: LiteTraining, shards: Sequence[Path], unseen: Sequence[Cl
     pool, held_out = chosen.data.pool(shards, "train", 1), read_held_out(chosen, shards)
     lite = Lite(chosen.model.lite)
     lite.basis_BV.copy_(torch.from_numpy(fit_basis(pool.at(0), lite.config.coefficients)))
-    task = VoiceTask(lite, pool, pool.at(0), held_out, chosen.voice)
+    hearing = ClipHearing(Ears(read_ears(chosen)), lite.config, chosen.voice.spoilt)
+    set_range(lite.voice, pool.at(0), hearing)
+    task = VoiceTask(lite, pool, pool.at(0), held_out, chosen.voice, hearing)
     trained = train_task(task, chosen.voice.loop, run, settings={"lookahead_ms": chosen.model.lookahead_ms})
-    lite.voice.load_state_dict(trained.state_dict())
-    set_gain(lite.eval(), pool.at(0))
+    assert isinstance(trained, VoiceAndCurves)
+    lite.voice.load_state_dict(trained.voice.state_dict())
+    set_gain(lite.eval(), pool.at(0), hearing)
     groups = {"held out": held_out, "unseen": unseen}
     return {
-        name: measure_speakers(lite.voice, clips, lite.basis_BV.numpy(), lite.config.window)
+        name: measure_speakers(lite.voice, clips, lite.basis_BV.numpy(), hearing)
         for name, clips in groups.items()
         if clips
     }

@@ -166,7 +166,9 @@ def picture(path: Path, clip: Path, kind: str = "hand") -> None:
         shown = []
         for i, image in enumerate(pictures):
             # The sound of half a second later: lips that differ from the real ones.
-            mel = generator.window.cut(np.pad(sound, ((0, 0), (0, 200)), constant_values=SILENCE), FRAME_MS * i + 500.0)
+            mel = generator.hearing.cut(
+                np.pad(sound, ((0, 0), (0, 200)), constant_values=SILENCE), FRAME_MS * i + 500.0
+            )
             shown.append(synth.overlay(image, mel, FRAME_MS * i, speech=True).image)
         synth.close()
         rows.append([shown[i] for i in at])

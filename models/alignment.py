@@ -5,19 +5,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.hearing import cut_window
+from models.mel import N_MELS, SILENCE, Mel, Samples, melspectrogram
+from models.melstream import StreamingMel
+
+__all__ = ["COLUMN_MS", "HALF_STFT_MS", "SILENCE", "WAV2LIP_WINDOW", "MelWindow"]
+
 COLUMN_MS = 12.5
 """Spacing of mel columns: 200 samples at 16 kHz."""
 
 HALF_STFT_MS = 25.0
 """Half of the 50 ms analysis window: a column hears this far past its centre."""
 
-SILENCE = -4.0
-"""Value of every mel bin for digital silence."""
-
 
 @dataclass(frozen=True, slots=True)
 class MelWindow:
-    """Which mel columns a frame needs.
+    """Which mel columns a frame needs (a models.hearing.Hearing).
 
     Attributes:
         columns: width of the window in mel columns.
@@ -37,22 +40,35 @@ class MelWindow:
         """Place a window of `columns` columns so that it needs exactly `lookahead_ms` of audio after the frame."""
         return cls(columns, lookahead_ms - HALF_STFT_MS - (columns - 1) * COLUMN_MS)
 
+    @property
+    def step_ms(self) -> float:
+        """Spacing of columns, in ms."""
+        return COLUMN_MS
+
+    @property
+    def silence(self) -> Mel:
+        """A column (80, 1) of digital silence."""
+        return np.full((N_MELS, 1), SILENCE, dtype=np.float32)
+
     def start(self, media_ms: float) -> int:
         """Return the index of the first column for a frame at `media_ms` (audio starts at 0 ms); may be negative."""
         return int(np.floor((media_ms + self.offset_ms) / COLUMN_MS + 1e-6))
 
-    def cut(self, mel: NDArray[np.float32], media_ms: float) -> NDArray[np.float32]:
-        """Cut the window for a frame at `media_ms` out of `mel` (80, n); what lies outside is silence.
+    def place(self, media_ms: float) -> tuple[int, float]:
+        """Return the index of the first column for a frame at `media_ms`, and 0: windows begin at whole columns."""
+        return self.start(media_ms), 0.0
 
-        Returns:
-            float32 (80, columns).
-        """
-        start = self.start(media_ms)
-        window = np.full((mel.shape[0], self.columns), SILENCE, dtype=np.float32)
-        lo, hi = max(start, 0), min(start + self.columns, mel.shape[1])
-        if lo < hi:
-            window[:, lo - start : hi - start] = mel[:, lo:hi]
-        return window
+    def stream(self) -> StreamingMel:
+        """Return a new mel stream."""
+        return StreamingMel()
+
+    def hear(self, samples: Samples) -> Mel:
+        """Return the mel (80, 1 + n // 200) of a whole recording."""
+        return melspectrogram(samples)
+
+    def cut(self, heard: NDArray[np.float32], media_ms: float) -> NDArray[np.float32]:
+        """Cut the window (80, columns) for a frame at `media_ms` out of mel (80, n); what lies outside is silence."""
+        return cut_window(self, heard, media_ms)
 
 
 WAV2LIP_WINDOW = MelWindow(16, -40.0)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.alignment import MelWindow
+from models.hearing import Columns, Hearing
 
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8, BGR."""
@@ -44,15 +44,18 @@ class Generator(Protocol):
     """Make the mouth of a frame from speech. Not thread-safe: one thread calls one instance."""
 
     name: str
-    window: MelWindow
     references_wanted: int
     """How many reference frames `generate` can use (at least 1)."""
+
+    @property
+    def hearing(self) -> Hearing:
+        """How it hears: what `generate` wants to know of the sound."""
 
     def prepare(self, face: FaceImage) -> Any:
         """Compute what can be computed once for a past frame; the result is opaque and handed back to `generate`."""
 
-    def generate(self, mel: NDArray[np.float32], pose: Any, references: Sequence[Any]) -> Patch:
-        """Return the mouth for `mel` (80, window.columns) on the prepared `pose`, teeth and lips from `references`.
+    def generate(self, window: Columns, pose: Any, references: Sequence[Any]) -> Patch:
+        """Return the mouth for `window` (rows, columns) on the prepared `pose`, with teeth and lips from `references`.
 
         `references` holds 1 to `references_wanted` prepared past frames with different mouth openings, closed first.
         """

@@ -1,7 +1,7 @@
 """The mel features of Wav2Lip, without librosa.
 
 Source of every constant: the public audio settings of Wav2Lip (Prajwal et al., "A Lip Sync Expert Is All You Need",
-2020) and the Slaney mel scale (M. Slaney, Auditory Toolbox, 1998). `realtime.speech.mel` streams the same features.
+2020) and the Slaney mel scale (M. Slaney, Auditory Toolbox, 1998). `models.melstream` streams the same features.
 """
 
 from typing import Final
@@ -32,6 +32,8 @@ _LOG_GAIN: Final = 1.6
 _LOG_OFFSET: Final = 2.4
 _FLOOR: Final = 1e-5
 _LIMIT: Final = 4.0
+SILENCE: Final = -_LIMIT
+"""Value of every mel bin for digital silence."""
 
 _BLOCK: Final = 1024
 """Columns computed at a time, so that an hour of sound needs megabytes, not gigabytes, of scratch memory."""
@@ -103,10 +105,10 @@ def _levels(frames: NDArray[np.float64]) -> NDArray[np.float32]:
     return clipped
 
 
-def mel_filterbank() -> NDArray[np.float64]:
-    """Return the triangular Slaney filters with unit area, float64 (80, 401)."""
-    corners = _mel_to_hz(np.linspace(_hz_to_mel(FMIN_HZ), _hz_to_mel(FMAX_HZ), N_MELS + 2))
-    bins = np.fft.rfftfreq(WIN, 1.0 / SAMPLE_RATE)
+def mel_filterbank(window: int = WIN, low_hz: float = FMIN_HZ, high_hz: float = FMAX_HZ) -> NDArray[np.float64]:
+    """Return 80 triangular Slaney filters with unit area, float64 (80, window // 2 + 1), for an FFT of `window`."""
+    corners = _mel_to_hz(np.linspace(_hz_to_mel(low_hz), _hz_to_mel(high_hz), N_MELS + 2))
+    bins = np.fft.rfftfreq(window, 1.0 / SAMPLE_RATE)
     low, centre, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
     rising = (bins - low) / (centre - low)
     falling = (high - bins) / (high - centre)

@@ -13,8 +13,7 @@ from realtime.face.synth import FaceSynth
 from realtime.face.tracker import FaceTracker, MediaPipeTracker
 from realtime.media import VideoFrame
 from realtime.media_file import MediaError, MediaInfo, MediaWriter, probe, read_audio_blocks, read_video
-from realtime.speech.mel import StreamingMel
-from realtime.speech.mel_history import MelHistory
+from realtime.speech.heard import HeardHistory
 
 _LEARN_MS: Final = 8000.0
 _AUDIO_RATE: Final = 48_000
@@ -112,23 +111,23 @@ class _Picture:
 def _windows(
     speech: str | Path, generator: Generator, fps: float, writer: MediaWriter
 ) -> Iterator[tuple[float, NDArray[np.float32]]]:
-    """Yield time and mel window of each frame as soon as its sound was read, and write the sound on the way."""
-    mel, columns = StreamingMel(), MelHistory()
+    """Yield time and window of each frame as soon as its sound was read, and write the sound on the way."""
+    stream, columns = generator.hearing.stream(), HeardHistory(generator.hearing)
     sound = read_audio_blocks(speech, _AUDIO_RATE)
     heard, index, written = 0, 0, 0.0
     for block in read_audio_blocks(speech, SAMPLE_RATE):
         heard += block.size
-        columns.extend(mel.push(block))
-        while columns.ready(generator.window, index * 1000.0 / fps):
-            yield index * 1000.0 / fps, columns.window(generator.window, index * 1000.0 / fps)
+        columns.extend(stream.push(block))
+        while columns.ready(index * 1000.0 / fps):
+            yield index * 1000.0 / fps, columns.window(index * 1000.0 / fps)
             index += 1
         while written < heard / SAMPLE_RATE and (piece := next(sound, None)) is not None:
             writer.write_audio(piece)
             written += piece.size / _AUDIO_RATE
-    columns.extend(mel.flush())
+    columns.extend(stream.flush())
     for piece in sound:
         writer.write_audio(piece)
     # The window's lookahead past the end is silence.
     while index * 1000.0 / fps < heard * 1000.0 / SAMPLE_RATE:
-        yield index * 1000.0 / fps, columns.window(generator.window, index * 1000.0 / fps)
+        yield index * 1000.0 / fps, columns.window(index * 1000.0 / fps)
         index += 1

@@ -48,6 +48,11 @@ class Options:
 Run = Callable[[Path, Sequence[Path], Path, Path, Options], int]
 
 KINDS: Final = {
+    "ears": Kind(
+        "train.ears",
+        "the hearing network, distilled from Whisper's encoder by speech without pictures",
+        needs_shards=False,
+    ),
     "expert": Kind("train.expert", "the sync expert, which hears whether lips and speech belong together"),
     "lite": Kind("train.lite", "the lite generator of `lipline call` and `lipline dub`"),
     "near": Kind(

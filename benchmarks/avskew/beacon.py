@@ -3,6 +3,8 @@
 It stands where the generator stands, so that the whole way is measured: speech, mel, window, job, thread, frame, wire.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ from benchmarks.avskew.film import BEEP_AMPLITUDE, TONES_HZ, paint
 from models.alignment import COLUMN_MS, MelWindow
 from models.generator import Image
 from models.mel import SAMPLE_RATE, melspectrogram
-from realtime.picture.synth_api import Drawn, Seen
+from realtime.picture.synth_api import Drawn, HeardFrame, Learned, Seen
 
 MARK_SYNTH, MARK_RETURNING = 0.5, 1.0
 _VALUES_PER_DECADE = 1.6
@@ -39,6 +41,10 @@ class BeaconRenderer:
         """Keep the picture."""
         self._face = image
         return Seen(True, None, None)
+
+    def learn(self, heard: Sequence[HeardFrame]) -> Learned:
+        """Learn nothing."""
+        return Learned()
 
     def start(self, media_ms: float) -> None:
         """Begin an outage; RuntimeError before any picture."""

@@ -113,7 +113,7 @@ async def running(
     microphone, other = OffClockSound(CALLER, ppm, video_round_ms(CALLER)), FileSound(dub)
     devices = Devices(relay, microphone, other, nowhere, nowhere, size)
     gate = VoiceGate(VoiceDetector(), NearVoice())
-    call = kind(devices, generator.window, synth, stage, MonotonicClock(), fps=camera.fps, gate=gate)
+    call = kind(devices, generator.hearing, synth, stage, MonotonicClock(), fps=camera.fps, gate=gate)
     relay.start()
     task = asyncio.create_task(call.run())
     try:

@@ -1,9 +1,9 @@
 """A synthesizer that renders at once, on the caller's thread: simulated time waits for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from realtime.media import VideoFrame
-from realtime.picture.synth_api import FaceRenderer, SynthJob, SynthResult
+from realtime.picture.synth_api import FaceRenderer, HeardFrame, SynthJob, SynthResult
 
 
 class LockstepSynth:
@@ -27,6 +27,10 @@ class LockstepSynth:
         self._seen += 1
         if self._seen % self._every == 0:
             self._guard(lambda: self._renderer.observe(frame.image, frame.media_ms))
+
+    def learn(self, heard: Sequence[HeardFrame]) -> None:
+        """Learn now."""
+        self._guard(lambda: self._renderer.learn(heard))
 
     def begin(self, media_ms: float) -> None:
         """Start the outage now."""

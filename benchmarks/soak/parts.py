@@ -1,13 +1,13 @@
 """What both soaks are made of: the bundled caller's film and the renderer."""
 
-from models.alignment import MelWindow
+from models.hearing import Hearing
 from realtime.picture.synth_api import FaceRenderer
 
 RENDERERS = ("lite", "light")
 
 
-def make_renderer(name: str) -> tuple[FaceRenderer, MelWindow]:
-    """Return the renderer and its window: "lite", the bundled model as a node runs it, or "light", a painted stand-in.
+def make_renderer(name: str) -> tuple[FaceRenderer, Hearing]:
+    """Return the renderer and its hearing: "lite", the bundled model as a node runs it, or "light", a painted stand-in.
 
     Raises:
         ValueError: there is no renderer of that name.
@@ -24,4 +24,4 @@ def make_renderer(name: str) -> tuple[FaceRenderer, MelWindow]:
     from realtime.face.tracker import MediaPipeTracker
 
     generator = open_generator("lite", "cpu", threads=1)
-    return FaceSynth(generator, MediaPipeTracker()), generator.window
+    return FaceSynth(generator, MediaPipeTracker()), generator.hearing

@@ -24,10 +24,10 @@ from benchmarks.voice import sounds
 from benchmarks.voice.mix import Talk, joined, lead, mixed
 from benchmarks.voice.mouth import MixedMouth, energies
 from client.doctor.checks import CALLER
+from models.melstream import StreamingMel
 from models.near.onnx import NearVoice
 from models.vad import CHUNK, VoiceDetector
 from realtime.media_file import read_audio
-from realtime.speech.mel import StreamingMel
 from realtime.speech.voice import VoiceGate
 
 _LEAD_S = 3.0

@@ -69,9 +69,9 @@ class MixedMouth:
         rest = 0.0
         for index in range(_SETTLE):
             rest = _opening(synth.render(None, index * FRAME_MS, speech=False))
-        path = SpeechPath(self._generator.window, gate=VoiceGate(VoiceDetector(), NearVoice()))
+        path = SpeechPath(self._generator.hearing, gate=VoiceGate(VoiceDetector(), NearVoice()))
         wide = np.clip(soxr.resample(samples, RATE, AUDIO_RATE) * 32767.0, -32768, 32767).astype(np.int16)
-        behind, out = hold_for(self._generator.window, FRAME_MS) - FRAME_MS, list[float]()
+        behind, out = hold_for(self._generator.hearing, FRAME_MS) - FRAME_MS, list[float]()
         for index in range(len(wide) // BLOCK_SAMPLES):
             path.push(wide[index * BLOCK_SAMPLES : (index + 1) * BLOCK_SAMPLES])
             at = len(out) * FRAME_MS

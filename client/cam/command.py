@@ -128,7 +128,7 @@ async def _run(options: argparse.Namespace) -> None:
         parts = await put_together(options, stack, clock, line.say)
         watched = PreviewedDevice(parts.devices.pictures)
         call = LocalCall(
-            replace(parts.devices, pictures=watched), parts.window, parts.synth, parts.stage, clock, fps=parts.fps,
+            replace(parts.devices, pictures=watched), parts.hearing, parts.synth, parts.stage, clock, fps=parts.fps,
             mode=options.mode, card=parts.card, gate=parts.gate, say=line.say,
         )  # fmt: skip
         switch = CamSwitch(call, parts.tracker, parts.devices.size, ended, line.say)

@@ -14,9 +14,9 @@ import numpy as np
 from client.cam.consent import require_consent
 from client.doctor.checks import CALLER
 from client.errors import UsageError
-from models.alignment import MelWindow
 from models.errors import ModelError
 from models.generator import Image
+from models.hearing import Hearing
 from realtime.cam.call import CameraRelay, Devices
 from realtime.cam.filesound import FileSound, video_round_ms
 from realtime.cam.modes import Mode
@@ -47,7 +47,7 @@ class CamParts:
     devices: Devices
     stage: Stage
     synth: SynthWorker
-    window: MelWindow
+    hearing: Hearing
     fps: float
     card: Image
     sends_to: str
@@ -84,7 +84,7 @@ async def put_together(options: argparse.Namespace, stack: AsyncExitStack, clock
         size = options.size or (camera.camera.size if camera is not None else SIZE)
         fps = options.fps or (min(max(camera.camera.fps, 5.0), 60.0) if camera is not None else FPS)
         photo = await in_thread(_open_photo, options.photo, size, say)
-        stage, window, tracker = await in_thread(_open_stage, options.model, photo)
+        stage, hearing, tracker = await in_thread(_open_stage, options.model, photo)
         synth = SynthWorker(stage)
         stack.push_async_callback(in_thread, synth.close)
         microphone, dub = _open_microphone(options, say), _open_dub(options.dub)
@@ -103,7 +103,7 @@ async def put_together(options: argparse.Namespace, stack: AsyncExitStack, clock
     devices = Devices(camera, microphone, dub, pictures, sound, size)
     card = _card(size, "No picture from the camera")
     gate = await in_thread(_open_gate, say)
-    return CamParts(devices, stage, synth, window, fps, card, sends_to, gate, tracker)
+    return CamParts(devices, stage, synth, hearing, fps, card, sends_to, gate, tracker)
 
 
 def _close(opened: CameraRelay | FrameSink | AudioSink | None) -> None:
@@ -152,7 +152,7 @@ def _open_photo(path: Path | None, size: tuple[int, int], say: Say) -> Photo | N
     return portrait
 
 
-def _open_stage(model: str, photo: Photo | None) -> "tuple[Stage, MelWindow, MediaPipeTracker]":
+def _open_stage(model: str, photo: Photo | None) -> "tuple[Stage, Hearing, MediaPipeTracker]":
     from models.catalog import open_generator
     from realtime.face.synth import FaceSynth
     from realtime.face.tracker import MediaPipeTracker
@@ -161,7 +161,7 @@ def _open_stage(model: str, photo: Photo | None) -> "tuple[Stage, MelWindow, Med
     generator, tracker = open_generator(model, threads=1), MediaPipeTracker()
     if photo is not None:
         make_ready(photo, generator)
-    return Stage(FaceSynth(generator, tracker), photo), generator.window, tracker
+    return Stage(FaceSynth(generator, tracker), photo), generator.hearing, tracker
 
 
 def _open_gate(say: Say) -> MouthGate | None:

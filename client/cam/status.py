@@ -35,6 +35,8 @@ def status_text(status: CamStatus, faces: int = 1, followed: int = 0) -> str:
         parts += _timing(status)
     if not status.heard:
         parts.append("no sound")
+    elif status.learned.used:
+        parts.append(f"knows your lips ({_duration(1000.0 * status.learned.seconds)})")
     return " | ".join(parts)
 
 

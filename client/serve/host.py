@@ -11,7 +11,7 @@ import cv2
 
 from client.serve.certificates import Tls
 from client.serve.personal import open_personal
-from models.alignment import MelWindow
+from models.hearing import Hearing
 from realtime.face.synth import FaceSynth
 from realtime.face.tracker import MediaPipeTracker
 from realtime.rtc.node.node import LiplineNode
@@ -45,17 +45,17 @@ def filter_node(model: str, provider: str, personal: Path | None = None) -> Lipl
     # they do.
     cv2.setNumThreads(1)
     # Opened here once, so that a wrong name is told before anybody calls.
-    window = open_generator(model, provider).window
+    hearing = open_generator(model, provider).hearing
 
     def renderer() -> FaceSynth:
         # One thread: beside two codecs on two cores a second one is waited for more often than it helps.
         return FaceSynth(open_generator(model, provider, threads=1), MediaPipeTracker())
 
-    def own(name: str) -> tuple[FaceSynth, MelWindow] | None:
+    def own(name: str) -> tuple[FaceSynth, Hearing] | None:
         generator = None if personal is None else open_personal(personal, name, provider, threads=1)
-        return None if generator is None else (FaceSynth(generator, MediaPipeTracker()), generator.window)
+        return None if generator is None else (FaceSynth(generator, MediaPipeTracker()), generator.hearing)
 
-    return LiplineNode(renderer, window, personal=own)
+    return LiplineNode(renderer, hearing, personal=own)
 
 
 @asynccontextmanager

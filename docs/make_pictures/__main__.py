@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from realtime.speech.mel_history import MelHistory
 
 from benchmarks.scenes.drawn_face import drawn_face
 from client.doctor.checks import CALLER
@@ -23,13 +24,12 @@ from models.facemesh import FaceMesh
 from models.generator import Generator, Image
 from models.landmarks import mouth_opening
 from models.mel import SAMPLE_RATE
+from models.melstream import StreamingMel
 from realtime.face.measure import eye_opening
 from realtime.face.synth import FaceSynth
 from realtime.face.tracker import ScriptedTracker
 from realtime.media_file import read_audio_blocks, read_video
 from realtime.photo.portrait import Portrait, load_portrait
-from realtime.speech.mel import StreamingMel
-from realtime.speech.mel_history import MelHistory
 
 INTERVAL_MS = 40.0
 SPEAKING_MS, RESTING_MS = 8000.0, 7000.0

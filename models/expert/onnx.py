@@ -84,7 +84,7 @@ class Expert:
         """Embed every window of a clip; window i is frames i to i + frames - 1 and exactly their sound.
 
         Args:
-            crops: (T, S, S, 3) uint8 BGR aligned crops at 25 fps (models.lite.onnx.aligned_crops).
+            crops: (T, S, S, 3) uint8 BGR aligned crops at 25 fps (models.lite.onnx.aligned_crop).
             mel: (80, M) float32 of the clip's sound, from its first frame's time on; silence where it ends early.
 
         Returns:

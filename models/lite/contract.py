@@ -1,4 +1,4 @@
-"""What the lite generator agrees on with its trainer and its runtime: points, regions, window. No torch here."""
+"""What the lite generator agrees on with its trainer and its runtime: points, regions, sizes. No torch here."""
 
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.alignment import MelWindow
 from models.generator import Landmarks
 from models.landmarks import ALIGNED_EYES, ALIGNED_ORIGIN, JAW, LIPS_INNER, LIPS_OUTER
 
@@ -41,25 +41,27 @@ class LiteConfig:
         region: left, top, right, bottom of the mouth region in the crop, px; the only pixels that are generated.
         sources: pictures that are warped: the pose frame and `sources - 1` references.
         coefficients: numbers that describe a mouth shape.
-        columns: mel columns the voice network hears.
-        lookahead_ms: audio needed after the frame's time.
+        heard: numbers that describe a frame of what is heard (models.ears).
+        columns: such frames, 20 ms apart, that a mouth shape is told from.
+        hidden: numbers from which its coefficients follow, by one linear layer.
+        lookahead_ms: sound needed after the picture's time.
         width: channels of the picture network's first level.
         features: what is remembered of a past frame, channels at half the crop's resolution.
+        opening: how much farther the widest frame of the people it learned from is open than the most closed one, in
+            eye distances; who opens theirs farther or less speaks so too (`opening_scale`). 0: everybody speaks alike.
     """
 
     size: int = 128
     region: tuple[int, int, int, int] = (16, 48, 112, 128)
     sources: int = 4
     coefficients: int = 12
-    columns: int = 24
+    heard: int = 384
+    columns: int = 11
+    hidden: int = 256
     lookahead_ms: float = 80.0
     width: int = 32
     features: int = 12
-
-    @property
-    def window(self) -> MelWindow:
-        """The mel window that gives this lookahead."""
-        return MelWindow.for_lookahead(self.lookahead_ms, self.columns)
+    opening: float = 0.0
 
     @property
     def eye_px(self) -> float:
@@ -120,3 +122,33 @@ def gap(shape: Landmarks) -> Landmarks:
     """Return the signed gap (...) between the inner lips of shapes (..., 55, 2), in eye distances."""
     upper, lower = GAP
     return np.asarray(shape[..., lower, 1] - shape[..., upper, 1], dtype=np.float32)
+
+
+def gap_of_basis(basis: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how far each coefficient of `basis` (B, 110) opens the inner lips, (B,) in eye distances."""
+    upper, lower = GAP
+    table = basis.reshape(len(basis), -1, 2)
+    return np.asarray(table[:, lower, 1] - table[:, upper, 1])
+
+
+SCALES: Final = (0.6, 2.2)
+"""Least and largest scale of a mouth's motion for one person."""
+
+_SEEN_SPEAKING: Final = 0.35
+"""Part of the usual opening below which a person was not seen speaking, and nothing is known of theirs."""
+
+
+def opening_scale(closed: Landmarks, widest: Landmarks, opening: float) -> float:
+    """Return how many times as far a person opens their mouth as those that a generator learned from.
+
+    People differ threefold in that, and speech does not tell it; their past frames do.
+
+    Args:
+        closed: shape (55, 2) of their most closed reference.
+        widest: of their widest.
+        opening: `LiteConfig.opening`.
+    """
+    if opening <= 0.0:
+        return 1.0
+    ratio = float(gap(widest) - gap(closed)) / opening
+    return float(np.clip(ratio, *SCALES)) if ratio > _SEEN_SPEAKING else 1.0

@@ -2,7 +2,8 @@
 
 Small networks and a warp between them:
 
-1. `VoiceNetwork` hears a mel window and tells the mouth shape, as coefficients of a basis of lip and jaw motion.
+1. `VoiceNetwork` takes what the ears hear (models.ears) and tells the mouth shape, as coefficients of a basis of lip
+   and jaw motion.
 2. `Warp` turns the shape into a smooth flow that brings every source picture (the pose frame and references with other
    mouth openings) to that shape.
 3. `Encoder` has seen every source once, when it was stored. `Picture` looks at its warped features, refines the flow by
@@ -27,7 +28,7 @@ CLOSED_GAP = 0.01
 
 
 class Lite(nn.Module):
-    """Join voice and painter; this and the painter's encoder are what is exported."""
+    """Join voice and painter. What is exported: this without its voice, the voice, and the painter's encoder."""
 
     def __init__(self, config: LiteConfig | None = None) -> None:
         super().__init__()
@@ -37,14 +38,13 @@ class Lite(nn.Module):
         self.basis_BV: Tensor
         self.register_buffer("basis_BV", torch.zeros(self.config.coefficients, len(POINTS) * 2))
 
-    def shape(self, mel_N1FT: Tensor, pose_NP2: Tensor, neutral_NP2: Tensor) -> Tensor:
-        """Return the pose's shape with its speech replaced by that of `mel`.
+    def shape(self, told_NB: Tensor, pose_NP2: Tensor, neutral_NP2: Tensor) -> Tensor:
+        """Return the pose's shape with its speech replaced by the coefficients `told`.
 
         What the basis cannot express (identity, turn of the head) stays as the pose has it.
         """
-        heard_NB = self.voice(mel_N1FT) * self.voice.gain
         shown_NB = (pose_NP2 - self.close(neutral_NP2)).flatten(1) @ self.basis_BV.T
-        shape: Tensor = pose_NP2 + ((heard_NB - shown_NB) @ self.basis_BV).reshape(pose_NP2.shape)
+        shape: Tensor = pose_NP2 + ((told_NB - shown_NB) @ self.basis_BV).reshape(pose_NP2.shape)
         return shape
 
     def close(self, shape_NP2: Tensor) -> Tensor:
@@ -57,13 +57,13 @@ class Lite(nn.Module):
         return shape_NP2 - (excess[:, None] * least_V).reshape(shape_NP2.shape)
 
     def forward(
-        self, mel_N1FT: Tensor, features_NKGC: Tensor, shapes_NKP2: Tensor, neutral_NP2: Tensor
+        self, told_NB: Tensor, features_NKGC: Tensor, shapes_NKP2: Tensor, neutral_NP2: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Speak: source 0 is the pose frame, `neutral` this person's shape with the mouth closed.
+        """Draw what the voice told: source 0 is the pose frame, `neutral` this person's shape with the mouth closed.
 
         Returns the shape, and flow, weights and residual as in `Drawing`, but flow as shares of the crop, so that it
         holds at any resolution.
         """
-        target = self.shape(mel_N1FT, shapes_NKP2[:, 0], neutral_NP2)
+        target = self.shape(told_NB, shapes_NKP2[:, 0], neutral_NP2)
         drawing = self.painter.draw(target, features_NKGC, shapes_NKP2)
         return target, drawing.flow_NK2hw / self.config.size, drawing.weights_NKhw, drawing.residual_N3hw

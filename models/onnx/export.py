@@ -2,7 +2,7 @@
 
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +20,24 @@ OPSET: Final = 17
 TOLERANCE: Final = 1e-4
 """Largest absolute difference between torch and ONNX Runtime that passes."""
 
+HALF: Final = ".half"
+"""What follows the name of a weight that is kept in half precision."""
+
+_LARGE: Final = 1024  # numbers of a weight that is worth it
+
 BATCHES: Final = (1, 3)
 """Batch sizes that are compared; two, so that a batch frozen into the graph shows."""
 
 
-def export_onnx(network: nn.Module, contract: OnnxContract, out: Path, extra: dict[str, str] | None = None) -> float:
+def export_onnx(
+    network: nn.Module,
+    contract: OnnxContract,
+    out: Path,
+    extra: dict[str, str] | None = None,
+    *,
+    free: Mapping[str, Mapping[int, str]] | None = None,
+    half: bool = False,
+) -> float:
     """Write `network` to `out` with the contract's names, shapes and metadata, and compare it with torch.
 
     The batch dimension is free. The file appears under its name only when it has passed; what stood there before stays
@@ -35,6 +48,9 @@ def export_onnx(network: nn.Module, contract: OnnxContract, out: Path, extra: di
         contract: what the file promises.
         out: where to write; the folder must exist.
         extra: more metadata properties.
+        free: names of further axes whose size is free, by input or output and axis.
+        half: keep large weights in half precision; ONNX Runtime turns them into float32 when it opens the file. The
+            network's own must be rounded so already, or the comparison fails.
 
     Returns:
         The largest absolute difference seen, over random inputs in batches of 1 and 3.
@@ -46,7 +62,9 @@ def export_onnx(network: nn.Module, contract: OnnxContract, out: Path, extra: di
     network.eval()
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
         draft = Path(folder) / out.name
-        _write(network, contract, draft)
+        _write(network, contract, draft, free or {})
+        if half:
+            _halve(draft)
         _describe(draft, contract.metadata() | (extra or {}))
         difference = compare(network, contract, draft)
         if not difference <= TOLERANCE:
@@ -84,7 +102,7 @@ def compare(network: nn.Module, contract: OnnxContract, path: Path) -> float:
     return worst
 
 
-def _write(network: nn.Module, contract: OnnxContract, path: Path) -> None:
+def _write(network: nn.Module, contract: OnnxContract, path: Path, free: Mapping[str, Mapping[int, str]]) -> None:
     examples = tuple(map(torch.from_numpy, _random_inputs(contract.inputs.values(), 2, seed=0)))
     names = [*contract.inputs, *contract.outputs]
     with warnings.catch_warnings():
@@ -97,7 +115,7 @@ def _write(network: nn.Module, contract: OnnxContract, path: Path) -> None:
             str(path),
             input_names=list(contract.inputs),
             output_names=list(contract.outputs),
-            dynamic_axes={name: {0: "N"} for name in names},
+            dynamic_axes={name: {0: "N", **free.get(name, {})} for name in names},
             opset_version=OPSET,
             dynamo=False,
             # Weights keep their names and batch norm stays apart, so that a file can be trained on
@@ -105,6 +123,24 @@ def _write(network: nn.Module, contract: OnnxContract, path: Path) -> None:
             training=torch.onnx.TrainingMode.PRESERVE,
             do_constant_folding=False,
         )
+
+
+def _halve(path: Path) -> None:
+    """Keep the large weights of a file as float16, each with a node that casts it back."""
+    model = onnx.load(path)
+    casts = []
+    for weight in model.graph.initializer:
+        if weight.data_type != onnx.TensorProto.FLOAT or np.prod(weight.dims) < _LARGE:
+            continue
+        name = weight.name
+        weight.CopyFrom(
+            onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight).astype(np.float16), name + HALF)
+        )
+        casts.append(onnx.helper.make_node("Cast", [name + HALF], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, path)
 
 
 def _describe(path: Path, metadata: dict[str, str]) -> None:

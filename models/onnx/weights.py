@@ -8,6 +8,7 @@ from onnx import numpy_helper
 from torch import Tensor
 
 from models.errors import ModelError
+from models.onnx.export import HALF
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -28,7 +29,9 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def weights_of(model: onnx.ModelProto) -> dict[str, Tensor]:
     """Return the weights of a model in memory by name."""
     # A copy: numpy_helper may hand out memory that belongs to the file and cannot be written.
-    weights = {entry.name: torch.tensor(numpy_helper.to_array(entry)) for entry in model.graph.initializer}
+    weights = {
+        entry.name.removesuffix(HALF): torch.tensor(numpy_helper.to_array(entry)) for entry in model.graph.initializer
+    }
     # Of equal weights the exporter keeps one and names the others by identities.
     aliases = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "Identity"}
     return weights | {name: weights[origin] for name, origin in aliases.items() if origin in weights}

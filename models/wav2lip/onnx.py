@@ -55,7 +55,7 @@ class Wav2LipGenerator:
             raise ModelError(f"{name} is no Wav2Lip generator: {describe_inputs(session)}, not a mel and a 96 px face")
         metadata = session.get_modelmeta().custom_metadata_map
         self.name = name
-        self.window = window_from_json(metadata[WINDOW_KEY]) if WINDOW_KEY in metadata else WAV2LIP_WINDOW
+        self.hearing = window_from_json(metadata[WINDOW_KEY]) if WINDOW_KEY in metadata else WAV2LIP_WINDOW
         self._session = session
         self._mel, self._face = inputs
         self._dtypes = {value.name: _DTYPES[value.type] for value in inputs}
@@ -71,15 +71,17 @@ class Wav2LipGenerator:
         masked[:, SIZE // 2 :] = 0.0
         return Wav2LipFace(np.concatenate((masked, reference))[None], matrix, face.landmarks)
 
-    def generate(self, mel: NDArray[np.float32], pose: Wav2LipFace, references: Sequence[Wav2LipFace]) -> Patch:
-        """Return the mouth for `mel` (80, 16) on `pose`; see `models.generator.Generator`.
+    def generate(self, window: NDArray[np.float32], pose: Wav2LipFace, references: Sequence[Wav2LipFace]) -> Patch:
+        """Return the mouth for `window` (80, 16) of mel on `pose`; see `models.generator.Generator`.
 
         Raises:
-            ValueError: when `mel` has another shape.
+            ValueError: when `window` has another shape.
         """
-        if mel.shape != (80, 16):
-            raise ValueError(f"Wav2Lip hears mel windows of (80, 16), not {mel.shape}: cut them with generator.window")
-        frame = self._run(mel[None, None], pose.planes)
+        if window.shape != (80, 16):
+            raise ValueError(
+                f"Wav2Lip hears mel windows of (80, 16), not {window.shape}: cut them with generator.hearing"
+            )
+        frame = self._run(window[None, None], pose.planes)
         image = np.rint(np.clip(frame, 0.0, 1.0) * 255.0).astype(np.uint8)
         return Patch(np.ascontiguousarray(image.transpose(1, 2, 0)), pose.matrix, pose.landmarks)
 

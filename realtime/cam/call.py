@@ -10,8 +10,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from models.alignment import MelWindow
 from models.generator import Image
+from models.hearing import Hearing
 from realtime.cam.modes import Mode, Voice
 from realtime.cam.output import CamStatus, Picture
 from realtime.cam.path import CamConfig, CamPath
@@ -94,7 +94,7 @@ class LocalCall:
     def __init__(
         self,
         devices: Devices,
-        window: MelWindow,
+        hearing: Hearing,
         synth: Synthesizer | None,
         stage: Stage,
         clock: Clock,
@@ -109,7 +109,7 @@ class LocalCall:
         config = CamConfig(fps=fps, hears_us=devices.sound is not None)
         now_ms = clock.now_ms()
         self.path = CamPath(
-            window, synth, stage, on_picture=self._send, on_block=self._put, config=config, start_ms=now_ms, gate=gate
+            hearing, synth, stage, on_picture=self._send, on_block=self._put, config=config, start_ms=now_ms, gate=gate
         )
         self.path.card = card
         self.path.set_mode(mode, now_ms)

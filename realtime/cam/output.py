@@ -9,6 +9,7 @@ from realtime.cam.modes import Mode
 from realtime.devices.api import Pixels
 from realtime.media import FrameKind
 from realtime.picture.stats import ShownState
+from realtime.picture.synth_api import Learned
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +46,7 @@ class CamStatus:
         sound_ms: age of the sound that leaves now.
         heard: whether any sound comes in.
         why: why the picture stands still, or why no lips are or could be made; None otherwise.
+        learned: what the generator has learned of the person.
     """
 
     mode: Mode
@@ -57,3 +59,4 @@ class CamStatus:
     sound_ms: float
     heard: bool
     why: str | None = None
+    learned: Learned = Learned()

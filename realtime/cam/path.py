@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.alignment import MelWindow
+from models.hearing import Hearing
 from realtime.cam.beat import Beat
 from realtime.cam.late import LateFrames
 from realtime.cam.modes import RULES, Mode, Voice
@@ -23,7 +23,7 @@ from realtime.media import FrameKind, VideoFrame
 from realtime.picture.engine import Engine, EngineConfig, Output
 from realtime.picture.monitor import VideoState
 from realtime.picture.stats import Quantiles, Shown, ShownState
-from realtime.picture.synth_api import Synthesizer
+from realtime.picture.synth_api import Learned, Synthesizer
 from realtime.speech.audio import SpeechPath, hold_for
 from realtime.speech.conceal import Block
 from realtime.speech.voice import MouthGate
@@ -46,6 +46,7 @@ class Staged(Protocol):
     camera: NDArray[np.uint8] | None
     level_db: float
     why: str | None
+    learned: Learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class CamPath:
 
     def __init__(
         self,
-        window: MelWindow,
+        hearing: Hearing,
         synth: Synthesizer | None,
         stage: Staged | None,
         *,
@@ -95,7 +96,7 @@ class CamPath:
         ahead_ms = self.config.ahead_ms if self.config.hears_us else float("inf")
         engine = EngineConfig(fps=self.config.fps, real_ahead_ms=ahead_ms)
         self.mode = Mode.THROUGH
-        self.speech = SpeechPath(window, gate=gate, on_heard=self._heard)
+        self.speech = SpeechPath(hearing, gate=gate, on_heard=self._heard)
         self.engine = Engine(self.speech, synth, config=engine)
         self.sound = LocalSound(self.speech)
         self.latency = Quantiles()
@@ -105,7 +106,7 @@ class CamPath:
         self._beat = Beat(self.engine, start_ms)
         self._stage = stage
         self._on_picture, self._on_block = on_picture, on_block
-        self._needed_ms = hold_for(window, engine.interval_ms)
+        self._needed_ms = hold_for(hearing, engine.interval_ms)
         self._came: deque[_Came] = deque(maxlen=_KEPT)
         self._sent: deque[float] = deque(maxlen=256)
         self._shows_camera = False
@@ -237,4 +238,5 @@ class CamPath:
             self.sound.lag_ms,
             not self.sound.silent,
             None if self._stage is None else self._stage.why,
+            Learned() if self._stage is None else self._stage.learned,
         )

@@ -1,5 +1,6 @@
 """What is drawn in each mode when it is not the camera's own picture."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -12,7 +13,7 @@ from realtime.cam.modes import Mode
 from realtime.face.badge import Badge
 from realtime.face.handback import dissolve, smoothstep
 from realtime.face.posepath import PoseSource
-from realtime.picture.synth_api import Drawn, FaceRenderer, Seen
+from realtime.picture.synth_api import Drawn, FaceRenderer, HeardFrame, Learned, Seen
 
 _WORDS: Final = 5
 """Frames in which the lips of the camera become those of the dub."""
@@ -46,8 +47,8 @@ class StageFace(FaceRenderer, Protocol):
 class Stage:
     """Draw what each mode shows: a `realtime.picture.synth_api.FaceRenderer` for one `SynthWorker`.
 
-    `mode`, `camera` and `level_db` may be set and `why` may be read from any thread; all else belongs to the rendering
-    thread. All pictures have the same size.
+    `mode`, `camera` and `level_db` may be set, `why` and `learned` may be read from any thread; all else belongs to the
+    rendering thread. All pictures have the same size.
 
     Attributes:
         mode: the chosen mode.
@@ -55,6 +56,7 @@ class Stage:
         level_db: loudness of the newest speech, dB relative to full scale.
         photo: the person in the photo; None where there is none.
         why: why the picture stands still, or why no lips are or could be made, in words for people; None otherwise.
+        learned: what the face has learned of the person.
     """
 
     def __init__(self, face: StageFace, photo: Photo | None = None) -> None:
@@ -63,6 +65,7 @@ class Stage:
         self.level_db = -120.0
         self.photo = photo
         self.why: str | None = None
+        self.learned = Learned()
         self._why: tuple[str | None, int] = None, 0
         self._face = face
         self._badge = Badge()
@@ -93,6 +96,12 @@ class Stage:
         self._real = image, self._found.points
         self._tell(self._found.reason)
         return self._found
+
+    def learn(self, heard: Sequence[HeardFrame]) -> Learned:
+        """Let the face learn from what the person said, unless they are not to be looked at now."""
+        if self.mode is Mode.THROUGH:
+            self.learned = self._face.learn(heard)
+        return self.learned
 
     def start(self, media_ms: float) -> None:
         """Begin to draw the chosen mode; raises RuntimeError where there is no face to draw."""

@@ -91,7 +91,9 @@ class HandBack:
         self.settled = remaining_px <= _HOME * step_limit(self._limit, landmarks)
         self._shown = (landmarks + offset).astype(np.float32)
         self.points = at = (landmarks + offset + shape).astype(np.float32)
-        return melt(self._image, self._landmarks, real, landmarks, at, smoothstep(progress / _PIXELS_BY))
+        weight = smoothstep(progress / _PIXELS_BY)
+        # What is mixed is soft for these few frames anyway; what follows is the real picture alone, and sharp.
+        return melt(self._image, self._landmarks, real, landmarks, at, weight, quick=weight < 1.0)
 
 
 def _rigid(landmarks: Landmarks) -> NDArray[np.float64]:

@@ -36,6 +36,7 @@ class TrackedFace:
         visible: the mouth and chin lie inside the image and the face is large enough to work on.
         box: x0, y0, x1, y1 of the landmarks, px, clipped to the image.
         sequence: changes whenever the face was lost or jumped: two frames with equal numbers show one unbroken motion.
+        person: number of whose face it is, never given to somebody else; None where that is not known.
     """
 
     landmarks: Landmarks
@@ -48,6 +49,7 @@ class TrackedFace:
     visible: bool
     box: tuple[int, int, int, int]
     sequence: int
+    person: int | None = None
 
 
 def eye_opening(landmarks: Landmarks) -> float:
@@ -75,7 +77,9 @@ def sharpness(image: Image, box: tuple[int, int, int, int]) -> float:
     return float(cv2.Laplacian(grey, cv2.CV_32F).var()) / contrast if contrast > 1.0 else 0.0
 
 
-def describe(image: Image, landmarks: Landmarks, smoothed: Landmarks, sequence: int) -> TrackedFace:
+def describe(
+    image: Image, landmarks: Landmarks, smoothed: Landmarks, sequence: int, person: int | None = None
+) -> TrackedFace:
     """Measure a face that was found in `image`."""
     box = face_box(landmarks, image.shape)
     mouth = landmarks[[*LIPS_OUTER, 152]]
@@ -92,6 +96,7 @@ def describe(image: Image, landmarks: Landmarks, smoothed: Landmarks, sequence: 
         visible=inside and eye_distance(landmarks) >= _MIN_EYES_PX,
         box=box,
         sequence=sequence,
+        person=person,
     )
 
 

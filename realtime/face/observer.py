@@ -50,6 +50,7 @@ class Observer:
         self._observed_ms: float | None = None
         self._face_ms: float | None = None  # of the frame kept last
         self._raw: Landmarks | None = None  # its face as found; None after a frame that was not kept
+        self._person: int | None = None
 
     @property
     def last(self) -> Observed:
@@ -60,6 +61,11 @@ class Observer:
     def has_kept(self) -> bool:
         """Whether any frame was ever worth keeping."""
         return self._face_ms is not None
+
+    @property
+    def who(self) -> tuple[int | None, int]:
+        """Who is seen: equal as long as the tracker and what the face looks like tell of nobody else."""
+        return self._person, self._guard.strangers
 
     def is_new(self, media_ms: float) -> bool:
         """Return whether a frame of `media_ms` is newer than all that were observed."""
@@ -119,6 +125,8 @@ class Observer:
     def _remember(self, image: Image, face: TrackedFace | None, media_ms: float) -> Observed:
         self._observed_ms = media_ms
         reason, live = self._guard.why_not(image, face, media_ms), None
+        if face is not None and face.person is not None:
+            self._person = face.person
         if face is not None and face.visible:
             live = PastFrame(image, face.smoothed, media_ms, face.opening, face.sharpness, face.yaw, face.eyes)
         if face is not None and live is not None and reason is None:

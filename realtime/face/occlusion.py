@@ -80,6 +80,8 @@ class OcclusionGuard:
         self._relit_ms: float | None = None
         self.score = 0.0
         """How unlike its past the lower face of the newest frame is, in standard deviations, 0 to 4."""
+        self.strangers = 0
+        """Times that a face came back as somebody else's."""
         self.began = False
         """Whether the newest frame is the first that is covered."""
 
@@ -123,6 +125,7 @@ class OcclusionGuard:
         lower, upper = look[: len(self._low)], look[len(self._low) :]
         if self._sequence != face.sequence and self._model is not None and _unlike(self._model.upper, upper):
             self.reset()
+            self.strangers += 1
         self._sequence = face.sequence
         if self._there_first(lower, upper, t_ms):
             self._model = None

@@ -1,8 +1,10 @@
 """Render synthetic frames of the caller: past frames move the head, speech moves the mouth.
 
 The parts: what real frames tell (realtime/face/observer.py), how one outage is led (realtime/face/outage.py), the mouth
-that speaks (realtime/face/mouth.py).
+that speaks (realtime/face/mouth.py), and what it learns of the caller (realtime/face/learning.py).
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +12,14 @@ from numpy.typing import NDArray
 from models.generator import Generator, Image, Landmarks
 from realtime.face.badge import PAUSED, Badge
 from realtime.face.history import History
+from realtime.face.learning import MouthLearning
 from realtime.face.mouth import Mouth, MouthPainter
 from realtime.face.observer import Observer
 from realtime.face.occlusion import Fade, OcclusionGuard
 from realtime.face.outage import Outage
 from realtime.face.posepath import PoseSource
 from realtime.face.tracker import FaceTracker
-from realtime.picture.synth_api import Drawn, Seen
+from realtime.picture.synth_api import Drawn, HeardFrame, Learned, Seen
 
 
 class FaceSynth:
@@ -35,6 +38,7 @@ class FaceSynth:
         self.history = History()
         self._observer = Observer(tracker, self.history, guard if guard is not None else OcclusionGuard())
         self._painter = MouthPainter(generator, self.history)
+        self._learning = MouthLearning(generator)
         self._badge, self._paused_badge = Badge(), Badge(PAUSED)
         self._outage: Outage | None = None
         self._overlaid: Mouth | None = None
@@ -50,10 +54,19 @@ class FaceSynth:
         """
         if not self._observer.is_new(media_ms):
             return self._seen(self._observer.has_kept)
-        face = self._observer.observe(image, media_ms, keep_size=self._outage is not None).face
+        observed = self._observer.observe(image, media_ms, keep_size=self._outage is not None)
+        face = observed.face
+        self._learning.see(face, observed.reason, self._observer.who, media_ms)
         if self._outage is not None and face is not None:
             self._outage.draw_near(face.smoothed, media_ms)
         return self._seen(face is not None)
+
+    def learn(self, heard: Sequence[HeardFrame]) -> Learned:
+        """Learn how the caller's mouth follows their voice from what was heard at real frames, by rising time.
+
+        Frames that were observed with a face to be trusted teach; the others only say what was heard between them.
+        """
+        return self._learning.learn(heard)
 
     def start(self, media_ms: float, pose: PoseSource | None = None) -> None:
         """Begin an outage whose first frame is for `media_ms`; with `pose` its frames speak in place of past ones.
@@ -61,6 +74,7 @@ class FaceSynth:
         Raises:
             RuntimeError: no frame was ever observed, and there is no `pose`.
         """
+        self._learning.speak(own=True)
         if pose is not None:
             self._outage, self._overlaid = Outage.of_pose(pose, self._painter, media_ms), None
             return
@@ -115,6 +129,7 @@ class FaceSynth:
         the picture fades to the real one. Outside an outage only.
         """
         seen = self.observe(real_image, media_ms)
+        self._learning.speak(own=False)
         pose, paint = self._observer.last.live, seen.reason is None
         if not self._fade.step(paint, media_ms, possible=pose is not None and (paint or self._overlaid is not None)):
             return Drawn(real_image, real_image, self._painted_points(seen), seen.reason, seen=seen)

@@ -75,7 +75,9 @@ class MediaPipeTracker:
             self._smooth.reset()
         self._last, self._misses = landmarks, 0
         self.marks = moved(self.marks, landmarks)
-        return describe(image, landmarks, self._smooth(landmarks, t_ms), self._sequence)
+        followed = self._people.followed
+        who = None if followed is None else followed.number
+        return describe(image, landmarks, self._smooth(landmarks, t_ms), self._sequence, who)
 
     def close(self) -> None:
         """Free the models."""

@@ -4,14 +4,21 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from realtime.media import VideoFrame
-from realtime.picture.synth_api import FaceRenderer, SynthJob, SynthResult
+from realtime.picture.synth_api import FaceRenderer, HeardFrame, Learned, SynthJob, SynthResult
 
 _LOG = logging.getLogger(__name__)
+
+
+_HEARD: Final = 64
+"""Frames that wait to be learned from, at most: 2.5 s."""
+_AT_ONCE: Final = 8
+"""Frames that are learned from in one piece: under 3 ms, with the fit that one piece in six ends with."""
 
 
 @dataclass(slots=True)
@@ -21,6 +28,7 @@ class _Mailbox:
     Attributes:
         frame: newest real frame, not yet observed.
         job: newest job, not yet rendered.
+        heard: what was heard at the newest real frames, not yet learned from; comes last.
         begin_ms: media time for which an outage is to be made ready.
         outage: number of the outage that jobs now belong to.
         closed: whether the thread is to end.
@@ -28,6 +36,7 @@ class _Mailbox:
 
     frame: VideoFrame | None = None
     job: SynthJob | None = None
+    heard: deque[HeardFrame] = field(default_factory=lambda: deque(maxlen=_HEARD))
     begin_ms: float | None = None
     outage: int = 0
     closed: bool = False
@@ -35,18 +44,19 @@ class _Mailbox:
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits."""
-        return self.frame is None and self.job is None and self.begin_ms is None
+        return self.frame is None and self.job is None and self.begin_ms is None and not self.heard
 
     def end_outage(self) -> None:
         """Drop what waits for the outage; jobs put in later belong to the next one."""
         self.outage += 1
         self.job = self.begin_ms = None
 
-    def take(self, *, on_screen: bool) -> VideoFrame | SynthJob | float | None:
-        """Remove and return what comes next: a frame, a job, or the media time to prepare for; None when nothing waits.
+    def take(self, *, on_screen: bool) -> VideoFrame | SynthJob | list[HeardFrame] | float | None:
+        """Remove and return what comes next: a frame, a job, a media time to prepare for, or what was heard at frames.
 
         The newest real frame comes before an outage, which then begins with it; once synthetic frames are on screen a
-        job must not wait for a tracker. A job begins its outage by itself, so that `begin_ms` falls away with it.
+        job must not wait for a tracker. A job begins its outage by itself, so that `begin_ms` falls away with it. To
+        learn is never urgent.
         """
         if self.job is not None and (on_screen or self.frame is None):
             job, self.job, self.begin_ms = self.job, None, None
@@ -54,8 +64,11 @@ class _Mailbox:
         if self.frame is not None:
             frame, self.frame = self.frame, None
             return frame
-        begin_ms, self.begin_ms = self.begin_ms, None
-        return begin_ms
+        if self.begin_ms is not None:
+            begin_ms, self.begin_ms = self.begin_ms, None
+            return begin_ms
+        # A few at a time: what comes meanwhile waits no longer than for one of them to be tracked.
+        return [self.heard.popleft() for _ in range(min(_AT_ONCE, len(self.heard)))]
 
 
 class SynthWorker:
@@ -71,6 +84,7 @@ class SynthWorker:
         jobs_skipped: number of jobs that a newer one replaced before they were rendered.
         frames_observed: number of real frames given to the renderer.
         faces_found: number of those in which it found a face.
+        learned: what the renderer has learned of the caller.
     """
 
     RESULTS_KEPT = 4
@@ -93,6 +107,7 @@ class SynthWorker:
         self.jobs_skipped = 0
         self.frames_observed = 0
         self.faces_found = 0
+        self.learned = Learned()
         self._thread = threading.Thread(target=self._run, name="synth", daemon=True)
         self._thread.start()
 
@@ -103,10 +118,20 @@ class SynthWorker:
             self._mailbox.frame = frame
             self._changed.notify()
 
+    def learn(self, heard: Sequence[HeardFrame]) -> None:
+        """Offer what was heard at real frames, by rising time; of more than 64 that wait the oldest are dropped."""
+        with self._changed:
+            self._mailbox.heard.extend(heard)
+            self._changed.notify()
+
     def begin(self, media_ms: float) -> None:
-        """Prepare for an outage that begins at about `media_ms`; a real frame that waits is observed first."""
+        """Prepare for an outage that begins at about `media_ms`; a real frame that waits is observed first.
+
+        What waits to be learned from is dropped: rendering is not to wait for it.
+        """
         with self._changed:
             self._mailbox.begin_ms = media_ms
+            self._mailbox.heard.clear()
             self._changed.notify()
 
     def request(self, job: SynthJob) -> None:
@@ -114,6 +139,7 @@ class SynthWorker:
         with self._changed:
             self.jobs_skipped += self._mailbox.job is not None
             self._mailbox.job = job
+            self._mailbox.heard.clear()
             self._changed.notify()
 
     def take(self, media_ms: float) -> SynthResult | None:
@@ -160,6 +186,8 @@ class SynthWorker:
                 self._guard(partial(self._observe, work), outage)
             elif isinstance(work, SynthJob):
                 self._guard(partial(self._render, work, outage), outage)
+            elif isinstance(work, list):
+                self._guard(partial(self._learn, work), outage)
             elif work is not None:
                 self._guard(partial(self._start, work, outage), outage)
         self._guard(self._renderer.close, outage)
@@ -183,6 +211,10 @@ class SynthWorker:
         if self.faces_found >= self.REHEARSE_AT and not self._rehearsed:
             self._rehearsed = True
             self._rehearse(frame)
+
+    def _learn(self, heard: Sequence[HeardFrame]) -> None:
+        if heard:
+            self.learned = self._renderer.learn(heard)
 
     def _rehearse(self, frame: VideoFrame) -> None:
         """Render once before it matters: the first run of every part is slow, and would be seen as a pause."""

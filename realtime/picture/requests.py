@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.media import VideoFrame
-from realtime.picture.synth_api import NoSynth, Synthesizer, SynthJob, SynthResult
+from realtime.picture.synth_api import HeardFrame, NoSynth, Synthesizer, SynthJob, SynthResult
 
 _QUICK: Final = 0.35
 """Share of an interval that rendering may take for a frame to be asked for one block of sound later."""
+
+_UNLEARNED: Final = 50
+"""Frames that wait for their sound to be heard, at most: 2 s."""
 
 
 class Speech(Protocol):
@@ -26,6 +29,12 @@ class Speech(Protocol):
 
     def speech(self, media_ms: float) -> bool:
         """Return whether lips may move at `media_ms`."""
+
+    def heard(self, media_ms: float) -> bool:
+        """Return whether all the sound of the window for `media_ms` was heard already."""
+
+    def own_window(self, media_ms: float) -> NDArray[np.float32] | None:
+        """Return the window for `media_ms`, which was heard; None where it is not the caller's speech alone."""
 
 
 class SynthRequests:
@@ -60,6 +69,8 @@ class SynthRequests:
         self._interval_ms, self._heard_late_ms = interval_ms, heard_late_ms
         self._unseen: deque[VideoFrame] = deque(maxlen=16)
         self._seen_ms = float("-inf")
+        self._unlearned: deque[float] = deque(maxlen=_UNLEARNED)
+        self._makes = False
         self._render_ms = float("inf")
         self._waiting: SynthJob | None = None
 
@@ -76,15 +87,33 @@ class SynthRequests:
             if observe and frame.media_ms > self._seen_ms:
                 self._seen_ms = frame.media_ms
                 self._synth.observe(frame)
+                if not self._makes:
+                    self._unlearned.append(frame.media_ms)
+        self._learn()
+
+    def _learn(self) -> None:
+        """Pass on what was heard at frames that were observed.
+
+        The sound after them is not heard for their sake alone, because a network hears many frames at once for the
+        price of a few.
+        """
+        heard = []
+        while self._unlearned and self._speech.heard(self._unlearned[0] + self._heard_late_ms):
+            media_ms = self._unlearned.popleft()
+            heard.append(HeardFrame(media_ms, self._speech.own_window(media_ms + self._heard_late_ms)))
+        if heard:
+            self._synth.learn(heard)
 
     # --- frames to be made -------------------------------------------------------------------------------------------
 
     def begin(self, media_ms: float) -> None:
         """Have the synthesizer prepare for an outage whose first frame is for about `media_ms`."""
+        self._stop_learning()
         self._synth.begin(media_ms)
 
     def request(self, media_ms: float, target: VideoFrame | None, progress: float) -> None:
         """Request the frame of `media_ms`; with `target` it is `progress` (0..1) of the way to that real frame."""
+        self._stop_learning()
         job = SynthJob(media_ms, returning_to=target, progress=progress)
         # Sound that queued behind video is played as it comes, so lips hear too little ahead: another block may help.
         quick = self._render_ms < _QUICK * self._interval_ms and target is None
@@ -108,7 +137,13 @@ class SynthRequests:
     def release(self) -> None:
         """End the outage, or the preparation for one, and drop all requests."""
         self._waiting = None
+        self._makes = False
         self._synth.release()
+
+    def _stop_learning(self) -> None:
+        """Learn nothing until `release`: frames are made, perhaps to another voice, and are in a hurry."""
+        self._makes = True
+        self._unlearned.clear()
 
     def _ask(self, job: SynthJob) -> None:
         self._waiting = None

@@ -5,7 +5,8 @@ The engine talks to a `Synthesizer` (realtime/face/worker.py: a thread with one-
 
 The life of one outage, in media time, as the renderer sees it:
 
-1. `observe` real frames while the output is real; only the newest when it cannot keep up.
+1. `observe` real frames while the output is real; only the newest when it cannot keep up. `learn` from what was heard
+   at them, up to half a second later.
 2. `start(t)`: the first synthetic frame will be for t, about one frame interval after the last observed frame.
 3. `render(window, t, speech)` for rising t, at most one per output frame; frames that finish too late are skipped.
 4. `hand_back(real, t, progress)` for rising t with progress rising from above 0 to 1: pixels move from the synthetic
@@ -13,6 +14,7 @@ The life of one outage, in media time, as the renderer sees it:
 5. `stop()`: the output is real again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +44,33 @@ class SynthJob:
     progress: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HeardFrame:
+    """What was heard at a real frame, to learn from how this caller's mouth follows their voice.
+
+    Attributes:
+        media_ms: time of the frame.
+        window: float32 (rows, columns), the generator's window for it; None where not all of it is the caller's own
+            speech, as it was sent.
+    """
+
+    media_ms: float
+    window: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a renderer has learned of the caller.
+
+    Attributes:
+        seconds: own speech that it has learned from, in s.
+        used: whether the mouth is made by what was learned, because it follows this caller better.
+    """
+
+    seconds: float = 0.0
+    used: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class SynthResult:
     """A finished frame.
@@ -67,6 +96,9 @@ class Synthesizer(Protocol):
     def observe(self, frame: VideoFrame) -> None:
         """Offer a real frame to tracker and history; an older one still waiting is dropped."""
 
+    def learn(self, heard: Sequence[HeardFrame]) -> None:
+        """Offer what was heard at real frames, by rising time; what comes faster than it is learned from is dropped."""
+
     def begin(self, media_ms: float) -> None:
         """Prepare for an outage whose first frame is for about `media_ms`; `release` cancels it."""
 
@@ -88,6 +120,9 @@ class NoSynth:
 
     def observe(self, frame: VideoFrame) -> None:
         """Ignore the frame."""
+
+    def learn(self, heard: Sequence[HeardFrame]) -> None:
+        """Learn nothing."""
 
     def begin(self, media_ms: float) -> None:
         """Prepare nothing."""
@@ -148,10 +183,14 @@ class FaceRenderer(Protocol):
 
     Calls come in this order: `observe` any number of times; `start`; `render`, `hand_back` and `observe` in any order;
     `stop`; then again from the beginning; `close` once, at the end.
+    `learn` may come anywhere between.
     """
 
     def observe(self, image: Image, media_ms: float) -> Seen:
         """Track the face in `image`, keep the frame if it is useful, and return what was found in it."""
+
+    def learn(self, heard: Sequence[HeardFrame]) -> Learned:
+        """Learn from what was heard at real frames, some of which were observed; return what is known by now."""
 
     def start(self, media_ms: float) -> None:
         """Begin an outage whose first frame is for `media_ms`.

@@ -14,11 +14,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.alignment import COLUMN_MS, SILENCE, MelWindow
+from models.alignment import COLUMN_MS
+from models.hearing import Columns, Hearing
+from models.melstream import StreamingMel
 from realtime.media import AUDIO_RATE, BLOCK_MS, BLOCK_SAMPLES, AudioBlock
 from realtime.speech.conceal import Block, Concealer
-from realtime.speech.mel import StreamingMel
-from realtime.speech.mel_history import MelHistory
+from realtime.speech.heard import HeardHistory
 from realtime.speech.resample import HALF_TAPS, Decimator
 from realtime.speech.speechline import SpeechLine
 from realtime.speech.voice import MouthGate
@@ -29,17 +30,20 @@ _CLOSE_DBFS: Final = -52.0
 """Level above which speech goes on, in dB relative to full scale."""
 _HANGOVER_MS: Final = 160.0
 """Time in ms for which speech lasts after its last loud block."""
+_UNHEARD_BLOCKS: Final = 25
+"""Blocks of 20 ms that are heard at once while nobody asks for a window: a network hears many frames for the price of
+a few, and must not fall so far behind that the first frame of an outage waits for it."""
 _CONCEALED_LIMIT_MS: Final = 120.0
 """Concealment in a row in ms after which the lips rest: nothing is invented."""
 
 
-def hold_for(window: MelWindow, frame_interval_ms: float) -> float:
-    """Return the delay in ms, a multiple of 20, that synthesis with `window` needs behind the newest sound.
+def hold_for(hearing: Hearing, frame_interval_ms: float) -> float:
+    """Return the delay in ms, a multiple of 20, that synthesis with `hearing` needs behind the newest sound.
 
     A frame is asked for one interval before it leaves, so that rendering has that long; by then the sound up to its
-    lookahead must be here, the mel column that is not yet complete and the resampler's delay included.
+    lookahead must be here, the column that is not yet complete and the resampler's delay included.
     """
-    needed = window.lookahead_ms + frame_interval_ms + COLUMN_MS + HALF_TAPS / AUDIO_RATE * 1000.0
+    needed = hearing.lookahead_ms + frame_interval_ms + COLUMN_MS + HALF_TAPS / AUDIO_RATE * 1000.0
     return ceil(needed / BLOCK_MS) * BLOCK_MS
 
 
@@ -56,14 +60,14 @@ class SpeechPath:
     Attributes:
         level_db: RMS level of the newest block, dB relative to full scale.
         line: what is decoded and not yet played; its length is the delay.
-        history: the newest mel columns of what was pushed.
+        history: the newest columns that the lips hear of what was pushed.
     """
 
     MARKS = 200
 
     def __init__(
         self,
-        window: MelWindow,
+        hearing: Hearing,
         *,
         start_ms: float = 0.0,
         gate: MouthGate | None = None,
@@ -72,7 +76,7 @@ class SpeechPath:
         """Begin at media time and output time `start_ms`.
 
         Args:
-            window: the mel window of a frame.
+            hearing: how the generator hears.
             start_ms: media time and output time of the first sample.
             gate: says when lips move; without one the level does.
             on_heard: called with media time and the caller's time, both in ms, of every 20 ms pushed; the latter is
@@ -81,13 +85,15 @@ class SpeechPath:
         self.level_db = -120.0
         self.line = SpeechLine(start_ms)
         self._out_ms = start_ms
-        self._window = window
+        self._hearing = hearing
         self._gate, self._start_ms = gate, start_ms
         self._on_heard = on_heard
         self._concealer = Concealer()
         self._decimator = Decimator()
         self._mel = StreamingMel()
-        self.history = MelHistory(start_ms)
+        self._columns = hearing.stream()
+        self._unheard: list[NDArray[np.float32]] = []
+        self.history = HeardHistory(hearing, start_ms)
         self._marks: deque[_SpeechMark] = deque(maxlen=self.MARKS)
         self._source_end: float | None = None
         self._quiet_ms = float("inf")
@@ -117,10 +123,11 @@ class SpeechPath:
         source_ms = None if concealed else source_ms
         self._mark(block, source_ms, concealed=concealed)
         heard = self._decimator.push(block)
-        columns = self._mel.push(heard)
-        self.history.extend(columns)
+        self._unheard.append(heard)
+        if len(self._unheard) >= _UNHEARD_BLOCKS:
+            self._hear()
         if self._gate is not None:
-            self._gate.push(heard, columns)
+            self._gate.push(heard, self._mel.push(heard))
         self.line.append(block)
         if self._on_heard is not None:
             self._on_heard(media_ms, source_ms)
@@ -147,19 +154,33 @@ class SpeechPath:
         self._out_ms += ms
         self.line.drop(ms)
 
-    def window(self, media_ms: float) -> NDArray[np.float32] | None:
-        """Return the model's mel window (80, columns) for a frame at `media_ms`.
+    def window(self, media_ms: float) -> Columns | None:
+        """Return the generator's window (rows, columns) for a frame at `media_ms`.
 
         While the delay still grows to what the model needs, the last column heard stands for those to come; None while
         that one lies too far back. Where a gate opens the mouth only in part, the window is that far from silence.
         """
-        window = self.history.window_so_far(self._window, media_ms)
+        self._hear()
+        window = self.history.window_so_far(media_ms)
         opening = 1.0 if self._gate is None else self._gate.opening(media_ms - self._start_ms)
-        return window if window is None or opening >= 1.0 else _towards_silence(window, opening)
+        return window if window is None or opening >= 1.0 else _towards(self._hearing.silence, window, opening)
 
     def complete(self, media_ms: float) -> bool:
         """Return whether all the sound of the window for `media_ms` is here."""
-        return self.history.ready(self._window, media_ms)
+        self._hear()
+        return self.history.ready(media_ms)
+
+    def heard(self, media_ms: float) -> bool:
+        """Return whether all the sound of the window for `media_ms` was heard already, so that it costs nothing."""
+        return self.history.ready(media_ms)
+
+    def own_window(self, media_ms: float) -> Columns | None:
+        """Return the window (rows, columns) for `media_ms`, all of which was heard, to learn the caller's mouth from.
+
+        None where the caller does not speak, where the gate does not open the mouth all the way, and where any of it
+        was concealed.
+        """
+        return self.history.window(media_ms) if self.heard(media_ms) and self._is_own(media_ms) else None
 
     def speech(self, media_ms: float) -> bool:
         """Return whether lips may move at `media_ms`: someone speaks and it is not invented.
@@ -172,6 +193,22 @@ class SpeechPath:
         mark = self._marks[-max(back, 1)]
         speech = mark.speech if self._gate is None else self._gate.opening(media_ms - self._start_ms) > 0.0
         return speech and mark.concealed_ms <= _CONCEALED_LIMIT_MS
+
+    def _is_own(self, media_ms: float) -> bool:
+        opening = 1.0 if self._gate is None else self._gate.opening(media_ms - self._start_ms)
+        end_ms = media_ms + self._hearing.lookahead_ms
+        begin_ms = end_ms - self._hearing.columns * self._hearing.step_ms
+        newest = max(ceil((self.head_ms - end_ms) / BLOCK_MS - 1e-9), 1)
+        oldest = ceil((self.head_ms - begin_ms) / BLOCK_MS - 1e-9)
+        if opening < 1.0 or oldest > len(self._marks) or not self.speech(media_ms):
+            return False
+        return all(self._marks[-back].concealed_ms == 0.0 for back in range(newest, oldest + 1))
+
+    def _hear(self) -> None:
+        """Bring the history up to the newest block."""
+        if self._unheard:
+            self.history.extend(self._columns.push(np.concatenate(self._unheard)))
+            self._unheard.clear()
 
     def _is_cut(self, samples: Block | None, source_ms: float | None) -> bool:
         before, self._source_end = self._source_end, None
@@ -189,5 +226,5 @@ class SpeechPath:
         self._marks.append(_SpeechMark(self._quiet_ms < _HANGOVER_MS, self._concealed_ms, source_ms))
 
 
-def _towards_silence(window: NDArray[np.float32], opening: float) -> NDArray[np.float32]:
-    return np.asarray(SILENCE + np.float32(opening) * (window - SILENCE), np.float32)
+def _towards(silence: Columns, window: Columns, opening: float) -> Columns:
+    return np.asarray(silence + np.float32(opening) * (window - silence), np.float32)

@@ -19,6 +19,13 @@ def test_cold_stands_apart_from_warm() -> None:
     assert row.cold_ms >= 20.0 > row.median_ms
 
 
+def test_parts_that_are_compared_take_turns() -> None:
+    order: list[str] = []
+    parts = {name: lambda i, name=name: order.append(f"{name}{i}") for name in ("a", "b")}
+    rows = speed.timed_in_turn(parts, 2)
+    assert order == ["a0", "b0", "a1", "b1"] and [row.part for row in rows] == ["a", "b"]
+
+
 def test_the_table_covers_a_call_and_is_written_as_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -32,6 +39,7 @@ def test_the_table_covers_a_call_and_is_written_as_json(
         "mel, 20 ms of speech",
         "FaceMesh, 640x480",
         "lite: prepare a past frame (once)",
+        "hearing, 40 ms of speech",
         "lite",
         "synthetic frame, all of it",
         "hand-back frame, all of it",

@@ -18,7 +18,7 @@ from realtime.clock import FakeClock
 from realtime.devices.api import CameraFrame
 from realtime.media import FrameKind
 from realtime.picture.stats import freezes
-from realtime.picture.synth_api import Synthesizer
+from realtime.picture.synth_api import Learned, Synthesizer
 
 WINDOW = MelWindow.for_lookahead(80.0)
 ZERO = 5_000.0
@@ -41,6 +41,7 @@ class StageSlots:
         self.camera: Image | None = None
         self.level_db = -120.0
         self.why: str | None = None
+        self.learned = Learned()
 
 
 @dataclass

@@ -68,7 +68,7 @@ class LoudnessMouth:
     references_wanted = 3
 
     def __init__(self, size: int = 160, tint: int = 0) -> None:
-        self.window = MelWindow.for_lookahead(60.0)
+        self.hearing = MelWindow.for_lookahead(60.0)
         self.size, self.tint = size, tint
         self.prepared = 0
         self.seen: list[tuple[float, int]] = []
@@ -79,7 +79,7 @@ class LoudnessMouth:
         return face
 
     def generate(self, mel: NDArray[np.float32], pose: FaceImage, references: Sequence[FaceImage]) -> Patch:
-        assert mel.shape == (80, self.window.columns) and 1 <= len(references) <= self.references_wanted
+        assert mel.shape == (80, self.hearing.columns) and 1 <= len(references) <= self.references_wanted
         self.seen.append((float(mel.mean()), len(references)))
         self.poses.append(pose)
         loud = float(np.clip((mel.mean() - SILENCE) / 8.0, 0.0, 1.0))

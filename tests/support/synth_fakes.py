@@ -1,13 +1,14 @@
 """In-memory synthesizer and renderer: instant or as late as a test wants, and honest about what was asked of them."""
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime.clock import FakeClock
 from realtime.media import VideoFrame
-from realtime.picture.synth_api import Drawn, Seen, SynthJob, SynthResult
+from realtime.picture.synth_api import Drawn, HeardFrame, Learned, Seen, SynthJob, SynthResult
 
 REAL_LEVEL, SYNTH_LEVEL = 200, 50
 Image = NDArray[np.uint8]
@@ -30,6 +31,7 @@ class FakeSynthesizer:
         self.paused = False
         self.settled = True
         self.observed: list[float] = []
+        self.heard: list[HeardFrame] = []
         self.begun: list[tuple[float, float]] = []
         self.jobs: list[SynthJob] = []
         self.outages = 0
@@ -39,6 +41,9 @@ class FakeSynthesizer:
 
     def observe(self, frame: VideoFrame) -> None:
         self.observed.append(frame.media_ms)
+
+    def learn(self, heard: Sequence[HeardFrame]) -> None:
+        self.heard.extend(heard)
 
     def begin(self, media_ms: float) -> None:
         self.begun.append((self.clock.now_ms(), media_ms))
@@ -91,6 +96,11 @@ class FakeRenderer:
     def observe(self, image: Image, media_ms: float) -> Seen:
         self._note("observe", media_ms)
         return Seen(True, None, None)
+
+    def learn(self, heard: Sequence[HeardFrame]) -> Learned:
+        for frame in heard:
+            self._note("learn", frame.media_ms)
+        return Learned(float(len(heard)))
 
     def start(self, media_ms: float) -> None:
         self._note("start", media_ms)

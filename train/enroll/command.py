@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from models.catalog import model_path
-    from models.lite.export import load_lite
+    from models.lite.export import ears_of, load_lite
     from train.config import read_config
     from train.enroll.config import EnrolConfig
 
@@ -77,13 +77,13 @@ def run(args: argparse.Namespace) -> int:
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    lite = load_lite(model_path(args.start))
+    lite, ears = load_lite(model_path(args.start)), ears_of(model_path(args.start))
     ends_at = begun + args.time_budget * 60.0 * (1.0 - _MARGIN)
     with _folder(args.keep_data) as folder:
         clips = _read(args, folder, lite, config)
         if time.monotonic() > ends_at:
             raise ValueError(f"preparing took all of {args.time_budget:g} min: give --time-budget more")
-        return _enrol(args, lite, clips, config, ends_at)
+        return _enrol(args, lite, ears, clips, config, ends_at)
 
 
 def _read(args: argparse.Namespace, folder: Path, lite: "Lite", config: "EnrolConfig") -> "list[Clip]":
@@ -99,40 +99,50 @@ def _read(args: argparse.Namespace, folder: Path, lite: "Lite", config: "EnrolCo
     return clips
 
 
-def _enrol(args: argparse.Namespace, lite: "Lite", clips: "list[Clip]", config: "EnrolConfig", ends_at: float) -> int:
+def _enrol(
+    args: argparse.Namespace,
+    lite: "Lite",
+    ears: bytes,
+    clips: "list[Clip]",
+    config: "EnrolConfig",
+    ends_at: float,
+) -> int:
+    from models.ears.onnx import Ears
     from train.enroll.figures import measure_person, shortcoming, table
     from train.enroll.footage import refuse_gaps
     from train.enroll.parts import part, seconds_of
     from train.enroll.person import enrol
+    from train.lite.heard import ClipHearing
 
     parts = part(clips, config.parts)
     refuse_gaps(parts)
     learn, choose, held = (seconds_of(some) for some in (parts.learn, parts.choose, parts.held))
     _say(f"{learn:.0f} s to learn from, {choose:.0f} s to choose by, {held:.0f} s held out for the table")
+    hearing = ClipHearing(Ears(ears), lite.config, config.voice.spoilt, args.seed)
     begun = time.monotonic()
-    before = measure_person(lite, parts.held, config.picture)
+    before = measure_person(lite, hearing, parts.held, config.picture)
     # The same again at the end, and as long for the export.
     ends_at -= 2.0 * (time.monotonic() - begun)
-    enrolled = enrol(lite, parts, config, _say, ends_at=ends_at, seed=args.seed)
-    after = measure_person(enrolled.lite, parts.held, config.picture)
+    enrolled = enrol(lite, hearing, parts, config, _say, ends_at=ends_at, seed=args.seed)
+    after = measure_person(enrolled.lite, hearing, parts.held, config.picture)
     print(table(before, after))
     reason = shortcoming(before, after, config)
     if reason is not None and not args.force:
         _say(f"no file was written, the generic generator is as good: {reason}")
         _say("record more or clearer speech, raise --time-budget, or write it all the same with --force")
         return 1
-    _write(args.out, enrolled.lite, learn, before.correlation, after.correlation)
+    _write(args.out, enrolled.lite, ears, learn, before.correlation, after.correlation)
     return 0
 
 
-def _write(out: Path, lite: "Lite", seconds: float, before: float, after: float) -> None:
+def _write(out: Path, lite: "Lite", ears: bytes, seconds: float, before: float, after: float) -> None:
     import json
 
     from models.lite.export import export_lite
     from models.lite.onnx import PERSONAL_KEY
 
     said = {"seconds": round(seconds), "correlation": round(after, 3), "generic": round(before, 3)}
-    export_lite(lite, out, {PERSONAL_KEY: json.dumps(said)})
+    export_lite(lite, ears, out, {PERSONAL_KEY: json.dumps(said)})
     _say(f"wrote {out.name}: for this person alone; use it with --model {out.name}, or `lipline serve --models DIR`")
 
 

@@ -9,6 +9,7 @@ from train.data.clips import Clip
 from train.enroll.config import EnrolConfig
 from train.enroll.parts import Fixed
 from train.lite.config import PictureConfig
+from train.lite.heard import ClipHearing
 from train.lite.lip_gap import measure
 from train.lite.picture import PictureTask
 
@@ -33,9 +34,9 @@ class Figures:
     sharpness: float
 
 
-def measure_person(lite: Lite, clips: Sequence[Clip], config: PictureConfig) -> Figures:
+def measure_person(lite: Lite, hearing: ClipHearing, clips: Sequence[Clip], config: PictureConfig) -> Figures:
     """Measure a generator on one person's `clips`; the same clips give the same pictures to draw."""
-    heard = measure(lite.voice.eval(), clips, lite.basis_BV.numpy(), lite.config.window)
+    heard = measure(lite.voice.eval(), clips, lite.basis_BV.numpy(), hearing)
     drawn = PictureTask(lite.painter, Fixed(clips), clips, config).evaluate(lite.painter.eval()).figures
     return Figures(heard.correlation, heard.loudness, heard.spread, heard.lag_ms, drawn["lips L1"], drawn["sharpness"])
 

@@ -10,8 +10,9 @@ from models.lite.network import Lite
 from train.enroll.config import EnrolConfig
 from train.enroll.parts import Fixed, Parts
 from train.enroll.tune import Tuned, tune
+from train.lite.heard import ClipHearing
 from train.lite.picture import PictureTask
-from train.lite.voice import VoiceTask, set_gain
+from train.lite.voice import VoiceAndCurves, VoiceTask, set_gain
 
 Report = Callable[[str], None]
 
@@ -28,12 +29,20 @@ class Enrolled:
 
 
 def enrol(
-    lite: Lite, parts: Parts, config: EnrolConfig, report: Report, *, ends_at: float | None = None, seed: int = 1
+    lite: Lite,
+    hearing: ClipHearing,
+    parts: Parts,
+    config: EnrolConfig,
+    report: Report,
+    *,
+    ends_at: float | None = None,
+    seed: int = 1,
 ) -> Enrolled:
     """Return a copy of `lite` that was fine-tuned on `parts.learn` and chosen by `parts.choose`.
 
     Args:
         lite: where to start; stays as it is.
+        hearing: with its ears.
         parts: of one person; `held` is not looked at.
         config: how.
         report: takes a line of progress.
@@ -42,7 +51,7 @@ def enrol(
     """
     own = copy.deepcopy(lite).eval()
     learn = Fixed(parts.learn)
-    voice_task = VoiceTask(own, learn, parts.learn, parts.choose, config.voice, seed)
+    voice_task = VoiceTask(own, learn, parts.learn, parts.choose, config.voice, hearing, seed)
     voice = tune(
         voice_task,
         config.voice.loop,
@@ -52,10 +61,11 @@ def enrol(
         seed=seed,
         show=_shown("voice", "correlation", 1.0, report),
     )
-    own.voice.load_state_dict(voice.network.state_dict())
+    assert isinstance(voice.network, VoiceAndCurves)
+    own.voice.load_state_dict(voice.network.voice.state_dict())
     if voice.step:
         # Of what was not learned from: the network knows that by heart, and would seem to open the mouth enough.
-        set_gain(own.cpu().eval(), parts.choose)
+        set_gain(own.cpu().eval(), parts.choose, hearing)
     picture = tune(
         PictureTask(own.painter, learn, parts.choose, config.picture, seed=seed),
         config.picture.loop,

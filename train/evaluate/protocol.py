@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.generator import Generator
 from train.data.clips import Clip
 from train.data.shards import FRAME_SAMPLES
-from train.evaluate.talker import Gallery, SpokenFrame, Talker, heard
+from train.evaluate.talker import Gallery, SpokenFrame, Talker
 
 REAL: Final = "real video"
 FROZEN: Final = "frozen face"
@@ -65,11 +65,12 @@ def spoken_over(scene: Scene, generators: Mapping[str, Generator], setting: Sett
         LOUDNESS: _chosen(scene.pose, _by_loudness(scene, parts)),
     }
     gallery = Gallery(scene.pose)
-    right, wrong = scene.speech.mel, heard(wrong_speech(scene))
+    speech = scene.speech.samples, wrong_speech(scene)
     for name, generator in generators.items():
         talker = Talker(generator, gallery)
-        for row, mel in ((name, right), (name + OTHER, wrong)):
-            shown[row] = _joined([talker.talk(mel, frames, sources) for frames, sources in parts])
+        for row, samples in zip((name, name + OTHER), speech, strict=True):
+            heard = talker.hear(samples)
+            shown[row] = _joined([talker.talk(heard, frames, sources) for frames, sources in parts])
     return shown
 
 
@@ -92,11 +93,11 @@ def rebuilt(
         LOUDNESS: _chosen(clip, [_nearest(ranks, louds[frame], int(frame), away) for frame in frames]),
     }
     gallery = Gallery(clip)
-    wrong = heard(wrong_speech(scene))
+    speech = clip.samples, wrong_speech(scene)
     for name, generator in generators.items():
         talker = Talker(generator, gallery)
-        for row, mel in ((name, clip.mel), (name + OTHER, wrong)):
-            shown[row] = talker.rebuild(mel, [int(frame) for frame in frames], poses, away)
+        for row, samples in zip((name, name + OTHER), speech, strict=True):
+            shown[row] = talker.rebuild(talker.hear(samples), [int(frame) for frame in frames], poses, away)
     return frames, shown
 
 
@@ -109,7 +110,8 @@ def silenced(scene: Scene, generator: Generator, after: int, count: int, away: i
     samples[(after + 1) * FRAME_SAMPLES :] = 0
     samples = np.pad(samples, (0, count * FRAME_SAMPLES))
     sources = next(sources for frames, sources in moments(scene, away) if after in frames)
-    return Talker(generator, Gallery(scene.pose)).talk(heard(samples), range(after, after + count), sources)
+    talker = Talker(generator, Gallery(scene.pose))
+    return talker.talk(talker.hear(samples), range(after, after + count), sources)
 
 
 def wrong_speech(scene: Scene) -> NDArray[np.int16]:

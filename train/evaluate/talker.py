@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.generator import FaceImage, Generator
-from models.mel import melspectrogram
+from models.hearing import Columns
 from realtime.face.compose import Compositor
 from realtime.face.history import History
 from realtime.face.measure import LandmarkSmoother, describe
@@ -37,11 +37,6 @@ class SpokenFrame:
     crops: NDArray[np.uint8]
     poses: NDArray[np.int64]
     planned: NDArray[np.float32] | None = None
-
-
-def heard(samples: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Return the mel (80, M) of int16 samples at 16 kHz."""
-    return melspectrogram(samples.astype(np.float32) / 32768.0)
 
 
 class Gallery:
@@ -85,21 +80,23 @@ class Talker:
         self._compositor = Compositor()
         self._prepared: dict[int, Any] = {}
 
-    def talk(
-        self, mel: NDArray[np.float32], frames: Sequence[int], sources: Sequence[int], seed: int = 1
-    ) -> SpokenFrame:
-        """Speak frames `frames` of `mel`, consecutive ones, while only `sources` of the clip were ever seen."""
+    def hear(self, samples: NDArray[np.int16]) -> Columns:
+        """Return what the generator hears in int16 samples at 16 kHz, (rows, k)."""
+        return self._generator.hearing.hear(samples.astype(np.float32) / np.float32(32768.0))
+
+    def talk(self, heard: Columns, frames: Sequence[int], sources: Sequence[int], seed: int = 1) -> SpokenFrame:
+        """Speak frames `frames` of `heard`, consecutive ones, while only `sources` of the clip were ever seen."""
         history = self._gallery.remember(sources)
         references = history.references(self._generator.references_wanted)
         path = history.path(seed)
         made = []
         for number, frame in enumerate(frames):
             pose = path.step(number * FRAME_MS)
-            made.append(self._speak(mel, frame, pose, references))
+            made.append(self._speak(heard, frame, pose, references))
         return _shown(made)
 
-    def rebuild(self, mel: NDArray[np.float32], frames: Sequence[int], poses: Sequence[int], away: int) -> SpokenFrame:
-        """Make frames `frames` of `mel` (rising) each on its pose, with references `away` frames or more off."""
+    def rebuild(self, heard: Columns, frames: Sequence[int], poses: Sequence[int], away: int) -> SpokenFrame:
+        """Make frames `frames` of `heard` (rising) each on its pose, with references `away` frames or more off."""
         made = []
         # A few neighbours share what may be looked at: a history for each frame would take longer than its mouth.
         history, shared = History(), range(0)
@@ -111,13 +108,13 @@ class Talker:
                 history = self._gallery.remember(allowed)
             near = self._gallery.frames[pose]
             references = history.references(self._generator.references_wanted, near)
-            made.append(self._speak(mel, frame, near, references))
+            made.append(self._speak(heard, frame, near, references))
         return _shown(made)
 
     def _speak(
-        self, mel: NDArray[np.float32], frame: int, pose: PastFrame, references: Sequence[PastFrame]
+        self, heard: Columns, frame: int, pose: PastFrame, references: Sequence[PastFrame]
     ) -> tuple[NDArray[np.uint8], int, NDArray[np.float32]]:
-        window = self._generator.window.cut(mel, frame * FRAME_MS)
+        window = self._generator.hearing.cut(heard, frame * FRAME_MS)
         sources = [self._features(reference) for reference in references]
         patch = self._generator.generate(window, self._features(pose), sources)
         crop = self._compositor.paste(pose.image, patch, pose.landmarks)

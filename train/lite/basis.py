@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.lite.contract import GAP, POINTS
+from models.lite.contract import POINTS, gap_of_basis
 from train.data.clips import Clip
+
+__all__ = ["coefficients_of", "fit_basis", "gap_of_basis"]
 
 
 def fit_basis(clips: Sequence[Clip], coefficients: int) -> NDArray[np.float32]:
@@ -25,13 +27,6 @@ def fit_basis(clips: Sequence[Clip], coefficients: int) -> NDArray[np.float32]:
 def coefficients_of(clip: Clip, basis: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the clip's mouth motion (T, B) in a basis (B, 110)."""
     return _moves(clip) @ basis.T
-
-
-def gap_of_basis(basis: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how far each coefficient of `basis` (B, 110) opens the inner lips, (B,) in eye distances."""
-    upper, lower = GAP
-    table = basis.reshape(len(basis), -1, 2)
-    return np.asarray(table[:, lower, 1] - table[:, upper, 1])
 
 
 def _moves(clip: Clip) -> NDArray[np.float32]:

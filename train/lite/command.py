@@ -8,7 +8,8 @@ from typing import Final, Literal
 import torch
 
 from models.catalog import model_path
-from models.lite.export import export_lite, load_lite
+from models.ears.onnx import Ears
+from models.lite.export import ears_of, export_lite, load_lite
 from models.lite.network import Lite
 from train.config import read_config
 from train.data.clips import Clip
@@ -17,9 +18,10 @@ from train.data.shards import ShardError
 from train.kinds import Options
 from train.lite.basis import fit_basis
 from train.lite.config import LiteTraining
+from train.lite.heard import ClipHearing
 from train.lite.picture import PictureTask
 from train.lite.sync import SyncJudge
-from train.lite.voice import VoiceTask, set_gain
+from train.lite.voice import VoiceAndCurves, VoiceTask, set_gain, set_range
 from train.loop.distributed import here
 from train.loop.loop import train_task
 from train.loop.task import Task
@@ -43,15 +45,17 @@ def run(config: Path, shards: Sequence[Path], folder: Path, out: Path, options: 
     place = here()
     pool = chosen.data.pool(shards, "train", options.seed, rank=place.rank, world=place.world)
     options.report(f"{pool.count} clips to train on, {pool.minutes:.1f} minutes; {len(held_out)} held out")
-    lite = train_lite(chosen, pool, sample_of(chosen, shards, pool), held_out, folder, options)
+    ears = read_ears(chosen)
+    lite = train_lite(chosen, Ears(ears), pool, sample_of(chosen, shards, pool), held_out, folder, options)
     if options.first:
-        difference = export_lite(lite.cpu().eval(), out)
+        difference = export_lite(lite.cpu().eval(), ears, out)
         options.report(f"wrote {out.name}, within {difference:.1g} of the trained network")
     return 0
 
 
 def train_lite(
     chosen: LiteTraining,
+    ears: Ears,
     pool: Pool,
     sample: Sequence[Clip],
     held_out: Sequence[Clip],
@@ -62,15 +66,23 @@ def train_lite(
 
     `sample` are clips that are the same in every process of a distributed run.
     """
-    lite = load_lite(model_path(chosen.start)) if chosen.start is not None else Lite(chosen.model.lite)
+    lite = (
+        load_lite(model_path(chosen.start))
+        if chosen.start is not None
+        else Lite(replace(chosen.model.lite, heard=ears.config.width))
+    )
     if chosen.start is None:
         lite.basis_BV.copy_(torch.from_numpy(fit_basis(sample, lite.config.coefficients)))
     if "voice" in chosen.stages:
-        options.report("the voice: mouth shapes from mel")
-        task = VoiceTask(lite, pool, sample, held_out, chosen.voice, options.seed)
+        options.report("the voice: mouth shapes from what is heard")
+        hearing = ClipHearing(ears, lite.config, chosen.voice.spoilt, options.seed)
+        if chosen.start is None:
+            set_range(lite.voice, sample, hearing)
+        task = VoiceTask(lite, pool, sample, held_out, chosen.voice, hearing, options.seed)
         voice = _stage(chosen, task, "voice", folder, options)
-        lite.voice.load_state_dict(voice.state_dict())
-        set_gain(lite.cpu().eval(), sample)
+        assert isinstance(voice, VoiceAndCurves)
+        lite.voice.load_state_dict(voice.voice.state_dict())
+        set_gain(lite.cpu().eval(), sample, hearing)
     if "picture" in chosen.stages:
         options.report("the pictures: a mouth shape from a person's own pixels")
         pictures = PictureTask(lite.painter, pool, held_out, chosen.picture, make_judge(chosen, lite), options.seed)
@@ -95,6 +107,15 @@ def _stage(
         replace(options, time_budget_s=budget_s),
         settings | {stage: config.settings()},
     )
+
+
+def read_ears(chosen: LiteTraining) -> bytes:
+    """Return the content of the hearing network that `chosen` names: its file, or that inside a generator.
+
+    Raises:
+        ModelError: there is none.
+    """
+    return chosen.ears.read_bytes() if chosen.ears is not None else ears_of(model_path(chosen.start or "lite"))
 
 
 def make_judge(chosen: LiteTraining, lite: Lite) -> SyncJudge | None:

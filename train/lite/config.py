@@ -7,6 +7,7 @@ from pydantic import Field
 
 from models.lite.contract import LiteConfig
 from train.config import Config, DataConfig
+from train.ears.config import SpoiltConfig
 from train.loop.trainer import LoopConfig
 
 _DEFAULT: Final = LiteConfig()
@@ -17,7 +18,8 @@ class ModelConfig(Config):
 
     sources: int = Field(default=_DEFAULT.sources, ge=2)
     coefficients: int = Field(default=_DEFAULT.coefficients, ge=1)
-    columns: int = Field(default=_DEFAULT.columns, ge=8)
+    columns: int = Field(default=_DEFAULT.columns, ge=2)
+    hidden: int = Field(default=_DEFAULT.hidden, ge=4)
     lookahead_ms: float = Field(default=_DEFAULT.lookahead_ms, ge=-200.0, le=400.0)
     width: int = Field(default=_DEFAULT.width, ge=4)
     features: int = Field(default=_DEFAULT.features, ge=4)
@@ -44,6 +46,26 @@ class VoiceLoss(Config):
     correlation: float = Field(default=0.0, ge=0)
 
 
+class CurvesConfig(Config):
+    """Describe speech with curves of a face and no pictures (train.lite.curves).
+
+    Attributes:
+        folder: of NAME.flac and NAME.npy; None: there are none.
+        fps: curves a second.
+        columns: curves that are told; the first is what the evaluation shows.
+        held_out: names that are measured on and not learned from.
+        share: windows of curves, as a part of those of pictures.
+        weight: of their loss.
+    """
+
+    folder: Path | None = None
+    fps: float = Field(default=30.0, gt=0)
+    columns: tuple[int, ...] = (0,)
+    held_out: tuple[str, ...] = ()
+    share: float = Field(default=0.25, gt=0, le=1)
+    weight: float = Field(default=0.5, ge=0)
+
+
 class VoiceTrainingConfig(Config):
     """Description of the first stage.
 
@@ -53,6 +75,8 @@ class VoiceTrainingConfig(Config):
         frames: frames in a row of a run, at least 2; the correlation loss needs more.
         silent: share of runs that are made silence with a closed mouth: few corpora hold any that is not a breath.
         share: of a time budget.
+        spoilt: what happens to the sound on its way to the ears.
+        curves: speech with curves, learned beside.
         loss: weights.
     """
 
@@ -61,6 +85,8 @@ class VoiceTrainingConfig(Config):
     frames: int = Field(default=2, ge=2)
     silent: float = Field(default=0.04, ge=0, lt=1)
     share: float = Field(default=0.35, gt=0, lt=1)
+    spoilt: SpoiltConfig = SpoiltConfig(renditions=3)
+    curves: CurvesConfig = CurvesConfig()
     loss: VoiceLoss = VoiceLoss()
 
 
@@ -122,6 +148,7 @@ class LiteTraining(Config):
 
     Attributes:
         start: a lite file to go on from instead of random weights; it fixes the model.
+        ears: a file of `lipline train ears`; None takes the ears of `start`, or of the bundled generator.
         data: clips.
         model: sizes.
         voice: the first stage.
@@ -131,6 +158,7 @@ class LiteTraining(Config):
     """
 
     start: Path | None = None
+    ears: Path | None = None
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     voice: VoiceTrainingConfig = VoiceTrainingConfig()

@@ -12,7 +12,7 @@ from models.alignment import MelWindow
 from models.lite.voice import VoiceNetwork
 from train.data.clips import FPS, Clip
 from train.lite.basis import coefficients_of, gap_of_basis
-from train.lite.sound import windows_of
+from train.lite.heard import ClipHearing
 
 _NOW = MelWindow(4, 0.0)  # the sound of the frame itself and a little more
 _REACH = 5  # frames that a lag is looked for
@@ -36,14 +36,14 @@ class LipGap:
 
 
 @torch.no_grad()
-def hear(voice: VoiceNetwork, clip: Clip, window: MelWindow) -> NDArray[np.float32]:
-    """Return the coefficients (T, B) of a clip's frames, before the gain. The voice must be in evaluation mode."""
-    mel = torch.from_numpy(windows_of(clip, np.arange(len(clip)), window))[:, None]
+def hear(voice: VoiceNetwork, clip: Clip, hearing: ClipHearing) -> NDArray[np.float32]:
+    """Return the coefficients (T, B) of a clip's pictures, before the gain. The voice must be in evaluation mode."""
+    heard = torch.from_numpy(hearing.windows(clip, np.arange(len(clip))))
     device = next(voice.parameters()).device
-    return np.asarray(voice(mel.to(device)).cpu().numpy(), dtype=np.float32)
+    return np.asarray(voice(heard.to(device)).cpu().numpy(), dtype=np.float32)
 
 
-def measure(voice: VoiceNetwork, clips: Sequence[Clip], basis: NDArray[np.float32], window: MelWindow) -> LipGap:
+def measure(voice: VoiceNetwork, clips: Sequence[Clip], basis: NDArray[np.float32], hearing: ClipHearing) -> LipGap:
     """Compare predicted and real lip gaps over all frames inside speech of `clips` (one speaker's, for a fair r).
 
     Truth and prediction are both taken from the basis.
@@ -51,8 +51,8 @@ def measure(voice: VoiceNetwork, clips: Sequence[Clip], basis: NDArray[np.float3
     gap_B = gap_of_basis(basis)
     columns: list[tuple[NDArray[Any], ...]] = []
     for clip in clips:
-        said = (hear(voice, clip, window) * voice.gain.cpu().numpy()) @ gap_B
-        loud = windows_of(clip, np.arange(len(clip)), _NOW).mean((1, 2))
+        said = (hear(voice, clip, hearing) * voice.gain.cpu().numpy()) @ gap_B
+        loud = np.array([_NOW.cut(clip.mel, at * 1000.0 / FPS).mean() for at in range(len(clip))])
         columns.append((said, coefficients_of(clip, basis) @ gap_B, loud, clip.speech))
     said, real, loud, inside = (np.concatenate(column) for column in zip(*columns, strict=True))
     lags = {lag: correlation(np.roll(said, -lag)[inside], real[inside]) for lag in range(-_REACH, _REACH + 1)}
@@ -62,13 +62,13 @@ def measure(voice: VoiceNetwork, clips: Sequence[Clip], basis: NDArray[np.float3
 
 
 def measure_speakers(
-    voice: VoiceNetwork, clips: Sequence[Clip], basis: NDArray[np.float32], window: MelWindow
+    voice: VoiceNetwork, clips: Sequence[Clip], basis: NDArray[np.float32], hearing: ClipHearing
 ) -> dict[str, float]:
     """Return the medians over speakers of what `measure` says of each; nothing when there are no clips."""
     if not clips:
         return {}
     speakers = sorted({clip.speaker for clip in clips})
-    each = [measure(voice, [clip for clip in clips if clip.speaker == who], basis, window) for who in speakers]
+    each = [measure(voice, [clip for clip in clips if clip.speaker == who], basis, hearing) for who in speakers]
     return {
         name: float(np.median([getattr(one, name) for one in each]))
         for name in ("correlation", "loudness", "spread", "lag_ms")

@@ -1,4 +1,4 @@
-"""First stage of lite: mouth shapes from mel."""
+"""First stage of lite: mouth shapes from what the ears hear."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,6 +14,8 @@ from train.data.clips import Clip
 from train.data.pool import ClipSource
 from train.lite.basis import coefficients_of, gap_of_basis
 from train.lite.config import VoiceTrainingConfig
+from train.lite.curves import draw_curves, measure_curves, read_curves
+from train.lite.heard import ClipHearing
 from train.lite.lip_gap import hear, measure_speakers
 from train.lite.sound import draw_runs
 from train.loop.task import Batch, Evaluation, Stateless
@@ -23,6 +25,15 @@ _SAMPLED = 200  # clips that spreads are measured on
 
 GAIN_MOST = 1.8
 """Largest gain: more would open the mouth for noise."""
+
+
+class VoiceAndCurves(nn.Module):
+    """What is trained: the voice, and the layer that tells curves from its hidden numbers, which is dropped."""
+
+    def __init__(self, voice: VoiceNetwork, hidden: int, curves: int) -> None:
+        super().__init__()
+        self.voice = voice
+        self.curves = nn.Linear(hidden, curves)
 
 
 class VoiceTask(Stateless):
@@ -35,12 +46,16 @@ class VoiceTask(Stateless):
         sample: Sequence[Clip],
         held_out: Sequence[Clip],
         config: VoiceTrainingConfig,
+        hearing: ClipHearing,
         seed: int = 1,
     ) -> None:
         """Train `lite.voice`, whose basis is set already; spreads are those of `sample`, equal in all processes."""
-        self.networks: dict[str, nn.Module] = {"model": lite.voice}
+        self.networks: dict[str, nn.Module] = {
+            "model": VoiceAndCurves(lite.voice, lite.config.hidden, len(config.curves.columns))
+        }
+        self._recordings, self._held_recordings = (read_curves(config.curves, held_out=held) for held in (False, True))
         self._pool, self._held_out, self._config, self._seed = pool, list(held_out), config, seed
-        self._lite = lite.config
+        self._hearing = hearing
         self._basis = lite.basis_BV.numpy()
         self._gap_B = torch.from_numpy(gap_of_basis(self._basis))
         self._scale_B = torch.from_numpy(spread_of(sample, self._basis))
@@ -49,12 +64,18 @@ class VoiceTask(Stateless):
         """Return runs of frames (train.lite.sound.draw_runs)."""
         rng = np.random.default_rng((self._seed, step, rank))
         clips, config = self._pool.at(step), self._config
-        return draw_runs(clips, self._basis, self._lite.window, config.batch, config.frames, config.silent, rng)
+        batch = draw_runs(clips, self._basis, self._hearing, config.batch, config.frames, config.silent, rng)
+        if self._recordings:
+            count = max(1, round(config.batch * config.frames * config.curves.share))
+            batch["curve_heard"], batch["curves"] = draw_curves(self._recordings, self._hearing, count, rng)
+        return batch
 
     def losses(self, name: str, nets: Mapping[str, nn.Module], batch: Batch) -> dict[str, Tensor]:
         """Return the weighted sum as "loss", and its parts."""
         weights, truth = self._config.loss, batch["truth"]
-        heard = nets[name](batch["mel"].flatten(0, 1)[:, None]).float().reshape(truth.shape)
+        model = nets[name]
+        assert isinstance(model, VoiceAndCurves)
+        heard = model.voice(batch["heard"].flatten(0, 1)).float().reshape(truth.shape)
         scale = self._scale_B.to(truth.device)
         gap = self._gap_B.to(truth.device)
         error = (heard - truth) / scale.clamp(min=float(scale.max()) * 0.1)
@@ -66,12 +87,20 @@ class VoiceTask(Stateless):
         if weights.correlation:
             parts["correlation"] = correlation_loss(truth @ gap, heard @ gap)
         loss = torch.stack([getattr(weights, part) * value for part, value in parts.items()]).sum()
+        if "curves" in batch:
+            told = model.curves(model.voice.drop(model.voice.hidden(batch["curve_heard"])))
+            spread = batch["curves"].std(0).clamp(min=1e-3)
+            parts["curves"] = F.smooth_l1_loss(told / spread, batch["curves"] / spread, beta=0.5)
+            loss = loss + self._config.curves.weight * parts["curves"]
         return {"loss": loss, **parts}
 
     def evaluate(self, average: nn.Module) -> Evaluation:
         """Measure the lip gap of held-out speech (train.lite.lip_gap.measure_speakers)."""
-        assert isinstance(average, VoiceNetwork)
-        return Evaluation(measure_speakers(average, self._held_out, self._basis, self._lite.window))
+        assert isinstance(average, VoiceAndCurves)
+        figures = measure_speakers(average.voice, self._held_out, self._basis, self._hearing)
+        if self._held_recordings:
+            figures["curve"] = measure_curves(average.voice, average.curves, self._held_recordings, self._hearing)
+        return Evaluation(figures)
 
 
 def spread_of(clips: Sequence[Clip], basis: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -81,13 +110,20 @@ def spread_of(clips: Sequence[Clip], basis: NDArray[np.float32]) -> NDArray[np.f
     return np.asarray(inside.std(0), dtype=np.float32)
 
 
-def set_gain(lite: Lite, clips: Sequence[Clip]) -> None:
+def set_range(voice: VoiceNetwork, clips: Sequence[Clip], hearing: ClipHearing) -> None:
+    """Set what the voice takes for the mean and the spread of what is heard, from some of `clips`."""
+    mean, scale = hearing.spread(list(clips)[:: max(1, len(clips) // _SAMPLED)])
+    voice.mean_R.copy_(torch.from_numpy(mean))
+    voice.scale_R.copy_(torch.from_numpy(scale))
+
+
+def set_gain(lite: Lite, clips: Sequence[Clip], hearing: ClipHearing) -> None:
     """Set the voice's gain to the spread of the truth over that of the prediction, inside speech, 1 to GAIN_MOST.
 
     Regression opens the mouth too little, by its own correlation with the truth.
     """
     some = list(clips)[:: max(1, len(clips) // _SAMPLED)]
     basis = lite.basis_BV.numpy()
-    heard = np.concatenate([hear(lite.voice, clip, lite.config.window)[clip.speech] for clip in some])
+    heard = np.concatenate([hear(lite.voice, clip, hearing)[clip.speech] for clip in some])
     ratio = torch.from_numpy(spread_of(clips, basis) / np.maximum(heard.std(0), 1e-6))
     lite.voice.gain.copy_(ratio.clamp(1.0, GAIN_MOST))

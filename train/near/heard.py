@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.mel import HOP
+from models.melstream import StreamingMel
 from models.vad import CHUNK, CONTEXT, VadNetwork
-from realtime.speech.mel import StreamingMel
 from realtime.speech.voice import newest_chunk
 from train.near.mixes import Mix
 

@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--expert",
         metavar="FILE|none",
-        help="sync expert that finds the offset of sound and picture (default: the bundled one; none: leave it)",
+        help="lite generator or sync expert that finds the offset of sound and picture (default: the bundled "
+        "generator; none: leave it)",
     )
     parser.add_argument("--size", type=int, default=128, metavar="PX", help="side of the crops (default: 128)")
     parser.add_argument("--faces", type=int, default=4, metavar="N", help="people looked for in a frame (default: 4)")
@@ -49,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shortest", type=float, default=1.0, metavar="S", help="shortest clip (default: 1)")
     parser.add_argument("--sharpness", type=float, metavar="V", help="least variance of the Laplacian over the mouth")
     parser.add_argument("--yaw", type=float, metavar="DEG", help="farthest turn of the head")
-    parser.add_argument("--confidence", type=float, metavar="C", help="least confidence of the offset")
+    parser.add_argument(
+        "--confidence", type=float, metavar="C", help="least confidence of the offset (default: the listener's own)"
+    )
     parser.add_argument("--likeness", type=float, metavar="L", help="least likeness to the reference, 0 to 1")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
     parser.add_argument(
@@ -78,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace) -> "tuple[list[Video], list[str], Preparation]":
     from train.prepare.corpus import find_videos
+    from train.prepare.listener import open_listener
     from train.prepare.reference import read_reference
     from train.prepare.run import Preparation
     from train.prepare.settings import Choice, Settings
@@ -90,33 +94,32 @@ def _plan(args: argparse.Namespace) -> "tuple[list[Video], list[str], Preparatio
         longest_s=args.longest,
         **{name: value for name, value in limits.items() if value is not None},
     )
-    wanted = {"least_confidence": args.confidence, "likeness": args.likeness}
+    expert = expert_file(args.expert)
+    usual = None if expert is None else open_listener(expert).least_confidence
+    wanted = {"least_confidence": args.confidence or usual, "likeness": args.likeness}
     choice = Choice(**{name: value for name, value in wanted.items() if value is not None})
     workers = os.cpu_count() or 1 if args.workers is None else args.workers
     if workers < 1:
         raise ValueError("--workers is at least 1: leave it out for one per core")
     videos, sides = find_videos(args.inputs, args.speaker, args.speaker_by)
     reference = None if args.reference is None else read_reference(args.reference)
-    plan = Preparation(
-        args.out, args.cache or args.out / "cache", settings, choice, workers, expert_file(args.expert), reference
-    )
+    plan = Preparation(args.out, args.cache or args.out / "cache", settings, choice, workers, expert, reference)
     return videos, sides, plan
 
 
 def expert_file(said: str | None) -> Path | None:
-    """Return the expert's file, None for `none`; what is no expert is refused before hours of tracking."""
+    """Return the listener's file, None for `none`; what cannot listen is refused before hours of tracking."""
     if said == "none":
         return None
-    from models.catalog import EXPERT, WEIGHTS
+    from models.catalog import model_path
     from models.errors import ModelError
-    from models.expert.onnx import Expert
 
-    file = WEIGHTS / f"{EXPERT}.onnx" if said is None else Path(said)
+    file = model_path("lite") if said is None else Path(said)
     if not file.is_file():
-        raise ModelError(
-            f"there is no sync expert {file.name}: give --expert FILE, or --expert none to leave sound and picture be"
-        )
-    Expert.open(file)
+        raise ModelError(f"there is no {file.name}: give --expert FILE, or --expert none to leave sound and picture be")
+    from train.prepare.listener import open_listener
+
+    open_listener(file)
     return file
 
 

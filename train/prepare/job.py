@@ -1,4 +1,4 @@
-"""What a worker does with one video: track it, let the expert listen, keep both in the cache."""
+"""What a worker does with one video: track it, let the listener hear it, keep both in the cache."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,15 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from models.mel import melspectrogram
 from realtime.media_file import read_video
 from train.data.clips import FPS
 from train.data.shards import Sample, ShardError, decode_sample
 from train.prepare.cache import Cache, TrackedPart
 from train.prepare.faces import FaceFinder
-from train.prepare.offset import Curve, Embedder, curve
+from train.prepare.listener import Listener, open_listener
+from train.prepare.offset import Curve, curve
 from train.prepare.settings import Settings
 from train.prepare.sound import read_speech
 from train.prepare.tracker import track
@@ -31,7 +29,7 @@ class Job:
         sha256: of its content.
         cache: folder of the cache.
         settings: how to track and cut.
-        expert: file of the sync expert and its fingerprint; None leaves sound and picture as they are.
+        expert: file of the listener and its fingerprint; None leaves sound and picture as they are.
     """
 
     path: Path
@@ -68,8 +66,8 @@ def work(job: Job) -> Done:
     if job.expert is not None:
         file, fingerprint = job.expert
         if fresh or store.curves(job.sha256, fingerprint) is None:
-            expert = _expert(file)
-            heard = {key: listen(decode_sample(key, clip), expert) for key, clip in store.clips(job.sha256)}
+            listener = _listener(file)
+            heard = {key: listen(decode_sample(key, clip), listener) for key, clip in store.clips(job.sha256)}
             store.write_curves(job.sha256, fingerprint, heard)
             fresh = True
     return Done(store.outcome(job.sha256).frames / FPS, fresh)
@@ -90,10 +88,9 @@ def _track(job: Job, store: Cache) -> None:
     store.write(job.sha256, parts(), speech)
 
 
-def listen(sample: Sample, expert: Embedder) -> Curve:
+def listen(sample: Sample, listener: Listener) -> Curve:
     """Return how far lips and sound of a clip are apart at each offset."""
-    mel = melspectrogram(sample.speech.astype(np.float32) / np.float32(32768.0))
-    return curve(*expert.embed(sample.crops, mel))
+    return curve(*listener.embed(sample))
 
 
 @cache
@@ -103,8 +100,5 @@ def _finder(faces: int) -> FaceFinder:
 
 
 @cache
-def _expert(file: Path) -> Embedder:
-    from models.expert.onnx import Expert as OnnxExpert
-
-    expert: Embedder = OnnxExpert.open(file)
-    return expert
+def _listener(file: Path) -> Listener:
+    return open_listener(file)

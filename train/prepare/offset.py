@@ -1,22 +1,16 @@
-"""How far sound and picture are apart, as the sync expert hears it. Pure functions over its embeddings."""
+"""How far sound and picture are apart. Pure functions over what a listener (train.prepare.listener) embeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.expert.onnx import REACH
 
-
-class Embedder(Protocol):
-    """Embed lips and sound so that what belongs together is near (models.expert.onnx)."""
-
-    def embed(
-        self, crops: NDArray[np.uint8], mel: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Take crops (T, S, S, 3) and mel (80, M); return unit vectors (W, E) of every window's picture and sound."""
+Vectors = NDArray[np.float32]
+"""(W, E) float32, of length 1 each: what was seen or heard in each window of a clip."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +52,7 @@ class Curve:
         return cls(np.array(said["sums"], dtype=np.float64), np.array(said["counts"], dtype=np.int64))
 
 
-def curve(video: NDArray[np.float32], audio: NDArray[np.float32]) -> Curve:
+def curve(video: Vectors, audio: Vectors) -> Curve:
     """Compare every window's picture with the sound up to `REACH` frames before and after; (W, E) each.
 
     Distance and confidence are those of models.expert.onnx.lse; sums can be joined over the clips of a video.

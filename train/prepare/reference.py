@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.facemesh import FaceMesh
 from models.generator import FaceImage, Image
-from models.lite.onnx import aligned_crops
+from models.lite.onnx import aligned_crop
 
 LOOKS: Final = 8
 """Frames of a clip that are described."""
@@ -61,7 +61,7 @@ def read_reference(path: Path) -> NDArray[np.float16]:
         faces = mesh.find_all(picture)
     if len(faces) != 1:
         raise ReferenceError(f"{path.name} shows {'several faces' if faces else 'no face'}: give a picture of one")
-    _, _, crop = aligned_crops(FaceImage(picture, faces[0]), _SIZE)
+    _, crop = aligned_crop(FaceImage(picture, faces[0]), _SIZE)
     return describe([crop])
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.generator import FaceImage, Image, Landmarks
 from models.landmarks import eye_distance, transform, yaw_degrees
-from models.lite.onnx import aligned_crops
+from models.lite.onnx import aligned_crop
 from realtime.face.measure import LandmarkSmoother
 from train.data.clips import FPS
 from train.prepare import quality
@@ -62,7 +62,7 @@ class Track:
         The head is smoothed as in a call, so that crops stay as still as those that a generator will see; the
         landmarks are what was found.
         """
-        matrix, _, crop = aligned_crops(FaceImage(image, self._smooth(found, self.end * 1000.0 / FPS)), size)
+        matrix, crop = aligned_crop(FaceImage(image, self._smooth(found, self.end * 1000.0 / FPS)), size)
         picture = quality.small(crop)
         if self.pictures and quality.cut_between(self.pictures[-1], picture):
             return False

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from aiortc import RTCConfiguration, RTCPeerConnection
 
-from models.alignment import MelWindow
+from models.hearing import Hearing
 from realtime.clock import Clock
 from realtime.face.worker import SynthWorker
 from realtime.media import AudioBlock, OutputFrame
@@ -62,7 +62,7 @@ class CallSetup:
 class Call:
     """Filter what one publisher sends. One event loop; `await close()` in a `finally`.
 
-    `synth` makes the renderer, in a thread of its own, and the mel window that it needs; it is called once, at the
+    `synth` makes the renderer, in a thread of its own, and how it hears; it is called once, at the
     first connection. `start_ms()` returns the media time at which the call begins.
 
     Attributes:
@@ -81,7 +81,7 @@ class Call:
         *,
         name: str = "",
         main: bool = False,
-        synth: Callable[[], Awaitable[tuple[SynthWorker | None, MelWindow]]],
+        synth: Callable[[], Awaitable[tuple[SynthWorker | None, Hearing]]],
         start_ms: Callable[[], float],
     ) -> None:
         self.peer_id, self.name, self.main = peer_id, name, main
@@ -152,6 +152,8 @@ class Call:
                 "framesObserved": self.worker.frames_observed,
                 "facesFound": self.worker.faces_found,
                 "synthJobsSkipped": self.worker.jobs_skipped,
+                "caller.learned_s": round(self.worker.learned.seconds, 1),
+                "caller.used": self.worker.learned.used,
             }
         received = {f"caller.{name}": value for name, value in self._received_now().items()}
         return {**self._path.snapshot(), **seen, **received}
@@ -174,11 +176,11 @@ class Call:
 
     async def _begin(self) -> CallPath:
         if self._path is None:
-            self.worker, window = await self._synth()
+            self.worker, hearing = await self._synth()
             self._require_open()
             self._path = CallPath(
                 self._clock,
-                window,
+                hearing,
                 self.worker,
                 on_block=lambda block: self._audience.send_block(self, block),
                 on_frame=lambda frame: self._audience.send_frame(self, frame),

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from aiortc import RTCConfiguration, RTCPeerConnection
 
-from models.alignment import MelWindow
+from models.hearing import Hearing
 from realtime.clock import MonotonicClock
 from realtime.face.worker import SynthWorker
 from realtime.media import BLOCK_MS, AudioBlock, OutputFrame
@@ -26,7 +26,7 @@ from realtime.threads import in_thread, opened_in_thread
 __all__ = ["LiplineNode", "NegotiationError", "NodeConfig"]
 
 RendererFactory = Callable[[], FaceRenderer]
-PersonalRenderer = Callable[[str], tuple[FaceRenderer, MelWindow] | None]
+PersonalRenderer = Callable[[str], tuple[FaceRenderer, Hearing] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,14 @@ class LiplineNode:
     """Filter one room: a call for each publisher, and any number of viewers of each.
 
     `renderer` makes the synthesizer of a publisher, off the event loop; None repeats the last frame through an outage.
-    `window` is the mel window of its generator. `personal` makes both for a publisher by name, or returns None for a
+    `hearing` is that of its generator. `personal` makes both for a publisher by name, or returns None for a
     name that has none of its own. One event loop; `await close()` in a `finally`.
     """
 
     def __init__(
         self,
         renderer: RendererFactory | None,
-        window: MelWindow,
+        hearing: Hearing,
         *,
         personal: PersonalRenderer | None = None,
         config: NodeConfig | None = None,
@@ -68,7 +68,7 @@ class LiplineNode:
         self._personal = personal
         self._clock = MonotonicClock()
         self._renderer = renderer
-        self._window = window
+        self._hearing = hearing
         self._zero_ms = self._clock.now_ms()
         self._calls: dict[str, Call] = {}
         self._views: dict[tuple[str, str], View] = {}
@@ -134,14 +134,14 @@ class LiplineNode:
         # One zero for all calls: media time never goes back for viewers of the main speaker, whoever that is.
         return ceil((self._clock.now_ms() - self._zero_ms) / BLOCK_MS + 3) * BLOCK_MS
 
-    async def _synth_for(self, name: str) -> tuple[SynthWorker | None, MelWindow]:
-        """Return the renderer of the publisher called `name`, in its thread, and the mel window that it needs."""
+    async def _synth_for(self, name: str) -> tuple[SynthWorker | None, Hearing]:
+        """Return the renderer of the publisher called `name`, in its thread, and how it hears."""
         own = await in_thread(self._personal, name) if self._personal else None
         if own is not None:
             return SynthWorker(own[0]), own[1]
         if self._renderer is None:
-            return None, self._window
-        return SynthWorker(await opened_in_thread(self._renderer, lambda renderer: renderer.close())), self._window
+            return None, self._hearing
+        return SynthWorker(await opened_in_thread(self._renderer, lambda renderer: renderer.close())), self._hearing
 
     async def accept_viewer(self, offer_sdp: str, peer_id: str = "viewer", of: str = "") -> str:
         """Answer the offer of a viewer of `of` ("": the main speaker); frames flow as soon as there are any.

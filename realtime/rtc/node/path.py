@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from models.alignment import MelWindow
+from models.hearing import Hearing
 from realtime.clock import Clock, beat
 from realtime.media import BLOCK_MS, BLOCK_SAMPLES, AudioBlock, FrameKind, OutputFrame, VideoFrame
 from realtime.picture.engine import Engine, EngineConfig, Output
@@ -64,7 +64,7 @@ class CallPath:
     def __init__(
         self,
         clock: Clock,
-        window: MelWindow,
+        hearing: Hearing,
         synth: Synthesizer | None,
         *,
         on_block: Callable[[AudioBlock], None],
@@ -75,8 +75,8 @@ class CallPath:
         self._clock = clock
         self._on_block = on_block
         self._on_frame = on_frame
-        self._synthesis_ms = hold_for(window, _ENGINE.interval_ms + _ENGINE.lead_ms + _ENGINE.heard_late_ms)
-        self.speech = SpeechPath(window, start_ms=start_ms, on_heard=self._heard)
+        self._synthesis_ms = hold_for(hearing, _ENGINE.interval_ms + _ENGINE.lead_ms + _ENGINE.heard_late_ms)
+        self.speech = SpeechPath(hearing, start_ms=start_ms, on_heard=self._heard)
         self.playout = SpeechPlayout(self.speech, OpusDecoder(), source_ms=source_ms)
         self.lipsync = LipSync()
         self.engine = Engine(self.speech, synth, config=_ENGINE)

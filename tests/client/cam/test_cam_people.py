@@ -8,10 +8,9 @@ import pytest
 from cam_desk import Desk
 
 from benchmarks.scenes.two_people import FPS, SIZE, two_people
-from models.alignment import SILENCE
 from models.catalog import open_generator
 from models.generator import Image
-from models.mel import Mel, melspectrogram
+from models.mel import Samples
 from realtime.cam.modes import Mode
 from realtime.face.synth import FaceSynth
 from realtime.face.tracker import MediaPipeTracker
@@ -27,16 +26,17 @@ def scene() -> list[Image]:
 
 
 @pytest.fixture(scope="module")
-def sound(caller_clip: Path) -> Mel:
-    return np.pad(melspectrogram(read_audio(caller_clip, 16_000)), ((0, 0), (0, 200)), constant_values=SILENCE)
+def sound(caller_clip: Path) -> Samples:
+    return read_audio(caller_clip, 16_000)
 
 
 class Dubbed:
     """A camera whose lips are dubbed, with the switch that keys and clicks go to; time stands still between plays."""
 
-    def __init__(self, scene: list[Image], sound: Mel) -> None:
-        self._scene, self._sound, self._frame = scene, sound, 0
+    def __init__(self, scene: list[Image], sound: Samples) -> None:
+        self._scene, self._frame = scene, 0
         self._generator, self._tracker = open_generator("lite", threads=1), MediaPipeTracker()
+        self._heard = self._generator.hearing.hear(sound)
         self._synth = FaceSynth(self._generator, self._tracker)
         self.desk = Desk(self._tracker, SIZE)
         self.desk.call.mode = Mode.DUB
@@ -46,8 +46,8 @@ class Dubbed:
         painted = []
         for _ in range(frames):
             t_ms, image = 1000.0 / FPS * self._frame, self._scene[self._frame % FRAMES]
-            mel = self._generator.window.cut(self._sound, t_ms)
-            shown = self._synth.overlay(image, mel, t_ms, speech=True).image
+            window = self._generator.hearing.cut(self._heard, t_ms)
+            shown = self._synth.overlay(image, window, t_ms, speech=True).image
             changed = np.abs(shown.astype(int) - image).max(2) > 24
             # The badge is above, in the corner.
             halves = np.split(changed[SIZE[1] // 3 :], 2, axis=1)
@@ -60,7 +60,7 @@ class Dubbed:
 
 
 @pytest.fixture
-def dubbed(scene: list[Image], sound: Mel) -> Iterator[Dubbed]:
+def dubbed(scene: list[Image], sound: Samples) -> Iterator[Dubbed]:
     made = Dubbed(scene, sound)
     yield made
     made.close()

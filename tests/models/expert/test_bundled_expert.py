@@ -11,7 +11,7 @@ from models.catalog import EXPERT, WEIGHTS
 from models.expert.onnx import Expert, lse
 from models.facemesh import FaceMesh
 from models.generator import FaceImage
-from models.lite.onnx import aligned_crops
+from models.lite.onnx import aligned_crop
 from models.mel import SAMPLE_RATE, melspectrogram
 from realtime.media_file import read_audio, read_video
 
@@ -28,7 +28,7 @@ def caller(caller_clip: Path) -> Caller:
         for frame in islice(read_video(caller_clip, 25.0), FRAMES):
             found = mesh.find(frame.image)
             assert found is not None
-            crops.append(aligned_crops(FaceImage(frame.image, found), 128)[2])
+            crops.append(aligned_crop(FaceImage(frame.image, found), 128)[1])
     return np.stack(crops), read_audio(caller_clip, SAMPLE_RATE)
 
 

@@ -64,14 +64,14 @@ def test_a_face_at_the_edge_of_the_frame_is_cropped(tmp_path: Path, face: FaceIm
 def test_foreign_names_order_and_a_batch_of_one(tmp_path: Path, face: FaceImage, dtype: int) -> None:
     inputs: tuple[Input, ...] = (("video_frames", [1, 6, 96, 96]), ("mel_spectrogram", [1, 1, 80, 16]))
     generator = open_generator(write_slicer(tmp_path / "hq.onnx", inputs=inputs, dtype=dtype))
-    assert generator.name == "hq" and generator.window == WAV2LIP_WINDOW and generator.references_wanted == 1
+    assert generator.name == "hq" and generator.hearing == WAV2LIP_WINDOW and generator.references_wanted == 1
     image = generator.generate(SILENT, generator.prepare(face), []).image
     assert np.abs(image.astype(int) - crop_of(face)).max() <= 1
 
 
 def test_the_window_of_the_file_counts(tmp_path: Path) -> None:
     metadata = {"lipline.kind": "wav2lip", "lipline.window": '{"columns": 16, "offset_ms": 0.0}'}
-    assert open_generator(write_slicer(tmp_path / "shifted.onnx", metadata=metadata)).window == MelWindow(16, 0.0)
+    assert open_generator(write_slicer(tmp_path / "shifted.onnx", metadata=metadata)).hearing == MelWindow(16, 0.0)
 
 
 def test_refuses_mel_of_another_shape(tmp_path: Path, face: FaceImage) -> None:

@@ -7,7 +7,7 @@ a thread draws them, and the test waits for what is shown.
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ from realtime.clock import Clock, MonotonicClock
 from realtime.devices.api import CameraFrame, DeviceError, Fault, Pixels, SoundSource
 from realtime.face.posepath import PoseSource
 from realtime.face.worker import SynthWorker
-from realtime.picture.synth_api import Drawn, Seen
+from realtime.picture.synth_api import Drawn, HeardFrame, Learned, Seen
 
 SIZE = (64, 48)
 
@@ -35,6 +35,9 @@ class Face:
 
     def observe(self, image: Image, media_ms: float) -> Seen:
         return Seen(True, None, None)
+
+    def learn(self, heard: Sequence[HeardFrame]) -> Learned:
+        return Learned()
 
     def start(self, media_ms: float, pose: PoseSource | None = None) -> None:
         pass

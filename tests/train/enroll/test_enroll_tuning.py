@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from stock_nets import calibrated
+from ears_files import ears_bytes
 from torch import Tensor, nn
 
+from models.ears.onnx import Ears
 from models.lite.network import Lite
 from tests.train.lite.planted_mouths import TINY, planted_clip
 from train.data.clips import Clip
+from train.ears.config import SpoiltConfig
 from train.enroll.config import EnrolConfig, StageConfig
 from train.enroll.figures import Figures, measure_person, shortcoming, table
 from train.enroll.parts import Parts
@@ -19,10 +22,12 @@ from train.enroll.person import enrol
 from train.enroll.tune import NearStart, Tuned, tune
 from train.lite.basis import fit_basis
 from train.lite.config import ModelConfig, PictureConfig, VoiceLoss, VoiceTrainingConfig
-from train.lite.sound import windows_of
+from train.lite.heard import ClipHearing
+from train.lite.voice import set_range
 from train.loop.task import Batch, Evaluation
 from train.loop.trainer import LoopConfig
 
+QUIET = SpoiltConfig(room=0.0, microphone=0.0, noise=0.0, codec=0.0, gain_db=3.0, voice=1.0)
 WEIGHT = "0.weight"
 """Name of the one weight that is drawn."""
 
@@ -116,11 +121,14 @@ def tiny_config() -> EnrolConfig:
 def untaught_lite(clips: list[Clip]) -> Lite:
     """Return a generator whose layers have the statistics of speech, which enrolment leaves alone, and nothing more."""
     torch.manual_seed(2)
-    lite = Lite(ModelConfig(**TINY).lite).eval()
+    lite = Lite(replace(ModelConfig(**TINY).lite, heard=64)).eval()
     lite.basis_BV.copy_(torch.from_numpy(fit_basis(clips, 3)))
-    mel = windows_of(clips[0], np.arange(len(clips[0])), lite.config.window)
-    calibrated(lite.voice, torch.from_numpy(mel)[:, None])
+    set_range(lite.voice, clips, hearing_of(lite))
     return lite
+
+
+def hearing_of(lite: Lite) -> ClipHearing:
+    return ClipHearing(Ears(ears_bytes()), lite.config, QUIET)
 
 
 def test_a_person_is_learned_and_measured_on_what_was_held_out() -> None:
@@ -129,9 +137,10 @@ def test_a_person_is_learned_and_measured_on_what_was_held_out() -> None:
     lite = untaught_lite(clips[:3])
     start = {name: value.clone() for name, value in lite.state_dict().items()}
     config, lines = tiny_config(), list[str]()
-    enrolled = enrol(lite, parts, config, lines.append)
+    hearing = hearing_of(lite)
+    enrolled = enrol(lite, hearing, parts, config, lines.append)
     assert all(torch.equal(value, lite.state_dict()[name]) for name, value in start.items())
-    before, after = (measure_person(one, parts.held, config.picture) for one in (lite, enrolled.lite))
+    before, after = (measure_person(one, hearing, parts.held, config.picture) for one in (lite, enrolled.lite))
     assert after.correlation > max(0.5, before.correlation + 0.2) and after.lips <= before.lips
     assert shortcoming(before, after, config) is None
     assert "had to rise" in (shortcoming(after, before, config) or "")

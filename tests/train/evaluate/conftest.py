@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.facemesh import FaceMesh
 from models.generator import FaceImage
 from models.landmarks import transform
-from models.lite.onnx import aligned_crops
+from models.lite.onnx import aligned_crop
 from models.mel import SAMPLE_RATE
 from realtime.media_file import read_audio, read_video
 from train.data.shards import FRAME_SAMPLES, Sample, SampleInfo
@@ -38,7 +38,7 @@ def _followed(video: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         for frame in islice(read_video(video, 25.0), STARTS[0], STARTS[-1] + FRAMES):
             found = mesh.find(frame.image)
             assert found is not None
-            matrix, _, crop = aligned_crops(FaceImage(frame.image, found), 128)
+            matrix, crop = aligned_crop(FaceImage(frame.image, found), 128)
             crops.append(crop)
             points.append(transform(matrix, found))
     return np.stack(crops), np.stack(points)

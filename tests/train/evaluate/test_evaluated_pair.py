@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.alignment import MelWindow
 from models.generator import FaceImage, Patch
+from models.hearing import Hearing
 from train.data.clips import Clip
 from train.data.shards import Sample
 from train.evaluate.crop_mesh import CropMesh, openings
@@ -25,20 +26,20 @@ class Oracle:
     """Know the real frame of every sound of a clip, and draw it `late` frames late and blurred by `blur` px."""
 
     name = NAME
-    window = MelWindow(16, -95.0)
+    hearing: Hearing = MelWindow(16, -95.0)
     references_wanted = 3
 
     def __init__(self, clip: Clip, late: int = 0, blur: float = 0.0) -> None:
         self._clip, self._late, self._blur = clip, late, blur
-        self._mels = np.stack([self.window.cut(clip.mel, frame * 40.0) for frame in range(len(clip))])
+        self._mels = np.stack([self.hearing.cut(clip.mel, frame * 40.0) for frame in range(len(clip))])
         self.given: list[NDArray[np.uint8]] = []
 
     def prepare(self, face: FaceImage) -> FaceImage:
         return face
 
-    def generate(self, mel: NDArray[np.float32], pose: FaceImage, references: Sequence[FaceImage]) -> Patch:
+    def generate(self, window: NDArray[np.float32], pose: FaceImage, references: Sequence[FaceImage]) -> Patch:
         self.given += [pose.image, *(reference.image for reference in references)]
-        known = int(np.argmin(np.abs(self._mels - mel).sum((1, 2))))
+        known = int(np.argmin(np.abs(self._mels - window).sum((1, 2))))
         frame = max(known - self._late, 0)
         image = self._clip.crops[frame]
         if self._blur:

@@ -1,17 +1,20 @@
 """What lite's trainer draws: the basis, runs of sound, targets and sources."""
 
 import numpy as np
+import pytest
 import torch
+from ears_files import ears_bytes
 
 from models.alignment import SILENCE
+from models.ears.onnx import Ears
 from models.lite.contract import GAP, POINTS, LiteConfig
 from tests.train.lite.planted_mouths import planted_clip
 from train.data.augment import augment_mel
+from train.ears.config import SpoiltConfig
 from train.lite.basis import coefficients_of, fit_basis, gap_of_basis
+from train.lite.heard import ClipHearing
 from train.lite.sound import draw_runs
 from train.lite.sources import draw_windows, mirrored_points, pick_sources
-
-WINDOW = LiteConfig().window
 
 
 def test_mirroring_twice_changes_nothing_and_swaps_the_corners() -> None:
@@ -50,29 +53,38 @@ def test_sources_never_hold_the_answer_and_go_from_closed_to_open() -> None:
         assert list(gaps[references]) == sorted(gaps[references])
 
 
-def test_a_run_is_one_moment_of_one_clip_heard_in_one_voice() -> None:
+@pytest.fixture(scope="module")
+def hearing() -> ClipHearing:
+    return ClipHearing(Ears(ears_bytes()), LiteConfig(heard=64), SpoiltConfig(codec=0.0))
+
+
+def test_a_run_is_one_moment_of_one_clip(hearing: ClipHearing) -> None:
     clips = [planted_clip(seed=seed, name=str(seed)) for seed in range(2)]
     basis = fit_basis(clips, 3)
-    batch = draw_runs(clips, basis, WINDOW, 16, 3, 0.0, np.random.default_rng(0))
-    assert batch["mel"].shape == (16, 3, 80, WINDOW.columns) and batch["truth"].shape == (16, 3, 3)
+    batch = draw_runs(clips, basis, hearing, 16, 3, 0.0, np.random.default_rng(0))
+    assert batch["heard"].shape == (16, 3, 64, hearing.hearing.columns) and batch["truth"].shape == (16, 3, 3)
     known = np.concatenate(
         [np.lib.stride_tricks.sliding_window_view(coefficients_of(clip, basis), 3, axis=0) for clip in clips]
     ).transpose(0, 2, 1)
     for run in batch["truth"].numpy():
         assert np.abs(known - run).max((1, 2)).min() < 1e-5
-    # The columns that neighbouring windows share are the same: augmented once, cut apart after.
-    shared = batch["mel"][:, 0, :, 4:] - batch["mel"][:, 1, :, 1:-3]
-    assert float(shared.abs().median()) < 0.4
 
 
-def test_silence_is_drawn_with_a_closed_mouth() -> None:
+def test_a_clip_is_heard_as_it_was_said_and_spoilt_at_the_same_moments(hearing: ClipHearing) -> None:
+    clip, frames = planted_clip(), np.arange(10, 50)
+    clean, spoilt, again = (hearing.windows(clip, frames, rendition) for rendition in (0, 1, 1))
+    whole = hearing.hearing.hear(clip.samples.astype(np.float32) / 32768.0)
+    assert np.abs(clean[0] - hearing.hearing.cut(whole, 400.0)).max() < 2e-3  # kept in half precision
+    assert np.array_equal(spoilt, again) and not np.allclose(clean, spoilt, atol=0.01)
+
+
+def test_silence_is_drawn_with_a_closed_mouth(hearing: ClipHearing) -> None:
     clips = [planted_clip()]
     spoken, silent = (
-        draw_runs(clips, fit_basis(clips, 3), WINDOW, 16, 2, share, np.random.default_rng(0)) for share in (0.0, 0.999)
+        draw_runs(clips, fit_basis(clips, 3), hearing, 16, 2, share, np.random.default_rng(0)) for share in (0.0, 0.999)
     )
     assert float(silent["truth"].abs().max()) == 0.0 < float(spoken["truth"].abs().max())
-    # What is left is the room's noise.
-    assert float(silent["mel"].mean()) < float(spoken["mel"].mean()) - 0.5
+    assert torch.equal(silent["heard"][0, 0], torch.from_numpy(hearing.hearing.silence).expand(-1, 11))
 
 
 def test_batches_depend_on_the_generator_alone() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from client.main import build_parser
 from models.errors import ModelError
@@ -18,12 +17,13 @@ from models.expert.onnx import REACH
 from realtime.media import VideoFrame
 from realtime.media_file import read_audio, read_video, write_media
 from realtime.statusline import StatusLine
-from train.data.shards import decode_sample, read_samples, shard_paths
+from train.data.shards import Sample, decode_sample, read_samples, shard_paths
 from train.prepare import command
 from train.prepare import job as jobs
 from train.prepare.cache import Cache, file_sha256
 from train.prepare.choice import NOT_HEARD
 from train.prepare.faces import FaceFinder
+from train.prepare.offset import Vectors
 from train.prepare.reference import ReferenceError, describe, likeness, read_reference
 from train.prepare.report import PreparationReport
 from train.prepare.run import Bar
@@ -86,16 +86,15 @@ class Shifted:
     def __init__(self, offset: int) -> None:
         self._offset = offset
 
-    def embed(
-        self, crops: NDArray[np.uint8], mel: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        assert mel.shape[0] == 80 and abs(mel.shape[1] - len(crops) * 3.2) < 3
-        both = np.eye(len(crops) + 2 * REACH, dtype=np.float32)
-        return both[REACH - self._offset :][: len(crops)], both[REACH:][: len(crops)]
+    def embed(self, sample: Sample) -> tuple[Vectors, Vectors]:
+        count = len(sample.crops)
+        assert len(sample.speech) == count * 640
+        both = np.eye(count + 2 * REACH, dtype=np.float32)
+        return both[REACH - self._offset :][:count], both[REACH:][:count]
 
 
 def test_the_expert_listens_to_what_was_tracked(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "_expert", lambda file: Shifted(5))
+    monkeypatch.setattr(jobs, "_listener", lambda file: Shifted(5))
     sha256 = file_sha256(film)
     job = jobs.Job(film, sha256, tmp_path, SETTINGS, (Path("some.onnx"), "fingerprint"))
     assert jobs.work(job).fresh

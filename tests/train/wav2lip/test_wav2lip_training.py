@@ -199,7 +199,7 @@ def test_the_command_writes_a_generator_that_a_call_takes(tmp_path: Path) -> Non
     clip = planted_clip()
     pose = generator.prepare(FaceImage(clip.crops[0], landmarks(0.3)))
     patch = generator.generate(np.full((80, 16), -4.0, dtype=np.float32), pose, [pose])
-    assert patch.image.shape == (96, 96, 3) and generator.window.start(80.0) == 3
+    assert patch.image.shape == (96, 96, 3) and generator.hearing.place(80.0) == (3, 0.0)
 
 
 def test_an_expert_is_read_back_as_it_was_written(tmp_path: Path) -> None:

@@ -5,8 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.alignment import SILENCE
-from models.mel import HOP, N_MELS, WIN, Mel, Samples, columns_of, preemphasize
+from models.mel import HOP, N_MELS, SILENCE, WIN, Mel, Samples, columns_of, preemphasize
 
 _PAD: Final = WIN // 2
 
