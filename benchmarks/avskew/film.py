@@ -51,7 +51,8 @@ def paint(image: Image, patch: int, brightness: float) -> None:
 
 def patch_side(image: Image) -> int:
     """Return the side of a patch in px: a multiple of the codec's block of 16."""
-    return max(32, min(image.shape[:2]) // 5 // 16 * 16)
+    height, width = image.shape[:2]
+    return int(max(32, min(height, width) // 5 // 16 * 16))
 
 
 def brightness(image: Image, patch: int) -> float:

@@ -216,12 +216,12 @@ def add_beard(image: Image, landmarks: Landmarks, seed: int = 0) -> Image:
     matrix = np.array([[unit / 64.0, 0.0, landmarks[2, 0] - unit], [0.0, unit / 64.0, landmarks[2, 1] - 0.4 * unit]])
     hairs = cv2.warpAffine(grain, matrix, image.shape[1::-1], borderMode=cv2.BORDER_REFLECT)[..., None]
     dark = image.astype(np.float32) * np.clip(0.35 + 0.25 * hairs, 0.1, 0.9)
-    return np.clip(image + 0.85 * soft * (dark - image) + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image + 0.85 * soft * (dark - image) + 0.5, 0, 255), dtype=np.uint8)
 
 
 def coarse(image: Image) -> Image:
     """Return `image` as a starved encoder would send it: half the size, coarsely quantised, enlarged again."""
     small = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     _, packed = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 12])
-    again = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    again = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), dtype=np.uint8)
     return np.asarray(cv2.resize(again, image.shape[1::-1], interpolation=cv2.INTER_CUBIC), dtype=np.uint8)

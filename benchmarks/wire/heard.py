@@ -116,7 +116,7 @@ def missing(samples: Samples, source: Samples, found: Heard, span: Span) -> tupl
     low_heard, low_source = _band(samples), _band(source)
     count = len(low_source) // _BLOCK
     levels = 10.0 * np.log10((low_source[: count * _BLOCK].reshape(count, _BLOCK) ** 2).mean(axis=1) + 1.0)
-    times = np.arange(count) * BLOCK_MS
+    times = np.arange(count, dtype=np.float64) * BLOCK_MS
     speech = levels > np.percentile(levels, 95) - _SPEECH_DB if count else np.zeros(0, np.bool_)
     rows = np.flatnonzero(speech & span.holds(times))
     absent = sum(not _is_there(low_heard, low_source, float(times[row]), found) for row in rows)

@@ -86,7 +86,7 @@ def speech_lost(heard: Samples, source: Samples, delay: AudioDelay, span: Span) 
     if not len(spoken) or not len(arrived):
         return 0.0, 0.0
     speech = spoken > np.percentile(spoken, 95) - _SPEECH_DB
-    times = np.arange(len(spoken)) * 20.0
+    times = np.arange(len(spoken), dtype=np.float64) * 20.0
     offsets = delay.at(times)
     due = times + np.where(np.isfinite(offsets), offsets, 0.0)
     rows = np.flatnonzero(speech & span.holds(due))

@@ -103,7 +103,7 @@ def shape_of(landmarks_px: Landmarks, size: int, mesh: int = 2) -> Landmarks:
     """
     origin = np.array(ALIGNED_ORIGIN) * size
     points = landmarks_px[..., list(POINTS), :]
-    shape = ((points - origin) / (ALIGNED_EYES * size)).astype(np.float32)
+    shape = np.asarray((points - origin) / (ALIGNED_EYES * size), dtype=np.float32)
     if mesh == 1:
         return shape
     constant, per_gap = _mesh_change()
@@ -114,8 +114,8 @@ def to_crop_px(shape: Landmarks, size: int) -> Landmarks:
     """Undo `shape_of`: shape (..., 55, 2) to today's landmarks in px of the aligned crop."""
     constant, per_gap = _mesh_change()
     seen = (gap(shape) - gap(constant)) / (1.0 + gap(per_gap))
-    shape = shape - constant - seen[..., None, None] * per_gap
-    return np.asarray(shape * (ALIGNED_EYES * size) + np.array(ALIGNED_ORIGIN) * size, dtype=np.float32)
+    now = shape - constant - seen[..., None, None] * per_gap
+    return np.asarray(now * (ALIGNED_EYES * size) + np.array(ALIGNED_ORIGIN) * size, dtype=np.float32)
 
 
 def gap(shape: Landmarks) -> Landmarks:

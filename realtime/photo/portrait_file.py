@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.facemesh import FaceMesh
 from models.generator import Image, Landmarks
@@ -130,7 +131,7 @@ def _windows(image: Image, parts: int) -> list[tuple[int, int, Image]]:
     return [(y, x, np.ascontiguousarray(image[y : y + tall, x : x + wide])) for y, x in corners]
 
 
-def _over_grey(picture: np.ndarray) -> Image:  # type: ignore[type-arg]
+def _over_grey(picture: NDArray[Any]) -> Image:
     """Return BGRA of 8 or 16 bits over grey."""
     full = 65535.0 if picture.dtype == np.uint16 else 255.0
     share = picture[..., 3:].astype(np.float32) / full

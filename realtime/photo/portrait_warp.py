@@ -1,6 +1,6 @@
 """Move head and shoulders of a still picture softly, the wall behind them not at all. Landmarks move alike."""
 
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -97,7 +97,7 @@ class PortraitWarp:
         rows, columns = (slice(low, high) for low, high in low_high)
         return rows, columns
 
-    def _rest(self, grid: NDArray[np.float32]) -> Field:
+    def _rest(self, grid: NDArray[np.floating[Any]]) -> Field:
         """Return 1 inside the picture, falling to 0 at its edge: nothing is ever taken from beyond it."""
         height, width = self._size
         x, y = grid[..., 0], grid[..., 1]
@@ -149,7 +149,7 @@ def _parts(moving: Box, sharp: Box) -> list[tuple[Box, int]]:
     return [(sharp, cv2.INTER_CUBIC), *((box, cv2.INTER_LINEAR) for box in kept)]
 
 
-def _step(low: float | Field, high: float | Field, x: Field) -> Field:
+def _step(low: float | Field, high: float | Field, x: NDArray[np.floating[Any]]) -> Field:
     """Return 0 below `low`, 1 above `high`, smooth between."""
     share = np.clip((x - low) / (high - low), 0.0, 1.0)
     return np.asarray(share * share * (3.0 - 2.0 * share), dtype=np.float32)

@@ -61,7 +61,7 @@ class Judged:
         index = np.arange(len(self.own))
         apart = np.abs(index[:, None] - index[None])
         rows = np.full(len(self.own), True) if silence else self.speech
-        return self.own[(apart >= low) & (apart <= high) & rows[:, None]]
+        return np.asarray(self.own[(apart >= low) & (apart <= high) & rows[:, None]])
 
 
 def judge_clips(embed: Embed, clips: Sequence[Clip], frames: int) -> list[Judged]:

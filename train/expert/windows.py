@@ -62,7 +62,7 @@ def look(crops: NDArray[np.uint8], view: WindowView) -> NDArray[np.uint8]:
         for crop in crops
     ]
     lit = cv2.LUT(np.concatenate(faces), view.table[None]).reshape(len(crops), height, width, 3)
-    return np.ascontiguousarray(lit.transpose(0, 3, 1, 2)).reshape(-1, height, width)
+    return np.asarray(np.ascontiguousarray(lit.transpose(0, 3, 1, 2)).reshape(-1, height, width), dtype=np.uint8)
 
 
 def measures(clip: Clip) -> NDArray[np.float32]:

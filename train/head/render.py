@@ -108,7 +108,8 @@ def _turned(stage: HeadStage, texture: Picture, matrix: Array, head: HeadPose) -
     coarse, depth = stage.coarse, stage.depth
     turn = _turn(head)
     spread = (1 / max(float(np.cos(np.radians(head.yaw))), 0.5), 1 / max(float(np.cos(np.radians(head.pitch))), 0.5))
-    rows, columns = np.indices(depth.shape, dtype=np.float32)
+    places = np.indices(depth.shape, dtype=np.float32)
+    rows, columns = np.asarray(places[0]), np.asarray(places[1])
     x, y = columns, rows
     for _ in range(2):
         here = cv2.remap(depth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) * coarse.scale

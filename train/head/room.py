@@ -57,7 +57,7 @@ def _cloth(face: Appearance, canvas: Canvas, light: Light) -> tuple[Array, Array
         lapel = step(0.0, 0.02, 0.34 - 0.28 * np.clip(canvas.y - 1.8, 0, 1) - edge * 0.8)
         z += 0.05 * lapel
         z -= 0.03 * np.exp(-((canvas.x / 0.02) ** 2)) * step(2.3, 2.5, canvas.y)
-    z = cv2.GaussianBlur(np.asarray(z, np.float32), (0, 0), 0.015 * canvas.scale)
+    z = np.asarray(cv2.GaussianBlur(np.asarray(z, np.float32), (0, 0), 0.015 * canvas.scale))
     weave = 1 + 0.03 * noise(rng, ax.shape, 3.0, 2)
     albedo = linear(face.cloth) * weave[..., None]
     shadow = 1 - 0.35 * np.exp(-((np.clip(canvas.y - 1.9, 0, 9) / 0.4) ** 2) - (ax / 0.8) ** 2)

@@ -110,7 +110,7 @@ class Mixer:
     def _said(self, speaker: Speaker, pitch: float) -> Sound:
         sound = speaker.said[int(self._rng.integers(len(speaker.said)))]
         places = np.arange(0.0, sound.size - 1, pitch)
-        return np.interp(places, np.arange(sound.size), sound).astype(np.float32)
+        return np.asarray(np.interp(places, np.arange(sound.size), sound), dtype=np.float32)
 
 
 def _short(said: Sound, rng: Rng) -> Sound:
