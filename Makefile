@@ -1,15 +1,15 @@
 # lipline. `make` lists the targets; `make demo` and `make test` set up .venv by themselves.
 SHELL := /bin/bash
-# mediapipe 0.10.21 has wheels for Python 3.11 and 3.12 only. `make demo PYTHON=/path/to/python3.12` chooses another one.
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do "$$p" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
+# `make demo PYTHON=/path/to/python3.12` chooses another one.
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do "$$p" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12), (3, 13)))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.for-calls
 DEV := $(VENV)/.for-tests
 # PyPI's torch for Linux brings gigabytes of CUDA; this index has the same release for the CPU. Its needs come from PyPI.
 TORCH := --no-deps --extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0
-# mediapipe brings an OpenCV that wants libGL; where that is missing, the headless build of the same release takes its place.
-HEADLESS := opencv-contrib-python-headless==4.11.0.86
+# OpenCV wants libGL for its windows; where that is missing, the headless build of the same release takes its place.
+HEADLESS := opencv-python-headless==4.14.0.94
 CODE := realtime models train client signaling benchmarks tests docs/make_pictures
 
 .PHONY: help setup demo test browser net vm sound lint types format bench clean
@@ -58,7 +58,7 @@ clean:  ## Remove .venv and out/.
 	rm -rf $(VENV) out
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "lipline needs Python 3.11 or 3.12 and found neither. Install one (sudo apt install python3.12 python3.12-venv, or: uv python install 3.12), or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "lipline needs Python 3.11, 3.12 or 3.13 and found none. Install one (sudo apt install python3.12 python3.12-venv, or: uv python install 3.12), or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 2; }
 	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make virtual environments. Run: sudo apt install $$("$(PYTHON)" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; exit 2; }
 
 $(RUN): pyproject.toml | $(BIN)/python

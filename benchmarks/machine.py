@@ -10,7 +10,7 @@ from pathlib import Path
 
 from client.rig.machine import processor, versions
 
-PACKAGES = ("aiortc", "av", "mediapipe", "numpy", "onnxruntime", "opencv-contrib-python", "opuslib-next", "websockets")
+PACKAGES = ("aiortc", "av", "numpy", "onnxruntime", "opencv-python", "opuslib-next", "websockets")
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 # Before numpy and friends start their pools: threads that wait for each other on busy cores cost minutes.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
-# MediaPipe and TensorFlow Lite write to stderr from C++ otherwise.
+# TensorBoard's libraries write to stderr from C++ otherwise.
 os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

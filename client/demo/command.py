@@ -43,7 +43,7 @@ examples:
 
 The exit code is 0 unless something broke; targets that were missed are printed and marked."""
 
-PACKAGES = ("lipline", "aiortc", "av", "mediapipe", "numpy", "onnxruntime", "onnxruntime-gpu", "opencv-contrib-python")
+PACKAGES = ("lipline", "aiortc", "av", "numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

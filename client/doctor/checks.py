@@ -21,10 +21,10 @@ RESTORE = "git checkout -- {0}, or reinstall lipline"
 
 
 def python_version() -> Iterator[Finding]:
-    """Check the interpreter against what mediapipe has wheels for."""
-    fine = sys.version_info[:2] in ((3, 11), (3, 12))
+    """Check the interpreter against the releases that lipline supports."""
+    fine = sys.version_info[:2] in ((3, 11), (3, 12), (3, 13))
     found = ".".join(map(str, sys.version_info[:3]))
-    yield "python", fine, found, "install Python 3.11 or 3.12, then: make clean setup PYTHON=/path/to/python3.12"
+    yield "python", fine, found, "install Python 3.11, 3.12 or 3.13, then: make clean setup PYTHON=/path/to/python3.12"
 
 
 def packages() -> Iterator[Finding]:
@@ -107,9 +107,8 @@ def face_mesh() -> Iterator[Finding]:
         started = time.perf_counter()
         found = sum(mesh.find(image) is not None for image in images)
         took = (time.perf_counter() - started) * 1000.0 / max(len(images), 1)
-    detail = f"FaceMesh found the bundled face in {found} of {len(images)} frames, {took:.0f} ms each"
-    remedy = "pip install --force-reinstall mediapipe==0.10.21"
-    yield "face tracking", found >= MIN_FACE_SHARE * CHECKED_FRAMES, detail, remedy
+    detail = f"the bundled face was found in {found} of {len(images)} frames, {took:.0f} ms each"
+    yield "face tracking", found >= MIN_FACE_SHARE * CHECKED_FRAMES, detail, RESTORE.format("models/weights")
 
 
 def encoders() -> Iterator[Finding]:
