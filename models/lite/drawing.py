@@ -149,7 +149,7 @@ def _used(weight: Floats, from_half: Matrix, size: tuple[int, int]) -> Box | Non
     Most references are wanted for the mouth alone, a quarter of the region.
     """
     counts = weight > _UNUSED
-    rows, columns = counts.any(1).nonzero()[0], counts.any(0).nonzero()[0]
+    rows, columns = np.flatnonzero(counts.any(1)), np.flatnonzero(counts.any(0))
     if not rows.size:
         return None
     x0, y0, x1, y1 = _bounds(from_half, _span(columns, weight.shape[1]), _span(rows, weight.shape[0]))

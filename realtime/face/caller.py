@@ -9,7 +9,7 @@ it has not seen.
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +64,9 @@ SCALES: Final = (0.8, 1.5)
 class _Tested:
     """Lip openings of pictures before they were learned from: (k,) each, in eye distances."""
 
-    truth: NDArray[np.float64]
-    general: NDArray[np.float64]
-    own: NDArray[np.float64]
+    truth: NDArray[np.floating[Any]]
+    general: NDArray[np.floating[Any]]
+    own: NDArray[np.floating[Any]]
 
 
 class Caller:
@@ -284,13 +284,13 @@ class Caller:
             self.layer = None
 
 
-def correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+def correlation(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> float:
     """Return Pearson's correlation of (k,) and (k,); 0 when one of them does not move."""
     a, b = a - a.mean(), b - b.mean()
     energy = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / energy if energy > 1e-12 else 0.0
 
 
-def error_of(said: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
+def error_of(said: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]]) -> float:
     """Return the root mean square difference."""
     return float(np.sqrt(np.mean(np.square(said - truth))))

@@ -36,12 +36,13 @@ class HeardHistory:
         self.start_ms = start_ms
         self.end = 0
         self._hearing = hearing
-        self._ring = np.repeat(hearing.silence, capacity, 1)
+        self._ring: Columns = np.repeat(hearing.silence, capacity, 1)
 
     @property
     def begin(self) -> int:
         """Index of the oldest column that is still kept."""
-        return max(0, self.end - self._ring.shape[1])
+        capacity: int = self._ring.shape[1]
+        return max(0, self.end - capacity)
 
     def extend(self, columns: Columns) -> None:
         """Append columns (rows, k), k may be 0; the oldest ones make room.

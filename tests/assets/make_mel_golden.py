@@ -4,6 +4,7 @@ Run `python tests/assets/make_mel_golden.py` where librosa 0.11 and scipy are in
 """
 
 from pathlib import Path
+from typing import Any
 
 import librosa
 import numpy as np
@@ -47,11 +48,11 @@ def signals() -> dict[str, NDArray[np.float64]]:
 
 def main() -> None:
     """Write the file beside this script; samples are int16 so that they are exact in every dtype."""
-    arrays = {}
+    arrays: dict[str, Any] = {}  # not of arrays: `savez_compressed` has a keyword of its own
     for name, signal in signals().items():
         pcm = np.round(np.clip(signal, -1, 1) * 32_767).astype(np.int16)
         arrays[f"{name}.pcm"] = pcm
-        arrays[f"{name}.mel"] = features(pcm.astype(np.float32) / 32_768)
+        arrays[f"{name}.mel"] = features(np.asarray(pcm.astype(np.float32) / 32_768, np.float32))
     np.savez_compressed(Path(__file__).with_name("mel_golden.npz"), **arrays)
 
 

@@ -42,7 +42,7 @@ def later(samples: Samples, ms: float) -> Samples:
 
 
 def listened(said: Samples, samples: Samples, late: float = 0.0) -> Heard:
-    times = np.arange(len(samples) // 960) * 20.0
+    times = np.arange(len(samples) // 960, dtype=np.float64) * 20.0
     return heard(samples, said, times + late, np.full(len(times), late))
 
 

@@ -125,11 +125,10 @@ def _keep(group: Sequence[Sound], teacher: WhisperEncoder, config: SpoiltConfig,
         for rendition in range(config.renditions)
         for sound in group
     ]
+    lessons = Lessons(*(np.stack(part) for part in zip(*made, strict=True)))
     draft = path.with_suffix(".draft")
     with draft.open("wb") as file:
-        np.savez(
-            file, **{name: np.stack(part) for name, part in zip(Lessons._fields, zip(*made, strict=True), strict=True)}
-        )
+        np.savez(file, clean=lessons.clean, spoilt=lessons.spoilt, taught=lessons.taught)
     draft.replace(path)
 
 

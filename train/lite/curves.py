@@ -39,7 +39,7 @@ class CurveRecording:
 
     def times(self, indices: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return when curves are shown, in ms."""
-        return indices * (1000.0 / self.fps)
+        return np.asarray(indices * (1000.0 / self.fps), np.float64)
 
     @property
     def speech(self) -> NDArray[np.bool_]:

@@ -58,7 +58,7 @@ class ClipHearing:
 
     def windows(self, clip: Clip, frames: NDArray[np.int64], rendition: int = 0) -> NDArray[np.float32]:
         """Return the windows (n, rows, columns) of some pictures of a clip; rendition 0 is as it was said."""
-        return self.windows_at(clip.key, clip.samples, frames * (1000.0 / FPS), rendition)
+        return self.windows_at(clip.key, clip.samples, np.asarray(frames * (1000.0 / FPS), np.float64), rendition)
 
     def windows_at(
         self, key: str, samples: NDArray[np.int16], times_ms: NDArray[np.float64], rendition: int = 0

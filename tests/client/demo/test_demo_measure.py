@@ -20,7 +20,7 @@ def face(n: int, step_px: float = 1.0) -> NDArray[np.float32]:
 
 
 def test_a_gap_is_a_freeze_and_so_are_pictures_that_do_not_change() -> None:
-    times = np.arange(100) * 40.0
+    times = np.arange(100, dtype=np.float64) * 40.0
     assert seen_freezes(times, np.ones(100, bool), 4000.0)[1].freezeCount == 0
     held = np.ones(100, bool)
     held[50:60] = False
@@ -33,11 +33,12 @@ def test_a_gap_is_a_freeze_and_so_are_pictures_that_do_not_change() -> None:
 
 
 def test_a_freeze_that_outlasts_the_call_counts() -> None:
-    assert seen_freezes(np.arange(50) * 40.0, np.ones(50, bool), 5000.0)[0].totalFreezesDuration == pytest.approx(3.04)
+    times = np.arange(50, dtype=np.float64) * 40.0
+    assert seen_freezes(times, np.ones(50, bool), 5000.0)[0].totalFreezesDuration == pytest.approx(3.04)
 
 
 def test_frame_rate_counts_the_time_without_pictures() -> None:
-    times = 100.0 + np.arange(25) * 40.0
+    times = 100.0 + np.arange(25, dtype=np.float64) * 40.0
     assert frame_rate(times, 1100.0) == pytest.approx(25.0)
     assert frame_rate(times, 2100.0) == pytest.approx(12.5)
     assert frame_rate(times[:0], 1000.0) == 0.0
@@ -63,7 +64,7 @@ def test_jump_compares_the_switch_with_the_clip() -> None:
 
 
 def test_mouth_correlation_finds_a_late_mouth() -> None:
-    source_ms = np.arange(400) * 40.0
+    source_ms = np.arange(400, dtype=np.float64) * 40.0
     wave = np.abs(np.sin(source_ms / 170.0)) + 0.3 * np.sin(source_ms / 611.0)
     seen_ms = np.arange(5000.0, 12000.0, 40.0)
     late = np.interp(seen_ms - 80.0, source_ms, wave) * 0.5

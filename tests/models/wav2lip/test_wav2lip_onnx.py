@@ -30,7 +30,7 @@ SILENT = np.full((80, 16), -4, dtype=np.float32)
 def face() -> FaceImage:
     rows, columns = np.mgrid[0:288, 0:360]
     image = np.stack((rows % 256, columns % 256, (rows + columns) % 256), axis=2).astype(np.uint8)
-    return FaceImage(cv2.GaussianBlur(image, (5, 5), 0), face_landmarks())
+    return FaceImage(np.asarray(cv2.GaussianBlur(image, (5, 5), 0), np.uint8), face_landmarks())
 
 
 def crop_of(face: FaceImage) -> NDArray[np.uint8]:

@@ -40,7 +40,7 @@ def shut_spans(rows: Floats, fps: float) -> Floats:
     """Return (begin, end) in ms of each time the lids are down at all."""
     down = np.concatenate([[0.0], column(rows, "lids") > 0.0, [0.0]])
     begins, ends = np.flatnonzero(np.diff(down) > 0), np.flatnonzero(np.diff(down) < 0)
-    return np.stack([begins, ends], 1) * 1000.0 / fps
+    return np.asarray(np.stack([begins, ends], 1) * 1000.0 / fps, np.float64)
 
 
 def test_the_first_pose_is_the_picture_as_it_is() -> None:

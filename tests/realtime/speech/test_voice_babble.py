@@ -26,7 +26,7 @@ def unit(sound: Sound) -> Sound:
 def other_person(speech: Sound, factor: float) -> Sound:
     """Return speech faster and higher, or slower and lower."""
     places = np.arange(0.0, len(speech) - 1, factor)
-    return np.interp(places, np.arange(len(speech)), speech)
+    return np.asarray(np.interp(places, np.arange(len(speech)), speech), np.float64)
 
 
 @pytest.fixture(scope="module")

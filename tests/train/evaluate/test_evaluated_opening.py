@@ -59,9 +59,9 @@ def test_moments_agree_with_numpy_and_leave_silence_and_gaps_out() -> None:
 def test_pooling_takes_resting_openings_out_unless_asked_not_to() -> None:
     clips = [(mouth(5) + 0.5, mouth(6) + 0.5), (mouth(7), mouth(8))]
     rows = np.stack([moments(made, real, whole(real)) for made, real in clips])
-    everything = [np.concatenate([pair[side] for pair in clips]) for side in (0, 1)]
+    every_made, every_real = (np.concatenate([pair[side] for pair in clips]) for side in (0, 1))
     raw = correlation(pooled(rows, centred=False))[REACH]
-    assert raw == pytest.approx(np.corrcoef(*everything)[0, 1])
+    assert raw == pytest.approx(np.corrcoef(every_made, every_real)[0, 1])
     assert raw > 0.9, "two people whose mouths rest differently look alike"
     assert abs(correlation(pooled(rows))[REACH]) < 0.3
 
