@@ -1,7 +1,7 @@
 # lipline. `make` lists the targets; `make demo` and `make test` set up .venv by themselves.
 SHELL := /bin/bash
 # `make demo PYTHON=/path/to/python3.12` chooses another one.
-PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do "$$p" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12), (3, 13)))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do "$$p" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12), (3, 13)))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.for-calls
