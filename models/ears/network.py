@@ -13,42 +13,29 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.ears.contract import EarsConfig
+from models.ears.layer import WhisperLayer
 from models.mel import N_MELS
 
 _HIDDEN = -1e4  # a bias that leaves nothing of a key
 
 
-class EarsLayer(nn.Module):
-    """One transformer layer; its parameters have the shapes of Whisper's."""
+class EarsLayer(WhisperLayer):
+    """One transformer layer that sees the past alone."""
 
     def __init__(self, config: EarsConfig) -> None:
-        super().__init__()
-        width = config.width
-        self.heads, self.past = config.heads, config.past
-        self.norm = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-        self.ffn_norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, 4 * width)
-        self.down = nn.Linear(4 * width, width)
+        super().__init__(config.width, config.heads)
+        self.past = config.past
         self.distance = nn.Parameter(torch.zeros(config.heads, config.past + 1))
 
     def forward(self, x_NTW: Tensor, keys_NPW: Tensor, values_NPW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the new frames, and the keys and values of the newest `past` frames."""
         query_NTW, key_NTW, value_NTW = self.qkv(self.norm(x_NTW)).chunk(3, -1)
         keys_NKW, values_NKW = torch.cat([keys_NPW, key_NTW], 1), torch.cat([values_NPW, value_NTW], 1)
-        query, key, value = (self._apart(one) for one in (query_NTW, keys_NKW, values_NKW))
+        query, key, value = (self.apart(one) for one in (query_NTW, keys_NKW, values_NKW))
         scale = (x_NTW.shape[-1] // self.heads) ** -0.5
         scores_NHTK = query @ key.transpose(-1, -2) * scale + self._bias(x_NTW.shape[1], keys_NKW.shape[1])
-        seen_NTW = (torch.softmax(scores_NHTK, -1) @ value).transpose(1, 2).flatten(2)
-        x_NTW = x_NTW + self.out(seen_NTW)
-        x_NTW = x_NTW + self.down(F.gelu(self.up(self.ffn_norm(x_NTW))))
+        x_NTW = self.after(x_NTW, torch.softmax(scores_NHTK, -1) @ value)
         return x_NTW, keys_NKW[:, -self.past :], values_NKW[:, -self.past :]
-
-    def _apart(self, x_NKW: Tensor) -> Tensor:
-        """Return (N, H, K, D)."""
-        apart: Tensor = x_NKW.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        return apart
 
     def _bias(self, queries: int, keys: int) -> Tensor:
         """Return (H, T, K): what each head thinks of a key's distance, and nothing of keys it may not see."""

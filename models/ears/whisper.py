@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.ears.layer import WhisperLayer
 from models.errors import ModelError
 from models.mel import N_MELS
 
@@ -20,26 +21,13 @@ HEAD: Final = 64
 """Width of an attention head in every size of Whisper."""
 
 
-class EncoderLayer(nn.Module):
-    """One pre-norm transformer layer."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-        self.ffn_norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, 4 * width)
-        self.down = nn.Linear(4 * width, width)
+class EncoderLayer(WhisperLayer):
+    """One transformer layer in which every frame sees all others."""
 
     def forward(self, x_NTW: Tensor) -> Tensor:
-        """Return frames of the same shape; every frame sees all others."""
-        query, key, value = (
-            one.unflatten(-1, (-1, HEAD)).transpose(1, 2) for one in self.qkv(self.norm(x_NTW)).chunk(3, -1)
-        )
-        seen = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        x_NTW = x_NTW + self.out(seen)
-        return torch.Tensor(x_NTW + self.down(F.gelu(self.up(self.ffn_norm(x_NTW)))))
+        """Return frames of the same shape."""
+        query, key, value = (self.apart(one) for one in self.qkv(self.norm(x_NTW)).chunk(3, -1))
+        return self.after(x_NTW, F.scaled_dot_product_attention(query, key, value))
 
 
 class WhisperEncoder(nn.Module):
@@ -51,7 +39,7 @@ class WhisperEncoder(nn.Module):
         self.conv2 = nn.Conv1d(width, width, 3, 2, 1)
         self.positions_TW: Tensor
         self.register_buffer("positions_TW", torch.zeros(1500, width))
-        self.layers = nn.ModuleList(EncoderLayer(width) for _ in range(layers))
+        self.layers = nn.ModuleList(EncoderLayer(width, width // HEAD) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
     @property
