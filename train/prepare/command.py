@@ -96,7 +96,7 @@ def _plan(args: argparse.Namespace) -> "tuple[list[Video], list[str], Preparatio
     )
     expert = expert_file(args.expert)
     usual = None if expert is None else open_listener(expert).least_confidence
-    wanted = {"least_confidence": args.confidence or usual, "likeness": args.likeness}
+    wanted = {"least_confidence": usual if args.confidence is None else args.confidence, "likeness": args.likeness}
     choice = Choice(**{name: value for name, value in wanted.items() if value is not None})
     workers = os.cpu_count() or 1 if args.workers is None else args.workers
     if workers < 1:

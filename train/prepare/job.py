@@ -66,7 +66,7 @@ def work(job: Job) -> Done:
     if job.expert is not None:
         file, fingerprint = job.expert
         if fresh or store.curves(job.sha256, fingerprint) is None:
-            listener = _listener(file)
+            listener = open_listener(file)
             heard = {key: listen(decode_sample(key, clip), listener) for key, clip in store.clips(job.sha256)}
             store.write_curves(job.sha256, fingerprint, heard)
             fresh = True
@@ -97,8 +97,3 @@ def listen(sample: Sample, listener: Listener) -> Curve:
 def _finder(faces: int) -> FaceFinder:
     """Return this process's finder: its models take a second to load."""
     return FaceFinder(faces)
-
-
-@cache
-def _listener(file: Path) -> Listener:
-    return open_listener(file)

@@ -1,5 +1,6 @@
 """Who says how well a mouth and a sound belong together: a generator that hears, or a sync expert."""
 
+from functools import cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -7,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalog import open_generator
-from models.ears.onnx import Frames
 from models.errors import ModelError
 from models.expert.onnx import Expert
-from models.lite.contract import GAP, shape_of
+from models.lite.contract import shape_of
 from models.lite.onnx import LiteGenerator
 from models.mel import melspectrogram
 from models.onnx.contract import KIND_KEY, SYNCNET
@@ -63,24 +63,19 @@ class MouthListener:
 
     def __init__(self, generator: LiteGenerator) -> None:
         self._generator = generator
-        upper, lower = GAP
-        table = generator.basis.reshape(len(generator.basis), -1, 2)
-        self._gap = table[:, lower, 1] - table[:, upper, 1]
 
     def embed(self, sample: Sample) -> tuple[Vectors, Vectors]:
         """Return windows of both openings, each without its mean and of length 1."""
         seen = gaps_of(shape_of(sample.landmarks, sample.crops.shape[1]))
-        heard = self._generator.hearing.hear(_sound(sample))
-        told = np.array([self._opening(heard, at) for at in range(len(seen))], np.float32)
-        return _windows(seen), _windows(told)
-
-    def _opening(self, heard: Frames, at: int) -> float:
-        _, told = self._generator.told(self._generator.hearing.cut(heard, at * 1000.0 / FPS))
-        return float(told @ self._gap)
+        hearing = self._generator.hearing
+        heard = hearing.hear(_sound(sample))
+        _, told = self._generator.hear(np.stack([hearing.cut(heard, at * 1000.0 / FPS) for at in range(len(seen))]))
+        return _windows(seen), _windows(told @ self._generator.opens)
 
 
+@cache
 def open_listener(path: Path) -> Listener:
-    """Open a generator of `lipline train lite` or a sync expert as a listener.
+    """Open a generator of `lipline train lite` or a sync expert as a listener, once in a process.
 
     Raises:
         ModelError: the file is neither.

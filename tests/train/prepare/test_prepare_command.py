@@ -94,7 +94,7 @@ class Shifted:
 
 
 def test_the_expert_listens_to_what_was_tracked(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "_listener", lambda file: Shifted(5))
+    monkeypatch.setattr(jobs, "open_listener", lambda file: Shifted(5))
     sha256 = file_sha256(film)
     job = jobs.Job(film, sha256, tmp_path, SETTINGS, (Path("some.onnx"), "fingerprint"))
     assert jobs.work(job).fresh
