@@ -137,7 +137,7 @@ def _complain(text: str) -> int:
 def start() -> NoReturn:
     """Be the `lipline` program: run the command of this process and leave with its exit code, soon after any signal."""
     ending.on_signals()
-    sys.exit(main())
+    ending.leave(main())
 
 
 if __name__ == "__main__":

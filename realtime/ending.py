@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Coroutine
 from types import FrameType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 Result = TypeVar("Result")
 
@@ -75,6 +75,19 @@ def end_in_time() -> None:
     timer = threading.Timer(grace_s, _give_up)
     timer.daemon = True
     timer.start()
+
+
+def leave(code: int) -> NoReturn:
+    """End this process with the exit code `code`, also where the exception of a signal was raised in an `exec`.
+
+    Raises:
+        SystemExit: always.
+    """
+    # A KeyboardInterrupt that leaves code compiled from a string, as dataclasses and named tuples are made, marks the
+    # interpreter, though it is caught further up: `python -m` then ends by SIGINT and not with its code
+    # (run_eval_code_obj in CPython's pythonrun.c, issue 1054041). The next string takes the mark away.
+    exec("")
+    sys.exit(code)
 
 
 async def _noted(main: Coroutine[Any, Any, Result]) -> Result:

@@ -1,6 +1,7 @@
 """Limits and fixtures that every test shares."""
 
 import os
+import sys
 from pathlib import Path
 
 # Before numpy and friends start their pools: threads that wait for each other on busy cores cost minutes.
@@ -35,3 +36,14 @@ def limit_torch_threads() -> None:
     except ModuleNotFoundError:
         return
     torch.set_num_threads(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Begin every test, and the fixtures it is the first to ask for, with the same numbers.
+
+    What a network starts from would otherwise hang on which tests ran before it in this process.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(0)

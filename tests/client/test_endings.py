@@ -268,6 +268,24 @@ def test_who_is_asked_to_end_knows_how_long_it_has(start: Start) -> None:
     assert before == math.inf and 0.0 < after <= PATIENCE_S
 
 
+INTERRUPTED_IN_TEXT = """
+from realtime import ending
+ending.on_signals()
+try:
+    exec("raise KeyboardInterrupt")
+except KeyboardInterrupt:
+    ending.leave(ending.INTERRUPTED)
+"""
+
+
+def test_an_interrupt_in_code_made_from_a_string_changes_no_exit_code(tmp_path: Path) -> None:
+    """As when a signal comes while a dataclass is made: `python -m` would be seen to die of SIGINT."""
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED_IN_TEXT)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    ended = subprocess.run([sys.executable, "-m", "interrupted"], env=environment, timeout=PATIENCE_S)
+    assert ended.returncode == INTERRUPTED
+
+
 def test_a_camera_to_a_file_is_whole_and_what_a_killed_one_left_is_kept_and_plays(
     start: Start, caller_clip: Path, tmp_path: Path
 ) -> None:

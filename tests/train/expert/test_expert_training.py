@@ -28,7 +28,7 @@ data = { by = "clip", test = 0.25, judge = 0.5, speakers = ["anna"] }
 network = { frames = 1, width = 0.01 }
 pairs = { clips = 4, windows = 4 }
 augment = { scale = 0, shift = 0, turn = 0, light = 0, sound = 0 }
-loop = { steps = 40, learning_rate = 8e-3, warmup = 4, ema = 0.8, evaluate_every = 40 }
+loop = { steps = 100, learning_rate = 8e-3, warmup = 4, ema = 0.8, evaluate_every = 100 }
 """
 SPLIT = Split("clip", 0.25, 0.5)
 
@@ -65,7 +65,7 @@ def test_learns_bars_and_writes_what_the_runtime_opens(trained: tuple[Path, list
     assert counted == {SEEN: roles.count("test"), TRAINING: roles.count("judge"), UNSEEN: 2}
     for name in (SEEN, UNSEEN):
         best = report.groups[name].best
-        assert best is not None and best[FAR] > 0.65 and set(DISTANCES) < set(best)
+        assert best is not None and best[FAR] > 0.75 and set(DISTANCES) < set(best)
 
 
 def test_prints_a_table_or_json(
