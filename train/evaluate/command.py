@@ -17,6 +17,7 @@ examples:
   lipline evaluate lite SHARDS --out out/report              clips kept from training, split by clip
   lipline evaluate me.onnx SHARDS --against lite --out out/report    two generators side by side
   lipline evaluate lite SHARDS --role all --out out/report   speakers that were never trained on
+  lipline evaluate lite SHARDS --role all --curves RECORDINGS --curve 74 --out out/report    and speech with face curves
   lipline evaluate lite SHARDS --draw pairs.json             draw a list of pairs to keep, measure nothing"""
 
 
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another generator in the same table; repeatable",
     )
     _add_choice(parser)
+    _add_curves(parser)
     parser.add_argument(
         "--expert", type=Path, metavar="FILE", help="the sync expert that judges (default: the bundled)"
     )
@@ -60,6 +62,16 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--draw", type=Path, metavar="FILE", help="draw a list of pairs, write it and stop")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N pairs of the list")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of a list that is drawn (default: 1)")
+
+
+def _add_curves(parser: argparse.ArgumentParser) -> None:
+    """Add what is measured on speech without pictures."""
+    parser.add_argument(
+        "--curves", type=Path, metavar="DIR", help="speech with curves of a face: NAME.flac, NAME.npy (frames, curves)"
+    )
+    parser.add_argument("--curve", type=int, default=0, metavar="N", help="the curve that opens the jaw (default: 0)")
+    parser.add_argument("--curve-fps", type=float, default=30.0, metavar="N", help="curves a second (default: 30)")
+    parser.add_argument("--held-out", nargs="+", metavar="NAME", help="recordings that are judged (default: all)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -105,6 +117,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError("say where the report goes: --out DIR")
     if args.out is not None and args.out.exists() and not args.out.is_dir():
         raise ValueError(f"{args.out} is a file: name a folder for the report")
+    if args.curve < 0 or args.curve_fps <= 0:
+        raise ValueError("--curve is 0 or more, --curve-fps above 0")
     for name in ("limit", "jobs", "away"):
         value = getattr(args, name)
         if value is not None and value < 1:

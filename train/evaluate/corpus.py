@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from train.data.clips import Clip, Split
-from train.data.shards import SampleInfo, ShardError, decode_sample, sample_info, shard_paths
+from train.data.shards import Sample, SampleInfo, ShardError, decode_sample, sample_info, shard_paths
 from train.evaluate.pairs import Pair
 from train.evaluate.protocol import Scene
 
@@ -51,13 +51,19 @@ class Corpus:
         """Key and speaker of every clip, sorted."""
         return sorted((key, info.speaker) for key, info in self.infos.items())
 
+    def folder(self, key: str) -> str:
+        """Return the name of the folder that a clip lies in."""
+        return self._places[key][0].parent.resolve().name
+
+    def sample(self, key: str) -> Sample:
+        """Return a clip as its shard holds it."""
+        path, places = self._places[key]
+        return decode_sample(key, _read(path, places))
+
     def scene(self, pair: Pair) -> Scene:
         """Return the clips of a pair, decoded."""
-        return Scene(self._clip(pair.speech), self._clip(pair.pose), self._clip(pair.other))
-
-    def _clip(self, key: str) -> Clip:
-        path, places = self._places[key]
-        return Clip.of(decode_sample(key, _read(path, places)))
+        speech, pose, other = (Clip.of(self.sample(key)) for key in (pair.speech, pair.pose, pair.other))
+        return Scene(speech, pose, other)
 
     def _complaint(self, role: Part, split: Split, speakers: Collection[str] | None) -> str:
         who = "" if speakers is None else f" of {', '.join(sorted(speakers))}"

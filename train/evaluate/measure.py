@@ -25,6 +25,7 @@ from train.evaluate.protocol import (
     spoken_over,
 )
 from train.evaluate.talker import SpokenFrame
+from train.prepare.offset import Curve
 
 _CUT_FRAMES: Final = 12  # shown after the sound was cut off
 _NOT_BEFORE: Final = 5  # frames: a mouth must have had time to open
@@ -76,7 +77,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The rows of one pair; `real` is the opening (T,) that the rows were compared with, `speech` where."""
+    """The rows of one pair.
+
+    Attributes:
+        key, pose, speaker: the clips, and who.
+        real: (T,) opening that the rows were compared with.
+        speech: (T,) where.
+        rows: by their names in the table.
+        drift: how far sound and picture of the real video are apart at each offset; None where nobody listened.
+    """
 
     key: str
     pose: str
@@ -84,6 +93,7 @@ class Measured:
     real: Floats
     speech: NDArray[np.bool_]
     rows: dict[str, Row]
+    drift: Curve | None = None
 
 
 def measure(

@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from importlib import resources
+from typing import Any
 
 from train.evaluate.drawings import overview
+from train.evaluate.groups import FolderFigures, group_grid
 from train.evaluate.protocol import FROZEN, LOUDNESS, OTHER, REAL
+from train.evaluate.recordings import curve_grid
 from train.evaluate.showcase import Example, example_html
-from train.evaluate.table import MOUTH, PICTURE, Table, Value, cell, column
+from train.evaluate.table import CLOSING, MOUTH, PICTURE, Table, Value, cell, column
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class Report:
         examples: pairs that are shown.
         seen: whether these speakers, in other clips, may have been trained on.
         facts: (name, value) about the run.
+        groups: figures folder by folder.
+        curves: figures on recordings with curves of a face, by row; empty without any.
     """
 
     title: str
@@ -43,6 +48,8 @@ class Report:
     examples: Sequence[Example]
     seen: bool
     facts: Sequence[tuple[str, str]]
+    groups: Sequence[FolderFigures] = ()
+    curves: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 _AIMS = (
@@ -88,8 +95,9 @@ def page(report: Report) -> str:
 speech. Curves: how far the mouth is open, in eye distances; silence is shaded, triangles mark the frames above.</p>
 {_legend(report)}{examples}</section>
 <section><h2>Mouth</h2>{_table(report, MOUTH)}</section>
+{_groups(report)}<section><h2>Closing</h2>{_table(report, CLOSING)}</section>
 <section><h2>Picture</h2>{_table(report, PICTURE)}</section>
-{_plan(report)}{_speakers(report)}
+{_plan(report)}{_curves(report)}{_speakers(report)}
 <section><h2>What the rows and columns mean</h2><dl>{controls}</dl><dl>{_notes()}</dl></section>
 <section><h2>This run</h2><dl>{facts}</dl><p class="small">All numbers are in report.json.</p></section>
 </main></body></html>
@@ -178,6 +186,23 @@ against the real mouth, the picture against that shape, and both together as abo
 <div class="wide"><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"""
 
 
+def _groups(report: Report) -> str:
+    if not report.groups:
+        return ""
+    return f"""<section><h2>Folder by folder</h2><p class="small">How late the pictures of each folder come after their
+sound (negative: before it), by the lips that the bundled generator hears in it, and how sure that is; r and lag as they
+are, and at that offset.</p>{group_grid(report.groups).html()}</section>"""
+
+
+def _curves(report: Report) -> str:
+    if not report.curves:
+        return ""
+    grid = curve_grid(report.curves).html()
+    return f"""<section><h2>Speech with curves of a face</h2><p class="small">The opening of the lips that is
+planned, against a curve of the speaker's face, inside speech; mean over recordings, then each. A layer of its own is a
+linear one on what the generator hears, fitted to the other recordings.</p>{grid}</section>"""
+
+
 def _speakers(report: Report) -> str:
     names = sorted(report.speakers[report.models[0]])
     if len(names) < 2:
@@ -200,5 +225,5 @@ def _r_and_lag(figures: Mapping[str, float]) -> str:
 
 def _notes() -> str:
     return "".join(
-        f"<dt>{escape(column(key).title)}</dt><dd>{escape(column(key).note)}</dd>" for key in MOUTH + PICTURE
+        f"<dt>{escape(column(key).title)}</dt><dd>{escape(column(key).note)}</dd>" for key in MOUTH + CLOSING + PICTURE
     )

@@ -11,18 +11,26 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.catalog import EXPERT, WEIGHTS, model_path
+from models.callerlayer import TeachableGenerator
+from models.catalog import EXPERT, WEIGHTS, model_path, open_generator
 from train.evaluate.corpus import Corpus
+from train.evaluate.groups import FolderFigures, by_group, group_grid
 from train.evaluate.measure import Measured
 from train.evaluate.page import Report, page
 from train.evaluate.pairs import PairList, choose
-from train.evaluate.protocol import Setting
+from train.evaluate.protocol import LOUDNESS, OTHER, Setting
+from train.evaluate.recordings import curve_figures, curve_grid, follow
 from train.evaluate.showcase import Example, choose_examples
-from train.evaluate.table import COLUMNS, MOUTH, PICTURE, Table, as_json, per_speaker, tabulate, text
+from train.evaluate.table import CLOSING, COLUMNS, MOUTH, PICTURE, as_json, per_speaker, tabulate, text
 from train.evaluate.work import PairTask, Workers, default_jobs, workers
+from train.lite.config import CurvesConfig
+from train.lite.curves import CurveRecording, read_curves
+from train.prepare.listener import open_listener
 
 FORMAT: Final = "lipline evaluation 1"
-_PLAN: Final = ("r_planned", "r_drawn", "spread_planned", "r_raw", "closing", "cut")
+_PLAN: Final = ("r_planned", "r_drawn", "spread_planned", "r_raw")
+_LISTENER: Final = "lite"
+"""Who finds the offset of real videos: the bundled generator, whichever is measured."""
 
 
 def evaluate(args: argparse.Namespace, corpus: Corpus, progress: Callable[[int, int], None]) -> str:
@@ -35,19 +43,20 @@ def evaluate(args: argparse.Namespace, corpus: Corpus, progress: Callable[[int, 
     models = _named([args.model, *args.against])
     listed = choose(corpus.clips, args.pairs, args.seed)
     pairs = listed.pairs[: args.limit]
-    expert = _expert(args.expert)
-    task = PairTask(models, expert, Setting(args.away), corpus)
+    expert, heard = _expert(args.expert), _recordings(args, models)
+    task = PairTask(models, expert, Setting(args.away), corpus, model_path(_LISTENER))
     args.out.mkdir(parents=True, exist_ok=True)
     with workers(task, args.jobs or min(default_jobs(), len(pairs))) as bench:
         measured = bench.measure(pairs, progress)
         table, speakers = tabulate(measured), per_speaker(measured)
         examples = _examples(bench, measured, next(iter(models)), listed)
+    groups, curves = _groups(corpus, measured, list(models)), curve_figures(follow(*heard)) if heard else {}
     facts = _facts(args, listed, measured, models, expert, time.monotonic() - began)
     title = f"{' and '.join(models)} on {_count(len(measured), 'clip')} of {_count(_people(measured), 'speaker')}"
-    report = Report(title, list(models), table, speakers, examples, _seen(args), facts)
+    report = Report(title, list(models), table, speakers, examples, _seen(args), facts, groups, curves)
     (args.out / "index.html").write_text(page(report))
     (args.out / "report.json").write_text(json.dumps(_numbers(report, measured), indent=1, allow_nan=False) + "\n")
-    return _text(title, table, list(models), speakers)
+    return _text(report)
 
 
 def _named(given: Sequence[str]) -> dict[str, Path]:
@@ -70,6 +79,32 @@ def _expert(given: Path | None) -> Path | None:
         return given
     bundled = WEIGHTS / f"{EXPERT}.onnx"
     return bundled if bundled.is_file() else None
+
+
+def _groups(corpus: Corpus, measured: Sequence[Measured], models: Sequence[str]) -> list[FolderFigures]:
+    rows = [*models, LOUDNESS, models[0] + OTHER]
+    least = open_listener(model_path(_LISTENER)).least_confidence
+    return by_group(measured, [corpus.folder(one.key) for one in measured], rows, least)
+
+
+def _recordings(
+    args: argparse.Namespace, models: dict[str, Path]
+) -> tuple[dict[str, TeachableGenerator], list[CurveRecording], list[CurveRecording]] | None:
+    """Return the generators that can be measured on `--curves`, the recordings judged, and the others."""
+    if args.curves is None:
+        return None
+    opened = {name: open_generator(path, threads=1) for name, path in models.items()}
+    told = {name: generator for name, generator in opened.items() if isinstance(generator, TeachableGenerator)}
+    if not told:
+        raise ValueError("--curves needs a generator that plans lips from hidden numbers: give a lite generator")
+    names = sorted(path.stem for path in args.curves.glob("*.npy"))
+    held = args.held_out or names
+    if not names or not set(held) <= set(names):
+        missing = ", ".join(sorted(set(held) - set(names))) or "recordings with curves (NAME.flac and NAME.npy)"
+        raise ValueError(f"{args.curves} holds no {missing}: check --curves and --held-out")
+    config = CurvesConfig(folder=args.curves, fps=args.curve_fps, columns=(args.curve,), held_out=tuple(held))
+    others = read_curves(config, held_out=False) if set(names) - set(held) else []
+    return told, read_curves(config, held_out=True), others
 
 
 def _examples(bench: Workers, measured: Sequence[Measured], main: str, listed: PairList) -> list[Example]:
@@ -131,6 +166,8 @@ def _numbers(report: Report, measured: Sequence[Measured]) -> dict[str, Any]:
         "facts": dict(report.facts),
         "columns": {entry.key: {"unit": entry.unit, "note": entry.note} for entry in COLUMNS},
         "rows": as_json(report.table),
+        "folders": {group.name: group.as_json() for group in report.groups},
+        "curves": {row: _tree(of) for row, of in report.curves.items()},
         "speakers": {row: {who: _plain(values) for who, values in of.items()} for row, of in report.speakers.items()},
         "clips": [
             {
@@ -154,10 +191,20 @@ def _plain(values: Any) -> dict[str, float | None]:
     return {key: float(value) if np.isfinite(value) else None for key, value in values.items()}
 
 
-def _text(title: str, table: Table, models: Sequence[str], speakers: Any) -> str:
-    """Return the table for a terminal."""
-    parts = [title, text(table, MOUTH), text(table, PICTURE)]
-    parts.append(text({name: table[name] for name in models}, _PLAN))
+def _tree(values: Any) -> Any:
+    return {
+        key: _tree(value) if isinstance(value, dict) else _plain({key: value})[key] for key, value in values.items()
+    }
+
+
+def _text(report: Report) -> str:
+    """Return the tables for a terminal."""
+    table, models, speakers = report.table, report.models, report.speakers
+    parts = [report.title, text(table, MOUTH), "closing of the mouth, frames\n" + text(table, CLOSING)]
+    parts.append("at the offset of each folder's own pictures\n" + group_grid(report.groups).text())
+    if report.curves:
+        parts.append("planned lips against the curve of a face\n" + curve_grid(report.curves).text())
+    parts += [text(table, PICTURE), text({name: table[name] for name in models}, _PLAN)]
     people = sorted(speakers[models[0]])
     if len(people) > 1:
         told = "\n".join(

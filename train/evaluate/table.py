@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.evaluate.frechet import frechet_distance
+from train.evaluate.grid import Grid, number
 from train.evaluate.measure import Measured, Row
 from train.evaluate.opening import (
     REACH,
@@ -66,9 +67,12 @@ COLUMNS: Final = (
     Column("r_drawn", "r drawn", "", 2, "correlation of the opening seen in the picture with the one meant"),
     Column("lse_d", "LSE-D", "", 2, "distance of picture and sound to the sync expert, lower is better"),
     Column("lse_c", "LSE-C", "", 2, "how much the best offset stands out to the expert, higher is better"),
-    Column("closing", "end of speech", "frames", 1, "median of the frames from the last sound to a closed mouth"),
+    Column("closing", "end of speech", "frames", 1, "median of the frames from the last sound to a closed mouth, which "
+           "is open by a quarter of the way from rest to wide at most"),
     Column("closing_share", "closed in 2", "%", 0, "clips whose mouth is closed 2 frames after the last sound"),
-    Column("cut", "cut off", "frames", 1, "the same when the sound is cut off while the mouth is widest"),
+    Column("closing_late", "end, p95", "frames", 1, "95th percentile of these frames"),
+    Column("cut", "cut off", "frames", 1, "median of the same when the sound is cut off while the mouth is widest"),
+    Column("cut_late", "cut, p95", "frames", 1, "95th percentile of these frames; 12 were watched"),
     Column("cut_share", "cut, closed in 2", "%", 0, "clips closed 2 frames after the sound is cut off"),
     Column("sharpness", "sharpness", "", 2, "variance of the Laplacian over the lips, made over real frame"),
     Column("lmd", "LMD", "% eyes", 2, "distance of 40 lip points to the real frame's, hundredths of the eye distance"),
@@ -81,18 +85,8 @@ COLUMNS: Final = (
     Column("faces", "faces", "%", 1, "frames in which a face is found"),
 )  # fmt: skip
 
-MOUTH: Final = (
-    "r",
-    "lag",
-    "spread",
-    "r_clip",
-    "r_whole",
-    "spread_whole",
-    "lse_d",
-    "lse_c",
-    "closing_share",
-    "cut_share",
-)
+MOUTH: Final = ("r", "lag", "spread", "r_clip", "r_whole", "spread_whole", "lse_d", "lse_c")
+CLOSING: Final = ("closing", "closing_late", "closing_share", "cut", "cut_late", "cut_share")
 PICTURE: Final = ("sharpness", "lmd", "psnr", "ssim", "cpbd", "flicker", "fd_sync", "faces")
 
 
@@ -127,6 +121,7 @@ def _row(name: str, measured: Sequence[Measured], draws: NDArray[np.int64]) -> d
         frames = np.array([of(row) for row in rows])
         in_time = np.where(np.isfinite(frames), 100.0 * (frames <= CLOSED_IN_TIME), np.nan)
         found[key], found[f"{key}_share"] = Value(_median(frames)), _mean(in_time, draws)
+        found[f"{key}_late"] = Value(_late(frames))
     found["fd_sync"] = Value(_frechet(name, measured))
     return found
 
@@ -203,6 +198,11 @@ def _median(values: Floats) -> float:
     return float(np.median(known)) if known.size else math.nan
 
 
+def _late(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.percentile(known, 95)) if known.size else math.nan
+
+
 def _frechet(name: str, measured: Sequence[Measured]) -> float:
     made, real = ([one.rows[row].embeddings for one in measured] for row in (name, REAL))
     if name == REAL:
@@ -227,13 +227,8 @@ def per_speaker(measured: Sequence[Measured]) -> dict[str, dict[str, dict[str, f
 
 def text(table: Table, keys: Sequence[str]) -> str:
     """Return some columns as plain text; the headline figures with half the width of their interval."""
-    head = ["", *(column(key).title for key in keys)]
-    lines = [head] + [[name, *(cell(row[key], column(key)) for key in keys)] for name, row in table.items()]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(head))]
-    return "\n".join(
-        "  ".join(part.ljust(width) if not index else part.rjust(width) for index, (part, width) in enumerate(pairs))
-        for pairs in (list(zip(line, widths, strict=True)) for line in lines)
-    )
+    rows = [[name, *(cell(row[key], column(key)) for key in keys)] for name, row in table.items()]
+    return Grid(["", *(column(key).title for key in keys)], rows).text()
 
 
 _WITH_INTERVAL: Final = ("r", "lag", "spread", "sharpness", "lse_d", "lse_c")
@@ -241,12 +236,8 @@ _WITH_INTERVAL: Final = ("r", "lag", "spread", "sharpness", "lse_d", "lse_c")
 
 def cell(value: Value, about: Column) -> str:
     """Return a figure as text, with half the width of its interval where it is a headline figure; "-" without one."""
-    if not math.isfinite(value.value):
-        return "-"
-    shown = f"{value.value:.{about.digits}f}"
-    if shown.strip("-0.") == "":
-        shown = shown.lstrip("-")
-    if about.key in _WITH_INTERVAL and math.isfinite(value.low):
+    shown = number(value.value, about.digits)
+    if about.key in _WITH_INTERVAL and math.isfinite(value.low) and math.isfinite(value.value):
         shown += f" ±{(value.high - value.low) / 2.0:.{about.digits}f}"
     return shown
 

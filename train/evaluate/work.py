@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,27 @@ from train.evaluate.measure import Judge, Measured, measure
 from train.evaluate.pairs import Pair
 from train.evaluate.protocol import Scene, Setting, spoken_over
 from train.evaluate.talker import SpokenFrame
+from train.prepare.listener import open_listener
+from train.prepare.offset import curve
 
 
 @dataclass(frozen=True, slots=True)
 class PairTask:
-    """What is measured: generators by their names in the table, the expert's file or None, how, on what."""
+    """What is measured.
+
+    Attributes:
+        models: files of the generators by their names in the table.
+        expert: file of the sync expert, or None.
+        setting: how.
+        corpus: on what.
+        listener: file of who finds the offset of real videos (train.prepare.listener), or None.
+    """
 
     models: Mapping[str, Path]
     expert: Path | None
     setting: Setting
     corpus: Corpus
+    listener: Path | None = None
 
 
 class Bench:
@@ -51,7 +62,11 @@ class Bench:
     def measure(self, pair: Pair) -> Measured:
         """Measure a pair."""
         scene = self._task.corpus.scene(pair)
-        return measure(scene, self._generators, self._mesh, self._judge, self._task.setting)
+        found = measure(scene, self._generators, self._mesh, self._judge, self._task.setting)
+        if self._task.listener is None:
+            return found
+        listener = open_listener(self._task.listener)
+        return replace(found, drift=curve(*listener.embed(self._task.corpus.sample(pair.speech))))
 
     def show(self, pair: Pair) -> tuple[Scene, dict[str, SpokenFrame]]:
         """Show a pair once more, for the report."""

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from face_curves import write_recording
 from tiny_generators import write_slicer
 
 from client.main import build_parser
@@ -51,12 +52,48 @@ def test_a_report_is_written_that_stands_alone(
     assert rows["copier"]["r"]["value"] < 0.9, "it heard nothing"
     assert report["clips"][0]["pose"] != report["clips"][0]["speech"]
     assert len(report["clips"][0]["opening"]["copier"]) == len(report["clips"][0]["real"])
+    (folder,) = report["folders"].values()
+    assert (folder["clips"], folder["people"]) == (1, 1)
+    assert set(folder["rows"]) == {"copier", "loudness alone", "copier, other speech"}
+    assert report["rows"]["copier"]["cut_late"]["value"] >= report["rows"]["copier"]["cut"]["value"]
+    assert report["curves"] == {}
     html = (out / "index.html").read_text()
     assert not re.search(r'(src|href)="(?!data:)', html), "the page must need nothing but itself"
     assert html.count("<video") == 1
     assert html.count("data:image/jpeg") == 5
     for text in (html, (out / "report.json").read_text()):
         assert str(shards.parent) not in text, "folders tell who you are"
+
+
+def test_speech_with_curves_of_a_face_is_measured_beside(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for seed, name in enumerate(("anna", "ben")):
+        write_recording(folder, name, frames=90, seed=seed)
+    out = tmp_path / "report"
+    words = ("lite", shards, "--role", "all", "--limit", 1, "--jobs", 1, "--out", out)
+    assert evaluate(*words, "--curves", folder, "--curve", 1, "--held-out", "ben") == 0
+    assert "planned lips against the curve of a face" in capsys.readouterr().out
+    curves = json.loads((out / "report.json").read_text())["curves"]
+    assert set(curves) == {"lite", "lite, layer of its own", "loudness alone"}
+    assert list(curves["lite"]["recordings"]) == ["ben"]
+    assert curves["loudness alone"]["r"] > 0.8, "the sound was made as loud as the curve is high"
+    assert "Speech with curves of a face" in (out / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("model", "held", "complaint"),
+    [("copier", "anna", "plans lips"), ("lite", "cleo", "holds no cleo: check --curves and --held-out")],
+)
+def test_curves_that_cannot_be_measured_are_refused(
+    model: str, held: str, complaint: str, shards: Path, copier: Path, tmp_path: Path
+) -> None:
+    write_recording(tmp_path, "anna")
+    words = (copier if model == "copier" else model, shards, "--role", "all", "--out", tmp_path / "out")
+    with pytest.raises(ValueError, match=complaint):
+        evaluate(*words, "--curves", tmp_path, "--held-out", held)
 
 
 def test_lists_are_drawn_kept_and_checked(shards: Path, copier: Path, tmp_path: Path) -> None:
@@ -76,6 +113,7 @@ def test_lists_are_drawn_kept_and_checked(shards: Path, copier: Path, tmp_path: 
     [
         ((), "--out DIR"),
         (("--limit", 0, "--out", "x"), "--limit is at least 1"),
+        (("--curve", -1, "--out", "x"), "--curve is 0 or more"),
         (("--away", 9, "--out", "x"), "--away is at most 8"),
         (("--speakers", "nobody", "--role", "all", "--out", "x"), "no clips of nobody"),
         (("--split", "speaker", "--out", "x"), "--role all"),
