@@ -64,10 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def hearing_at(chosen: LiteTraining, shards: Sequence[Path], unseen: Sequence[Clip], run: Path) -> dict[str, Row]:
     """Train a voice as `chosen` says; return its figures on clips "held out" and on "unseen" speakers."""
     torch.manual_seed(1)
-    pool, held_out = chosen.data.pool(shards, "train", 1), read_held_out(chosen, shards)
+    pool, held_out = chosen.data.pool(shards, "train", 1), read_held_out(chosen.data, shards, chosen.held_out)
     lite = Lite(chosen.model.lite)
     lite.basis_BV.copy_(torch.from_numpy(fit_basis(pool.at(0), lite.config.coefficients)))
-    hearing = ClipHearing(Ears(read_ears(chosen)), lite.config, chosen.voice.spoilt)
+    hearing = ClipHearing.of(Ears(read_ears(chosen)), lite.config, chosen.voice.spoilt)
     set_range(lite.voice, pool.at(0), hearing)
     task = VoiceTask(lite, pool, pool.at(0), held_out, chosen.voice, hearing)
     trained = train_task(task, chosen.voice.loop, run, settings={"lookahead_ms": chosen.model.lookahead_ms})

@@ -21,20 +21,12 @@ class ColumnStream(Protocol):
         """End the stream and return the columns (rows, k) that reach past its end, into silence."""
 
 
-class Hearing(Protocol):
-    """Say what a frame hears. Values that may be shared; their streams may not."""
+class Windows(Protocol):
+    """Where the window of a frame lies."""
 
     @property
     def columns(self) -> int:
         """Columns of a frame's window."""
-
-    @property
-    def step_ms(self) -> float:
-        """Spacing of columns, in ms; column i is centred on `step_ms` x i."""
-
-    @property
-    def lookahead_ms(self) -> float:
-        """Sound needed after the frame's time, in ms."""
 
     @property
     def silence(self) -> Columns:
@@ -47,6 +39,18 @@ class Hearing(Protocol):
         mixture of both.
         """
 
+
+class Hearing(Windows, Protocol):
+    """Say what a frame hears. Values that may be shared; their streams may not."""
+
+    @property
+    def step_ms(self) -> float:
+        """Spacing of columns, in ms; column i is centred on `step_ms` x i."""
+
+    @property
+    def lookahead_ms(self) -> float:
+        """Sound needed after the frame's time, in ms."""
+
     def stream(self) -> ColumnStream:
         """Return a new stream with silence before it."""
 
@@ -57,8 +61,8 @@ class Hearing(Protocol):
         """Cut the window (rows, columns) of a frame at `media_ms` out of what was heard, silence around it."""
 
 
-def cut_window(hearing: Hearing, heard: Columns, media_ms: float) -> Columns:
-    """Cut a window as `Hearing.cut` promises."""
+def cut_window(hearing: Windows, heard: Columns, media_ms: float) -> Columns:
+    """Cut the window (rows, columns) of a frame at `media_ms` out of `heard`, with silence around it."""
     first, share = hearing.place(media_ms)
     window = _run(hearing, heard, first)
     if share:
@@ -66,7 +70,7 @@ def cut_window(hearing: Hearing, heard: Columns, media_ms: float) -> Columns:
     return window
 
 
-def _run(hearing: Hearing, heard: Columns, first: int) -> Columns:
+def _run(hearing: Windows, heard: Columns, first: int) -> Columns:
     run = np.repeat(hearing.silence, hearing.columns, 1)
     low, high = max(first, 0), min(first + hearing.columns, heard.shape[1])
     if low < high:

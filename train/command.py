@@ -16,6 +16,7 @@ examples:
   lipline train expert --config train/configs/expert.toml --shards SHARDS --run runs/expert --out expert.onnx
   lipline train lite --config train/configs/lite.toml --shards SHARDS --run runs/lite --out lite.onnx \\
       --time-budget 60 --set loop.bf16=true
+  lipline train mouth --config train/configs/mouth.toml --shards SHARDS --run runs/mouth --out ears.onnx
   lipline train near --config train/configs/near.toml --run runs/near --out near.onnx
   torchrun --nproc-per-node 4 -m -- client.main train lite --config ...     a process per GPU, or several on a CPU
   (the -- keeps torchrun from taking --run for its own)

@@ -55,6 +55,7 @@ KINDS: Final = {
     ),
     "expert": Kind("train.expert", "the sync expert, which hears whether lips and speech belong together"),
     "lite": Kind("train.lite", "the lite generator of `lipline call` and `lipline dub`"),
+    "mouth": Kind("train.mouth", "the hearing network and a voice on it together, after `ears`: the lips of strangers"),
     "near": Kind(
         "train.near",
         "the near-voice network, which tells the caller's voice from others in the room; it makes voices itself",

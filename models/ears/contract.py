@@ -1,6 +1,7 @@
 """What the hearing network agrees on with its trainer and its runtime: sizes, times, state. No torch here."""
 
 from dataclasses import asdict, dataclass
+from math import floor
 from typing import Any, Final
 
 FRAME_MS: Final = 20.0
@@ -12,6 +13,21 @@ AFTER: Final = 2
 
 TAIL_MS: Final = AFTER * 10.0 + 12.5
 """Sound needed after a frame's time, in ms: its last column and half of that column's window."""
+
+
+def newest_frame(media_ms: float, lookahead_ms: float) -> tuple[int, float]:
+    """Return the newest frame of a picture's window, and how far the window lies towards the frames one later.
+
+    Windows of pictures between frames are mixtures, which need one frame more; that lies within the lookahead too.
+
+    Args:
+        media_ms: time of the picture.
+        lookahead_ms: sound that may be needed after it.
+    """
+    newest = (media_ms + lookahead_ms - TAIL_MS) / FRAME_MS - 1.0
+    first = floor(newest + 1e-6)
+    share = max(newest - first, 0.0)
+    return first, share if share > 1e-3 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

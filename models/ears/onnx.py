@@ -3,14 +3,13 @@
 import base64
 import json
 from dataclasses import dataclass
-from math import floor
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ears.contract import AFTER, BEFORE, FRAME_MS, TAIL_MS, EarsConfig
+from models.ears.contract import AFTER, BEFORE, FRAME_MS, TAIL_MS, EarsConfig, newest_frame
 from models.ears.logmel import FLOOR, HOP, LogMelStream, log_mel
 from models.errors import ModelError
 from models.hearing import cut_window
@@ -156,11 +155,8 @@ class EarsHearing:
 
     def place(self, media_ms: float) -> tuple[int, float]:
         """Return the index of the first frame, and how far the window lies towards the frames one later."""
-        # The mixture needs the frame after the last one, so that lies within the lookahead too.
-        newest = (media_ms + self.lookahead_ms - TAIL_MS) / FRAME_MS - 1.0
-        first = floor(newest + 1e-6)
-        share = max(newest - first, 0.0)
-        return first - self.columns + 1, share if share > 1e-3 else 0.0
+        newest, share = newest_frame(media_ms, self.lookahead_ms)
+        return newest - self.columns + 1, share
 
     def stream(self) -> EarsStream:
         """Return a new stream with silence before it."""

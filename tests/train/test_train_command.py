@@ -103,7 +103,7 @@ def test_the_threads_are_those_asked_for(kind: Path, monkeypatch: pytest.MonkeyP
 def test_an_unknown_kind_is_told_the_known_ones(kind: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         call(kind, name="lights")
-    assert "'expert', 'lite', 'near', 'wav2lip'" in capsys.readouterr().err
+    assert "'expert', 'lite', 'mouth', 'near', 'wav2lip'" in capsys.readouterr().err
 
 
 def test_torchrun_takes_the_line_that_the_help_shows() -> None:

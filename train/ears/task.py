@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -62,20 +63,10 @@ class EarsTask(Stateless):
         """Return "mel" (N, 80, 2 T + 3), "taught" (N, T, W) and "judged" (N, T)."""
         rng = np.random.default_rng((self._seed, step, rank))
         config, heard = self._config, self._heard
-        total = heard.taught.shape[1]
-        length = min(config.frames, total)
-        mels, taught, judged = [], [], []
-        for index in rng.integers(len(heard.taught), size=config.batch):
-            first = int(rng.integers(-config.settle, total - length + 1))
-            first = max(first, 0)
-            source = heard.clean if rng.random() < _CLEAN else heard.spoilt
-            mel = source[index, :, 2 * first : 2 * (first + length) + 3].astype(np.float32)
-            # Another level and another microphone, on what lies above the floor.
-            change = rng.uniform(-0.2, 0.2) + rng.uniform(-_TILT, _TILT) * np.linspace(-1, 1, 80, dtype=np.float32)
-            mels.append(np.where(mel > FLOOR, np.maximum(mel + change[:, None], FLOOR), mel).astype(np.float32))
-            taught.append(heard.taught[index, first : first + length].astype(np.float32))
-            # A stretch that begins in the middle of a word lacks what the stream would remember.
-            judged.append(np.arange(length) >= (config.settle if first else 0))
+        taken = [
+            stretched(heard, int(at), config, rng)[:3] for at in rng.integers(len(heard.taught), size=config.batch)
+        ]
+        mels, taught, judged = zip(*taken, strict=True)
         return {
             "mel": torch.from_numpy(np.stack(mels)),
             "taught": torch.from_numpy(np.stack(taught)),
@@ -87,10 +78,18 @@ class EarsTask(Stateless):
         """Return "loss" over all delays, and its part for each."""
         student = nets[name]
         assert isinstance(student, EarsStudent)
-        state = self._silence(student.ears, int(batch["step"])).to(batch["mel"].device)
-        heard, _ = student.ears(batch["mel"], state[None].expand(len(batch["mel"]), -1, -1, -1, -1))
+        return self.compare(student, self.hear(student, batch["mel"], int(batch["step"])), batch)
+
+    def hear(self, student: EarsStudent, mel_NFC: Tensor, step: int) -> Tensor:
+        """Return what `student` hears (N, T, W) in stretches that silence lies before."""
+        state = self._silence(student.ears, step).to(mel_NFC.device)
+        heard: Tensor = student.ears(mel_NFC, state[None].expand(len(mel_NFC), -1, -1, -1, -1))[0]
+        return heard
+
+    def compare(self, student: EarsStudent, heard_NTW: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Return how far what `student` tells of the teacher is off: "loss" over all delays, and each one's part."""
         parts = {
-            f"delay {delay}": self._apart(mapping(heard), batch["taught"], batch["judged"], delay).mean()
+            f"delay {delay}": self._apart(mapping(heard_NTW), batch["taught"], batch["judged"], delay).mean()
             for delay, mapping in zip(self._config.delays, student.maps, strict=True)
         }
         return {"loss": torch.stack(list(parts.values())).mean(), **parts}
@@ -127,3 +126,23 @@ class EarsTask(Stateless):
                     1.0 - missed.square().mean() / (wanted / self._scale_W).square().mean()
                 )
         return Evaluation(figures)
+
+
+def stretched(
+    heard: Lessons, index: int, config: EarsTraining, rng: np.random.Generator, even: int = 1
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], int]:
+    """Cut a stretch of T frames out of piece `index`: log-mel (80, 2 T + 3), taught (T, W), judged (T,), first frame.
+
+    The first frame is a multiple of `even`.
+    """
+    total = heard.taught.shape[1]
+    length = min(config.frames, total)
+    first = max(int(rng.integers(-config.settle, total - length + 1)), 0) // even * even
+    source = heard.clean if rng.random() < _CLEAN else heard.spoilt
+    mel = source[index, :, 2 * first : 2 * (first + length) + 3].astype(np.float32)
+    # Another level and another microphone, on what lies above the floor.
+    change = rng.uniform(-0.2, 0.2) + rng.uniform(-_TILT, _TILT) * np.linspace(-1, 1, 80, dtype=np.float32)
+    mel = np.where(mel > FLOOR, np.maximum(mel + change[:, None], FLOOR), mel).astype(np.float32)
+    taught = heard.taught[index, first : first + length].astype(np.float32)
+    # A stretch that begins in the middle of a word lacks what the stream would remember.
+    return mel, taught, np.arange(length) >= (config.settle if first else 0), first

@@ -118,7 +118,7 @@ def _enrol(
     refuse_gaps(parts)
     learn, choose, held = (seconds_of(some) for some in (parts.learn, parts.choose, parts.held))
     _say(f"{learn:.0f} s to learn from, {choose:.0f} s to choose by, {held:.0f} s held out for the table")
-    hearing = ClipHearing(Ears(ears), lite.config, config.voice.spoilt, args.seed)
+    hearing = ClipHearing.of(Ears(ears), lite.config, config.voice.spoilt, args.seed)
     begun = time.monotonic()
     before = measure_person(lite, hearing, parts.held, config.picture)
     # The same again at the end, and as long for the export.

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.lite.contract import POINTS, gap_of_basis
+from models.lite.contract import POINTS, gap, gap_of_basis
 from train.data.clips import Clip
 
-__all__ = ["coefficients_of", "fit_basis", "gap_of_basis"]
+__all__ = ["coefficients_of", "fit_basis", "gap_of_basis", "usual_opening"]
 
 
 def fit_basis(clips: Sequence[Clip], coefficients: int) -> NDArray[np.float32]:
@@ -27,6 +27,20 @@ def fit_basis(clips: Sequence[Clip], coefficients: int) -> NDArray[np.float32]:
 def coefficients_of(clip: Clip, basis: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the clip's mouth motion (T, B) in a basis (B, 110)."""
     return _moves(clip) @ basis.T
+
+
+def usual_opening(clips: Sequence[Clip]) -> float:
+    """Return how much farther the widest frame of a clip is open than its closed mouth, in eye distances.
+
+    It is the mean over clips (models.lite.contract.LiteConfig.opening), every speaker counting the same.
+    """
+    speakers = sorted({clip.speaker for clip in clips})
+    return float(np.mean([np.mean([_opening(clip) for clip in clips if clip.speaker == who]) for who in speakers]))
+
+
+def _opening(clip: Clip) -> float:
+    widest = clip.shapes[int(np.argmax(clip.gaps))]
+    return float(gap(widest) - gap(clip.neutral))
 
 
 def _moves(clip: Clip) -> NDArray[np.float32]:

@@ -11,17 +11,18 @@ from models.catalog import model_path
 from models.ears.onnx import Ears
 from models.lite.export import ears_of, export_lite, load_lite
 from models.lite.network import Lite
-from train.config import read_config
+from train.config import DataConfig, read_config
 from train.data.clips import Clip
 from train.data.pool import Pool
 from train.data.shards import ShardError
 from train.kinds import Options
-from train.lite.basis import fit_basis
+from train.lite.basis import fit_basis, usual_opening
 from train.lite.config import LiteTraining
 from train.lite.heard import ClipHearing
 from train.lite.picture import PictureTask
 from train.lite.sync import SyncJudge
 from train.lite.voice import VoiceAndCurves, VoiceTask, set_gain, set_range
+from train.lite.voicefile import load_voice
 from train.loop.distributed import here
 from train.loop.loop import train_task
 from train.loop.task import Task
@@ -41,7 +42,7 @@ def run(config: Path, shards: Sequence[Path], folder: Path, out: Path, options: 
         OSError: `out` or `folder` cannot be written.
     """
     chosen = read_config(config, LiteTraining, options.changes)
-    held_out = read_held_out(chosen, shards)
+    held_out = read_held_out(chosen.data, shards, chosen.held_out)
     place = here()
     pool = chosen.data.pool(shards, "train", options.seed, rank=place.rank, world=place.world)
     options.report(f"{pool.count} clips to train on, {pool.minutes:.1f} minutes; {len(held_out)} held out")
@@ -72,23 +73,45 @@ def train_lite(
         else Lite(replace(chosen.model.lite, heard=ears.config.width))
     )
     if chosen.start is None:
+        lite.config = replace(lite.config, opening=usual_opening(sample))
         lite.basis_BV.copy_(torch.from_numpy(fit_basis(sample, lite.config.coefficients)))
-    if "voice" in chosen.stages:
-        options.report("the voice: mouth shapes from what is heard")
-        hearing = ClipHearing(ears, lite.config, chosen.voice.spoilt, options.seed)
-        if chosen.start is None:
-            set_range(lite.voice, sample, hearing)
-        task = VoiceTask(lite, pool, sample, held_out, chosen.voice, hearing, options.seed)
-        voice = _stage(chosen, task, "voice", folder, options)
-        assert isinstance(voice, VoiceAndCurves)
-        lite.voice.load_state_dict(voice.voice.state_dict())
-        set_gain(lite.cpu().eval(), sample, hearing)
+    _train_voice(lite, chosen, ears, pool, sample, held_out, folder, options)
     if "picture" in chosen.stages:
         options.report("the pictures: a mouth shape from a person's own pixels")
         pictures = PictureTask(lite.painter, pool, held_out, chosen.picture, make_judge(chosen, lite), options.seed)
         painter = _stage(chosen, pictures, "picture", folder, options)
         lite.painter.load_state_dict(painter.state_dict())
     return lite
+
+
+def _train_voice(
+    lite: Lite,
+    chosen: LiteTraining,
+    ears: Ears,
+    pool: Pool,
+    sample: Sequence[Clip],
+    held_out: Sequence[Clip],
+    folder: Path,
+    options: Options,
+) -> None:
+    """Give `lite` its voice: that of `chosen.voice.start`, trained if the stages say so, with its gain."""
+    begun, trains = chosen.voice.start, "voice" in chosen.stages
+    if begun is None and not trains:
+        return
+    hearing = ClipHearing.of(ears, lite.config, chosen.voice.spoilt, options.seed)
+    if begun is not None:
+        state, basis = load_voice(begun, lite.config)
+        lite.voice.load_state_dict(state)
+        lite.basis_BV.copy_(basis)
+    elif chosen.start is None:
+        set_range(lite.voice, sample, hearing)
+    if trains:
+        options.report("the voice: mouth shapes from what is heard")
+        task = VoiceTask(lite, pool, sample, held_out, chosen.voice, hearing, options.seed)
+        trained = _stage(chosen, task, "voice", folder, options)
+        assert isinstance(trained, VoiceAndCurves)
+        lite.voice.load_state_dict(trained.voice.state_dict())
+    set_gain(lite.cpu().eval(), sample, hearing)
 
 
 def _stage(
@@ -139,10 +162,10 @@ def sample_of(chosen: LiteTraining, shards: Sequence[Path], pool: Pool) -> Seque
     return chosen.data.pool(shards, "train", 0, memory_gb=_SAMPLE_GB).at(0)
 
 
-def read_held_out(chosen: LiteTraining, shards: Sequence[Path]) -> list[Clip]:
-    """Return clips of the role "test", at most `held_out`; none when the corpus has none."""
+def read_held_out(data: DataConfig, shards: Sequence[Path], most: int) -> list[Clip]:
+    """Return clips of the role "test", at most `most`; none when the corpus has none."""
     try:
-        pool = chosen.data.pool(shards, "test", 0, memory_gb=_SAMPLE_GB)
+        pool = data.pool(shards, "test", 0, memory_gb=_SAMPLE_GB)
     except ShardError:
         return []
-    return list(pool.at(0))[: chosen.held_out]
+    return list(pool.at(0))[:most]

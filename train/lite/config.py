@@ -70,6 +70,8 @@ class VoiceTrainingConfig(Config):
     """Description of the first stage.
 
     Attributes:
+        start: a voice that was trained along with the ears (NAME.voice.pt of `lipline train mouth`) to go on from; with
+            "voice" not among the stages it is taken as it is.
         loop: steps and optimiser.
         batch: runs of frames a step and process.
         frames: frames in a row of a run, at least 2; the correlation loss needs more.
@@ -80,6 +82,7 @@ class VoiceTrainingConfig(Config):
         loss: weights.
     """
 
+    start: Path | None = None
     loop: LoopConfig = LoopConfig(steps=4000)
     batch: int = Field(default=128, ge=1)
     frames: int = Field(default=2, ge=2)

@@ -2,14 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.ears.onnx import Ears, EarsHearing
+from models.hearing import Columns
 from models.lite.contract import LiteConfig
-from models.mel import SAMPLE_RATE
+from models.mel import SAMPLE_RATE, Samples
 from train.data.clips import FPS, Clip
 from train.data.sounds import Sound
 from train.ears.config import SpoiltConfig
@@ -36,6 +37,20 @@ class Rendition(NamedTuple):
     tempo: float
 
 
+class WholeHearing(Protocol):
+    """What is asked of a models.hearing.Hearing that hears recordings alone."""
+
+    @property
+    def silence(self) -> Columns:
+        """A column (rows, 1) of digital silence."""
+
+    def hear(self, samples: Samples) -> Columns:
+        """Return the columns (rows, k) of a whole recording (n,), mono at 16 kHz."""
+
+    def cut(self, heard: Columns, media_ms: float) -> Columns:
+        """Cut the window (rows, columns) of a picture at `media_ms` out of what was heard."""
+
+
 class ClipHearing:
     """Hear clips. Not thread-safe.
 
@@ -43,13 +58,18 @@ class ClipHearing:
         hearing: how the voice hears.
     """
 
-    def __init__(self, ears: Ears, config: LiteConfig, spoil: SpoiltConfig | None = None, seed: int = 1) -> None:
-        """Hear for a lite of `config`; `spoil` says what happens to clips that are heard for training."""
-        self.hearing = EarsHearing(ears, config.columns, config.lookahead_ms)
+    def __init__(self, hearing: WholeHearing, spoil: SpoiltConfig | None = None, seed: int = 1) -> None:
+        """Hear with `hearing`; `spoil` says what happens to clips that are heard for training."""
+        self.hearing = hearing
         self._spoil, self._seed = spoil or SpoiltConfig(), seed
         self._kept: OrderedDict[tuple[str, int], Rendition] = OrderedDict()
         self._bytes = 0
         self._others: list[Sound] = []
+
+    @classmethod
+    def of(cls, ears: Ears, config: LiteConfig, spoil: SpoiltConfig | None = None, seed: int = 1) -> "ClipHearing":
+        """Hear as a lite of `config` does."""
+        return cls(EarsHearing(ears, config.columns, config.lookahead_ms), spoil, seed)
 
     @property
     def renditions(self) -> int:

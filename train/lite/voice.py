@@ -75,22 +75,16 @@ class VoiceTask(Stateless):
         weights, truth = self._config.loss, batch["truth"]
         model = nets[name]
         assert isinstance(model, VoiceAndCurves)
-        heard = model.voice(batch["heard"].flatten(0, 1)).float().reshape(truth.shape)
-        scale = self._scale_B.to(truth.device)
-        gap = self._gap_B.to(truth.device)
-        error = (heard - truth) / scale.clamp(min=float(scale.max()) * 0.1)
-        parts = {
-            "shape": F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.5),
-            "opening": ((heard - truth) @ gap).abs().mean() * 20.0,
-            "motion": (heard.diff(dim=1) - truth.diff(dim=1)).abs().div(scale.max() * 0.3).mean(),
-        }
+        told = model.voice(batch["heard"].flatten(0, 1)).float().reshape(truth.shape)
+        parts = mouth_losses(told, truth, self._scale_B.to(truth.device), self._gap_B.to(truth.device))
         if weights.correlation:
-            parts["correlation"] = correlation_loss(truth @ gap, heard @ gap)
+            gap = self._gap_B.to(truth.device)
+            parts["correlation"] = correlation_loss(truth @ gap, told @ gap)
         loss = torch.stack([getattr(weights, part) * value for part, value in parts.items()]).sum()
         if "curves" in batch:
-            told = model.curves(model.voice.drop(model.voice.hidden(batch["curve_heard"])))
+            curves = model.curves(model.voice.drop(model.voice.hidden(batch["curve_heard"])))
             spread = batch["curves"].std(0).clamp(min=1e-3)
-            parts["curves"] = F.smooth_l1_loss(told / spread, batch["curves"] / spread, beta=0.5)
+            parts["curves"] = F.smooth_l1_loss(curves / spread, batch["curves"] / spread, beta=0.5)
             loss = loss + self._config.curves.weight * parts["curves"]
         return {"loss": loss, **parts}
 
@@ -101,6 +95,34 @@ class VoiceTask(Stateless):
         if self._held_recordings:
             figures["curve"] = measure_curves(average.voice, average.curves, self._held_recordings, self._hearing)
         return Evaluation(figures)
+
+
+def mouth_losses(
+    told: Tensor, truth: Tensor, scale_B: Tensor, gap_B: Tensor, weight: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Compare mouths of runs of pictures (train.lite.config.VoiceLoss says what each part is).
+
+    Args:
+        told: (N, T, B) coefficients.
+        truth: of the same pictures.
+        scale_B: (B,) spread of each; small ones count as a tenth of the largest.
+        gap_B: (B,) how far each opens the lips.
+        weight: (N, T) of each picture; all alike when None.
+    """
+    weight = torch.ones_like(truth[..., 0]) if weight is None else weight
+    both = torch.minimum(weight[:, 1:], weight[:, :-1])
+    error = (told - truth) / scale_B.clamp(min=float(scale_B.max()) * 0.1)
+    shape = F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.5, reduction="none").mean(-1)
+    motion = (told.diff(dim=1) - truth.diff(dim=1)).abs().div(scale_B.max() * 0.3).mean(-1)
+    return {
+        "shape": _mean(shape, weight),
+        "opening": _mean(((told - truth) @ gap_B).abs(), weight) * 20.0,
+        "motion": _mean(motion, both),
+    }
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
 def spread_of(clips: Sequence[Clip], basis: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -92,6 +92,20 @@ class Checkpoints:
             report(f"the run goes on with changes: {'; '.join(free)}")
 
 
+def read_average(folder: Path) -> dict[str, Tensor]:
+    """Return the averaged weights of the run in `folder`, whatever it was of.
+
+    Raises:
+        RunError: there is no whole checkpoint.
+    """
+    for name in (FILE, PREVIOUS):
+        state = _read(folder / name) if (folder / name).exists() else None
+        if state is not None:
+            average: dict[str, Tensor] = state["average"]
+            return average
+    raise RunError(f"{folder} holds no checkpoint that can be read: give the folder of a run")
+
+
 def _read(path: Path) -> State | None:
     """Return the content of a checkpoint, None when it is damaged."""
     try:

@@ -128,7 +128,7 @@ def untaught_lite(clips: list[Clip]) -> Lite:
 
 
 def hearing_of(lite: Lite) -> ClipHearing:
-    return ClipHearing(Ears(ears_bytes()), lite.config, QUIET)
+    return ClipHearing.of(Ears(ears_bytes()), lite.config, QUIET)
 
 
 def test_a_person_is_learned_and_measured_on_what_was_held_out() -> None:

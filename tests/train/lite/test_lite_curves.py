@@ -27,7 +27,7 @@ QUIET = SpoiltConfig(room=0.0, microphone=0.0, noise=0.0, codec=0.0)
 
 @pytest.fixture(scope="module")
 def hearing(tmp_path_factory: pytest.TempPathFactory) -> ClipHearing:
-    return ClipHearing(open_ears(tmp_path_factory.mktemp("ears")), LITE, QUIET)
+    return ClipHearing.of(open_ears(tmp_path_factory.mktemp("ears")), LITE, QUIET)
 
 
 def test_recordings_are_read_with_the_curves_that_are_told(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_drawn_windows_are_those_of_their_curves_times(hearing: ClipHearing) -> 
     frames, sound = 30, np.random.default_rng(0).normal(0, 3000, RATE).astype(np.int16)
     numbered = np.arange(frames, dtype=np.float32)[:, None]
     one = CurveRecording("curves-numbered", sound, numbered, 30.0)
-    plain = ClipHearing(hearing.hearing.ears, LITE, QUIET.model_copy(update={"renditions": 1}))
+    plain = ClipHearing(hearing.hearing, QUIET.model_copy(update={"renditions": 1}))
     windows, curves = draw_curves([one], plain, 24, np.random.default_rng(1))
     assert windows.shape == (24, 64, 5) and curves.shape == (24, 1) and len(curves.unique()) > 5
     at = curves[:, 0].numpy().astype(np.int64)

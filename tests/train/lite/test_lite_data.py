@@ -55,14 +55,14 @@ def test_sources_never_hold_the_answer_and_go_from_closed_to_open() -> None:
 
 @pytest.fixture(scope="module")
 def hearing() -> ClipHearing:
-    return ClipHearing(Ears(ears_bytes()), LiteConfig(heard=64), SpoiltConfig(codec=0.0))
+    return ClipHearing.of(Ears(ears_bytes()), LiteConfig(heard=64), SpoiltConfig(codec=0.0))
 
 
 def test_a_run_is_one_moment_of_one_clip(hearing: ClipHearing) -> None:
     clips = [planted_clip(seed=seed, name=str(seed)) for seed in range(2)]
     basis = fit_basis(clips, 3)
     batch = draw_runs(clips, basis, hearing, 16, 3, 0.0, np.random.default_rng(0))
-    assert batch["heard"].shape == (16, 3, 64, hearing.hearing.columns) and batch["truth"].shape == (16, 3, 3)
+    assert batch["heard"].shape == (16, 3, 64, LiteConfig().columns) and batch["truth"].shape == (16, 3, 3)
     known = np.concatenate(
         [np.lib.stride_tricks.sliding_window_view(coefficients_of(clip, basis), 3, axis=0) for clip in clips]
     ).transpose(0, 2, 1)

@@ -35,6 +35,7 @@ from train.lite.lip_gap import measure
 from train.lite.picture import PictureTask, region_of
 from train.lite.sync import SyncJudge
 from train.lite.voice import GAIN_MOST, VoiceAndCurves, VoiceTask, set_gain, set_range
+from train.lite.voicefile import save_voice
 from train.loop.loop import train_task
 from train.loop.trainer import LoopConfig
 
@@ -72,7 +73,7 @@ def loop(steps: int, rate: float) -> LoopConfig:
 def test_the_voice_learns_a_planted_relation_and_its_gain(pool: Pool, tmp_path: Path) -> None:
     lite, new = tiny_lite(pool, seed=1), [planted_clip("new", seed=9)]
     config = VoiceTrainingConfig(batch=8, frames=8, loop=loop(150, 1e-3), loss=VoiceLoss(correlation=2.0))
-    hearing = ClipHearing(Ears(ears_bytes()), lite.config, QUIET)
+    hearing = ClipHearing.of(Ears(ears_bytes()), lite.config, QUIET)
     set_range(lite.voice, pool.at(0), hearing)
     task = VoiceTask(lite, pool, pool.at(0), new, config, hearing)
     before = measure(lite.voice.eval(), new, lite.basis_BV.numpy(), hearing)
@@ -108,7 +109,7 @@ def test_a_prediction_that_lags_is_told_by_how_much(late_frames: int) -> None:
             return heard_NRC[:, :, 0] * float(np.sign(gap_of_basis(basis)[0]))
 
     config = LiteConfig(coefficients=1, heard=64)
-    heard = measure(Reader(config).eval(), [clip], basis, Told(Ears(ears_bytes()), config))
+    heard = measure(Reader(config).eval(), [clip], basis, Told.of(Ears(ears_bytes()), config))
     assert heard.lag_ms == 40.0 * late_frames
 
 
@@ -200,6 +201,29 @@ def test_stages_can_be_trained_apart_and_joined(shards: Path, tmp_path: Path) ->
     for name in together:
         if not name.startswith("painter"):
             assert torch.equal(apart[name], together[name]), name
+
+
+def test_a_voice_that_was_trained_with_its_ears_is_taken_as_it_is_or_gone_on_from(shards: Path, tmp_path: Path) -> None:
+    config = tmp_path / "tiny.toml"
+    config.write_text(
+        "[data]\nby = 'clip'\ntest = 0.0\n[model]\nwidth = 8\ncoefficients = 3\nfeatures = 6\n"
+        "[voice]\nbatch = 2\n[voice.loop]\nsteps = 2\n[picture]\nbatch = 1\n[picture.loop]\nsteps = 2\n"
+    )
+    sizes = LiteConfig(coefficients=3)
+    voice, basis = VoiceNetwork(sizes), torch.linalg.qr(torch.randn(110, 3))[0].T
+    start = tmp_path / "ears.voice.pt"
+    save_voice(voice, basis, sizes, start)
+    made = {}
+    for stages in ("['picture']", "['voice', 'picture']"):
+        options = Options(changes=(f"voice.start='{start}'", f"stages={stages}"), report=lambda line: None)
+        run(config, [shards], tmp_path / stages, tmp_path / "lite.onnx", options)
+        made[stages] = load_lite(tmp_path / "lite.onnx")
+    taken, trained = made.values()
+    torch.testing.assert_close(taken.basis_BV, basis)
+    torch.testing.assert_close(taken.voice.last.weight, voice.last.weight.detach())
+    apart = (trained.voice.last.weight - voice.last.weight).detach().abs().max()
+    assert 0.0 < apart < 0.01, "two steps from where it began"
+    assert taken.config.opening == pytest.approx(trained.config.opening) and taken.config.opening > 0.0
 
 
 def test_the_sync_loss_sees_the_made_mouth_and_hears_its_window(pool: Pool) -> None:
