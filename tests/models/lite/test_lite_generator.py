@@ -16,7 +16,7 @@ from models.landmarks import _TEMPLATE, ALIGNED_EYES, ALIGNED_ORIGIN, STABLE, al
 from models.lite.contract import POINTS, LiteConfig, shape_of, to_crop_px
 from models.lite.export import export_lite
 from models.lite.network import Lite
-from models.lite.onnx import CONFIG_KEY, ENCODER_KEY, LiteGenerator, contract
+from models.lite.onnx import CONFIG_KEY, ENCODER_KEY, LiteGenerator, asked_for, contract
 from models.onnx.export import export_onnx
 from models.runtime import open_session
 
@@ -104,6 +104,29 @@ def test_a_large_face_is_drawn_at_its_own_resolution(generator: LiteGenerator) -
     sources = [generator.prepare(face(eye_px)) for eye_px in (120.0, 60.0)]
     large, small = (generator.generate(window, source, [source]).image.shape[0] for source in sources)
     assert large == pytest.approx(2 * small, rel=0.05)
+
+
+def test_what_remains_of_the_pose_frames_mouth_is_asked_against(generator: LiteGenerator) -> None:
+    told, still = np.array([0.2, -0.1, 0.0, 0.1], np.float32), np.zeros(4, np.float32)
+    shown = np.array([0.3, 0.0, -0.2, 0.0], np.float32)
+    np.testing.assert_array_equal(np.sign(asked_for(told, still)), np.sign(told))
+    against = asked_for(told, shown) - asked_for(told, still)
+    np.testing.assert_array_equal(np.sign(against), -np.sign(shown))
+    assert (np.abs(against) < 0.2 * np.abs(shown) + 1e-9).all(), "most of the pose's mouth goes by itself"
+
+
+def test_a_patch_says_where_the_mouth_that_was_told_lies(generator: LiteGenerator) -> None:
+    image = face()
+    moved = image.landmarks.copy()
+    moved[list(POINTS[20:40])] += np.array([0.0, 4.0], np.float32)  # a pose frame whose mouth is not closed
+    closed, pose = generator.prepare(image), generator.prepare(FaceImage(image.image, moved))
+    told = np.array([0.05, 0.0, -0.03, 0.02], np.float32)
+    mouths = []
+    for asked, on in ((told, pose), (0 * told, pose), (told, closed)):
+        seen = generator.prepare(FaceImage(image.image, generator.draw(asked, on, [closed]).landmarks))
+        mouths.append(generator.basis @ seen.shape.ravel())
+    np.testing.assert_allclose(mouths[0] - mouths[1], told, atol=2e-3)
+    np.testing.assert_allclose(mouths[0], mouths[2], atol=2e-3, err_msg="whatever the pose frame's mouth did")
 
 
 def test_fewer_references_than_it_could_use_are_enough(generator: LiteGenerator) -> None:
