@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.ears.contract import AFTER, BEFORE
-from models.ears.logmel import FLOOR, log_mel, whisper_log_mel
+from models.ears.logmel import FLOOR, HOP, WIN, log_mel, whisper_log_mel
 from models.ears.whisper import WhisperEncoder
 from models.mel import SAMPLE_RATE
 from train.data.sounds import Sound
@@ -41,9 +41,10 @@ class Lessons(NamedTuple):
 
 def columns_for(sound: Sound, frames: int) -> NDArray[np.float32]:
     """Return the log-mel columns (80, 2 T + 3) of the frames 0 to T - 1 of `sound`; silence lies around it."""
-    mel = log_mel(sound)
     wanted = 2 * frames - 1 + BEFORE + AFTER
-    mel = np.pad(mel, ((0, 0), (BEFORE, max(0, wanted - BEFORE - mel.shape[1]))), constant_values=FLOOR)
+    # The last columns hear the end of the sound, then silence, as those of a stream do.
+    mel = log_mel(np.pad(sound, (0, max(0, wanted * HOP + WIN - sound.size))))
+    mel = np.pad(mel, ((0, 0), (BEFORE, 0)), constant_values=FLOOR)
     return mel[:, :wanted]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ears_files import ears_bytes
 from ears_speech import babble, write_teacher, write_wav
 
 from models.ears.onnx import Ears
@@ -14,7 +15,7 @@ from train.data.clips import Split
 from train.data.sounds import Sound
 from train.ears.command import run
 from train.ears.config import SpoiltConfig
-from train.ears.heard import Lessons, prepare
+from train.ears.heard import Lessons, columns_for, prepare
 from train.kinds import Options
 
 CONFIG = """
@@ -100,6 +101,14 @@ def test_other_sounds_settings_seeds_or_teachers_are_made_anew(tmp_path: Path, t
         assert len(again.taught) == 2 and not equal(again, first), "what an older start left is read"
         assert equal(again, made(tmp_path / f"fresh-{at}", who, sounds(2, seed=9), spoilt, origin=origin, seed=seed))
         first = again
+
+
+@pytest.mark.parametrize("samples", [16_000, 15_990, 15_700])
+def test_the_student_is_taught_with_the_columns_that_it_will_hear(samples: int) -> None:
+    sound, ears = babble(1.0)[:samples], Ears(ears_bytes())
+    frames = 1 + samples // 320
+    heard, _ = ears.run(columns_for(sound, frames), ears.state)
+    np.testing.assert_allclose(heard, ears.hear(sound), atol=1e-4)
 
 
 def test_no_speech_is_an_error_with_a_remedy(tmp_path: Path, teacher: WhisperEncoder) -> None:
