@@ -213,9 +213,11 @@ printf '%s\n' "$*" > "$out/.command"
 cat > "$out/.guest" <<GUEST
 ln -sfn $TREE/lib/modules/$release /lib/modules/$release
 [ -z "$loopback" ] || cp $loopback/*/*.ko $TREE/lib/modules/$release/updates/
-for t in modprobe rmmod lsmod; do [ -e /sbin/\$t ] || ln -s /run/busybox /sbin/\$t; done
+# Busybox's, not this machine's: kmod reads an index (modules.dep.bin) that busybox's depmod does not write.
+mkdir /run/tools
+for t in modprobe rmmod lsmod; do ln -s /run/busybox /run/tools/\$t; done
 /run/busybox ip link set lo up
-export OUT=/mnt/out HOME=/root PATH=$PATH
+export OUT=/mnt/out HOME=/root PATH=/run/tools:$PATH
 cd $(printf %q "$PWD")
 for port in /dev/vport*p1; do :; done
 setsid bash /mnt/out/.command </dev/null >\$port 2>&1
